@@ -1,0 +1,351 @@
+"""
+The rows. SQLModel describes them; queries live in their own modules and use Core statements.
+
+Instants are `timestamptz`, money is `numeric(14,2)`, `_on` is a date of the house zone.
+The journal is append-only: a trigger in the database refuses every update and delete (migrations).
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Date,
+    DateTime,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Numeric,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+
+def _key() -> Any:
+    return Field(default=None, sa_column=Column(BigInteger, Identity(), primary_key=True))
+
+
+def _instant(*, null: bool = False, index: bool = False) -> Any:
+    return Field(default=None, sa_column=Column(DateTime(timezone=True), nullable=null, index=index))
+
+
+def _money(*, null: bool = False) -> Any:
+    return Field(default=None, sa_column=Column(Numeric(14, 2), nullable=null))
+
+
+def _json(default: str = "{}") -> Any:
+    return Field(default=None, sa_column=Column(JSONB, nullable=False, server_default=text(f"'{default}'::jsonb")))
+
+
+def _text(*, null: bool = False, default: str | None = "") -> Any:
+    if null:
+        return Field(default=None, sa_column=Column(Text, nullable=True))
+    return Field(default=default, sa_column=Column(Text, nullable=False, server_default=text("''")))
+
+
+# --- orders ---------------------------------------------------------------------------------------------------------
+
+
+class CustomerRow(SQLModel, table=True):
+    """A customer: channel and customer number are the key; phone and email are attributes, never keys."""
+
+    __tablename__ = "customers"
+    __table_args__ = (UniqueConstraint("channel", "customer_no"),)
+    id: int | None = _key()
+    channel: str
+    customer_no: str
+    name: str = _text()
+    phone: str = _text()
+    email: str = _text()
+    language: str = Field(default="zh")
+    opted_out: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+
+
+class OrderRow(SQLModel, table=True):
+    """An order. A guest's order has no customer; the contact stands on the order. `rehearsal` marks rehearsed ones."""
+
+    __tablename__ = "orders"
+    __table_args__ = (UniqueConstraint("order_no"),)
+    id: int | None = _key()
+    order_no: str
+    channel: str
+    customer_id: int | None = Field(default=None, foreign_key="customers.id", index=True)
+    region: str = _text()
+    currency: str = Field(default="CNY")
+    contact_name: str = _text()
+    contact_phone: str = _text()
+    contact_email: str = _text()
+    ordered_at: datetime = _instant()
+    paid: Decimal = _money()
+    freight: Decimal = _money()
+    insured_freight: Decimal = _money()
+    payment_route: str = _text()
+    rehearsal: str | None = Field(default=None, foreign_key="rehearsals.id", index=True)
+    source: str = _text()
+
+
+class OrderLineRow(SQLModel, table=True):
+    """A line of an order; `paid` is what was paid for it after every discount."""
+
+    __tablename__ = "order_lines"
+    __table_args__ = (UniqueConstraint("order_id", "line_no"),)
+    id: int | None = _key()
+    order_id: int = Field(foreign_key="orders.id", index=True)
+    line_no: int
+    sku: str
+    name: str = _text()
+    category: str = _text()
+    attributes: dict = _json()
+    quantity: int
+    paid: Decimal = _money()
+    delivered_at: datetime | None = _instant(null=True)
+    warranty_months: int = Field(default=12)
+    is_gift: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+
+
+class UnitsRow(SQLModel, table=True):
+    """
+    The unit ledger: a run of units of a line, held or settled by one case of one process (P-19, P-20).
+
+    `end_unit` is excluded. State: held | settled | released.
+    """
+
+    __tablename__ = "units"
+    __table_args__ = (Index("units_taken", "line_id", postgresql_where=text("state <> 'released'")),)
+    id: int | None = _key()
+    line_id: int = Field(foreign_key="order_lines.id")
+    first_unit: int
+    end_unit: int
+    case_no: str = Field(index=True)
+    process: str
+    state: str
+
+
+# --- cases ----------------------------------------------------------------------------------------------------------
+
+
+class TermsRow(SQLModel, table=True):
+    """The terms a case is judged by, under the hash of their content (GEN-07)."""
+
+    __tablename__ = "terms"
+    hash: str = Field(primary_key=True)
+    document: dict = _json()
+    stored_at: datetime = _instant()
+
+
+class RehearsalRow(SQLModel, table=True):
+    """A rehearsal and its clock (design §5)."""
+
+    __tablename__ = "rehearsals"
+    id: str = Field(primary_key=True)
+    now_at: datetime = _instant()
+
+
+class CounterRow(SQLModel, table=True):
+    """The counter of a day's case numbers; gaps are allowed."""
+
+    __tablename__ = "counters"
+    name: str = Field(primary_key=True)
+    value: int
+
+
+class CaseRow(SQLModel, table=True):
+    """A case's current state. What happened stands in the journal; `seq` and `last_hash` are the journal's end."""
+
+    __tablename__ = "cases"
+    __table_args__ = (Index("cases_open", "stage", postgresql_where=text("closed_at is null")),)
+    case_no: str = Field(primary_key=True)
+    process: str
+    order_no: str = Field(index=True)
+    channel: str = _text()
+    stage: str
+    owner: str
+    opened_at: datetime = _instant()
+    closed_at: datetime | None = _instant(null=True)
+    operator: str
+    terms_hash: str = Field(foreign_key="terms.hash")
+    rehearsal: str | None = Field(default=None, foreign_key="rehearsals.id", index=True)
+    facts: dict = _json()
+    seq: int = Field(default=0)
+    last_hash: str = _text()
+
+
+class RunRow(SQLModel, table=True):
+    """Which Prefect run tells which case; the newest generation is the living one."""
+
+    __tablename__ = "runs"
+    run_id: UUID = Field(primary_key=True)
+    case_no: str = Field(index=True)
+    generation: int
+    artifacts: dict = _json()
+
+
+class JournalRow(SQLModel, table=True):
+    """One thing that happened to a case (AUD-01). Never updated; intent and outcome are two rows."""
+
+    __tablename__ = "journal"
+    __table_args__ = (UniqueConstraint("case_no", "entry"),)
+    case_no: str = Field(primary_key=True)
+    seq: int = Field(primary_key=True)
+    entry: str
+    kind: str
+    at: datetime = _instant()
+    actor: str
+    due_at: datetime | None = _instant(null=True)
+    rule: str = _text()
+    data: dict = _json()
+    prev_hash: str = _text()
+    hash: str
+
+
+class RefusalRow(SQLModel, table=True):
+    """An application that could not be opened (design §3): who asked for what, and the sentence they got."""
+
+    __tablename__ = "refusals"
+    id: int | None = _key()
+    at: datetime = _instant()
+    operator: str = _text()
+    order_no: str = _text()
+    reason: str
+    run_id: UUID | None = Field(default=None, index=True, unique=True)
+    data: dict = _json()
+
+
+class PromiseRow(SQLModel, table=True):
+    """A deadline with an owner (design §5). The trace says why the due time is what it is."""
+
+    __tablename__ = "promises"
+    __table_args__ = (
+        UniqueConstraint("case_no", "entry"),
+        Index("promises_open", "due_at", postgresql_where=text("ended_at is null")),
+    )
+    id: int | None = _key()
+    case_no: str
+    entry: str
+    stage: str
+    owner: str
+    rule: str
+    limit: str
+    started_at: datetime = _instant()
+    due_at: datetime = _instant()
+    provisional: bool = Field(default=False)
+    calendars: str = _text()
+    trace: dict = _json()
+    ended_at: datetime | None = _instant(null=True)
+
+
+class InboxRow(SQLModel, table=True):
+    """An event from the world, committed before it wakes anybody. `key` makes it count once."""
+
+    __tablename__ = "inbox"
+    __table_args__ = (
+        UniqueConstraint("key"),
+        Index("inbox_waiting", "case_no", postgresql_where=text("taken_at is null")),
+    )
+    id: int | None = _key()
+    key: str
+    case_no: str | None = Field(default=None)
+    event: str
+    actor: str
+    data: dict = _json()
+    received_at: datetime = _instant()
+    taken_at: datetime | None = _instant(null=True)
+
+
+class OutboxRow(SQLModel, table=True):
+    """A notice, written in the same transaction as what it tells about (design §8). Holds ids, never contact data."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        UniqueConstraint("case_no", "entry", "recipient"),
+        Index("outbox_waiting", "created_at", postgresql_where=text("state = 'queued'")),
+    )
+    id: int | None = _key()
+    case_no: str | None = Field(default=None)
+    entry: str
+    notice: str
+    recipient: str
+    language: str
+    subject: str
+    body: str
+    data: dict = _json()
+    state: str = Field(default="queued")
+    reason: str = _text()
+    created_at: datetime = _instant()
+    expires_at: datetime | None = _instant(null=True)
+
+
+class VisitRow(SQLModel, table=True):
+    """A due revisit (RET-13, FUP-03)."""
+
+    __tablename__ = "visits"
+    __table_args__ = (UniqueConstraint("case_no", "kind"),)
+    id: int | None = _key()
+    case_no: str
+    kind: str
+    owner: str
+    due_on: date = Field(sa_column=Column(Date, nullable=False, index=True))
+    rule: str
+    created_at: datetime = _instant()
+
+
+class WorkRow(SQLModel, table=True):
+    """The embedded gateways' work lists: a pick-up to arrange or a refund to transfer, confirmed by staff in the UI."""
+
+    __tablename__ = "work"
+    __table_args__ = (Index("work_open", "kind", postgresql_where=text("state = 'open'")),)
+    key: str = Field(primary_key=True)
+    kind: str
+    case_no: str = Field(index=True)
+    amount: Decimal | None = _money(null=True)
+    route: str = _text()
+    data: dict = _json()
+    state: str
+    reference: str = _text()
+    created_at: datetime = _instant()
+    done_at: datetime | None = _instant(null=True)
+
+
+class EvidenceRow(SQLModel, table=True):
+    """A piece of evidence of a case: a link, a note, or a stored file's SHA-256 (POL-08)."""
+
+    __tablename__ = "evidence"
+    __table_args__ = (UniqueConstraint("case_no", "reference"),)
+    id: int | None = _key()
+    case_no: str = Field(index=True)
+    reference: str
+    name: str = _text()
+    actor: str
+    added_at: datetime = _instant()
+
+
+class ContactRow(SQLModel, table=True):
+    """Another contact, or the account for a manual transfer, of one case: personal data, kept out of the journal."""
+
+    __tablename__ = "contacts"
+    __table_args__ = (
+        UniqueConstraint("case_no", "kind"),
+        ForeignKeyConstraint(["case_no"], ["cases.case_no"]),
+    )
+    id: int | None = _key()
+    case_no: str
+    kind: str
+    data: dict = _json()
+    actor: str
+    at: datetime = _instant()
+
+
+class SettingRow(SQLModel, table=True):
+    """Small facts about this installation, such as what was deployed last."""
+
+    __tablename__ = "settings"
+    name: str = Field(primary_key=True)
+    value: dict = _json()

@@ -1,0 +1,285 @@
+"""
+The vocabulary every room speaks: enums and small frozen values.
+
+Nothing here knows the world, the terms or the database.
+Chinese names stand beside the codes (GLOSSARY.md); codes are what is stored, names are what people read.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+
+FEN = Decimal("0.01")
+ZERO = Decimal("0.00")
+
+
+class Named(StrEnum):
+    """An enum whose members carry the Chinese name that people read: `REVIEW = "review", "待审核"`."""
+
+    label: str
+
+    def __new__(cls, code: str, label: str) -> Named:
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.label = label
+        return member
+
+    @classmethod
+    def read(cls, text: str) -> Named:
+        """Find the member by its code or by its Chinese name. Raises ValueError when there is none."""
+        for member in cls:
+            if text in (member.value, member.label):
+                return member
+        raise ValueError(f"“{text}”不在可选值中，请填写：{'、'.join(m.label for m in cls)}。")
+
+
+class Unit(Named):
+    """What a limit is counted in (GEN-03): the five are never converted into each other."""
+
+    MINUTE = "min", "分钟"
+    HOUR = "h", "小时"
+    WORKING_DAY = "wd", "个工作日"
+    DAY = "d", "天"
+    SERVICE_HOUR = "sh", "个服务小时"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How long a stage may take: an amount and its unit, written `24 h`, `3 wd`, `7 d`, `30 min`, `4 sh` (GEN-03)."""
+
+    amount: int
+    unit: Unit
+
+    @classmethod
+    def parse(cls, text: str) -> Limit:
+        """Read `3 wd`. Raises ValueError with the sentence that tells how to write it."""
+        found = re.fullmatch(r"\s*([0-9]{1,5})\s*(min|h|wd|d|sh)\s*", text)
+        if not found or int(found[1]) == 0:
+            raise ValueError(
+                f"“{text}”不是时限，请写成数字加单位，如 30 min（分钟）、24 h（小时）、3 wd（工作日）、7 d（自然日）、4 sh（服务小时）。"
+            )
+        return cls(int(found[1]), Unit(found[2]))
+
+    def __str__(self) -> str:
+        return f"{self.amount} {self.unit.value}"
+
+    @property
+    def words(self) -> str:
+        """The limit as people read it: `3 个工作日`."""
+        return f"{self.amount} {self.unit.label}"
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedDay:
+    """A day that did not count, and why: the day off's name, else 周末."""
+
+    on: date
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """When a limit ends and why. `due_at` is exclusive and in house time; `missing` are the years without a calendar."""
+
+    start_at: datetime
+    limit: Limit
+    due_at: datetime
+    skipped: tuple[SkippedDay, ...] = ()
+    missing: tuple[int, ...] = ()
+
+    @property
+    def provisional(self) -> bool:
+        """True when a day in a year without calendar data was counted Monday to Friday (暂定)."""
+        return bool(self.missing)
+
+
+class AgeBand(Named):
+    """The age of a purchase (POL-02 to POL-04)."""
+
+    A = "A", "A 段（无理由期）"
+    B = "B", "B 段（承担运费）"
+    C = "C", "C 段（人工决定）"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """An answer with its reason; the reason ends in notices and in the audit."""
+
+    answer: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One amount with its rule id. Deductions are negative."""
+
+    rule: str
+    label: str
+    amount: Decimal
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What a return pays: lines that sum to the total, the age band, and the reasons why a person must decide."""
+
+    age_band: AgeBand | None
+    lines: tuple[Line, ...]
+    needs_person: tuple[str, ...] = ()
+
+    @property
+    def total(self) -> Decimal:
+        """The sum of the lines."""
+        return sum((line.amount for line in self.lines), ZERO)
+
+
+class Shipping(Named):
+    """How the goods travel back (RET-05)."""
+
+    PICKUP = "pickup", "上门取件"
+    SELF = "self", "自行寄回"
+
+
+class Grade(Named):
+    """In what state the warehouse finds a unit."""
+
+    SELLABLE = "sellable", "可再销售"
+    UNSELLABLE = "unsellable", "不可再销售"
+
+
+class Fault(Named):
+    """Whose fault a return is: it decides who pays (MON-01, MON-02, MON-17)."""
+
+    SELLER = "seller", "卖家原因"
+    CUSTOMER = "customer", "买家原因"
+
+
+class Right(Named):
+    """What a member of staff may do. A gate names the right it asks for."""
+
+    APPLY = "apply", "提交申请"
+    REVIEW = "review", "审核申请"
+    PICKUP = "pickup", "登记取件"
+    RECEIVE = "receive", "登记收货"
+    INSPECT = "inspect", "验收"
+    APPROVE_EXCEPTION = "approve_exception", "审批例外"
+    REFUND = "refund", "确认退款"
+    CANCEL = "cancel", "取消售后单"
+    EXTEND = "extend", "延期"
+    VIEW_CONTACT = "view_contact", "查看联系方式"
+
+
+class Stage(Named):
+    """Where a return stands: the gate it waits at, or how it ended. The name is shown in the run list."""
+
+    OPENED = "opened", "新申请"
+    REVIEW = "review", "待审核"
+    CORRECTION = "correction", "待补正"
+    EXCEPTION = "exception", "待例外审批"
+    PICKUP = "pickup", "待取件"
+    RECEIPT = "receipt", "待收货"
+    INSPECTION = "inspection", "待验收"
+    REFUND = "refund", "待退款"
+    CLOSED = "closed", "已完成"
+    REJECTED = "rejected", "已驳回"
+    CANCELLED = "cancelled", "已取消"
+
+    @property
+    def is_over(self) -> bool:
+        """True when the case has ended."""
+        return self in (Stage.CLOSED, Stage.REJECTED, Stage.CANCELLED)
+
+
+class Event(Named):
+    """What the world may tell a case."""
+
+    PARCEL_PICKED_UP = "parcel.picked_up", "已取件"
+    PARCEL_RECEIVED = "parcel.received", "已收货"
+    REFUND_SENT = "refund.sent", "已退款"
+    CASE_CANCELLED = "case.cancelled", "已取消"
+
+
+@dataclass(frozen=True, slots=True)
+class Staff:
+    """A member of staff as the terms know them: rights, and the highest refund they may confirm (None: no limit)."""
+
+    id: str
+    name: str
+    department: str
+    role: str
+    team: str = ""
+    rights: frozenset[Right] = field(default_factory=frozenset)
+    refund_limit: Decimal | None = None
+
+    @property
+    def choice(self) -> str:
+        """As shown in drop-downs: `C07 王小明`."""
+        return f"{self.id} {self.name}"
+
+
+# --- facts of an order, as rules see them -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """A run of units of one order line, numbered from 0: `first` included, `end` excluded."""
+
+    first: int
+    end: int
+
+    @property
+    def count(self) -> int:
+        """How many units."""
+        return self.end - self.first
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLine:
+    """One line of an order: what was bought, what was paid for it after all discounts, and which units are taken."""
+
+    line_no: int
+    sku: str
+    name: str
+    category: str
+    quantity: int
+    paid: Decimal
+    delivered_at: datetime | None
+    is_gift: bool = False
+    opened: bool | None = None
+    taken: tuple[Units, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The facts of an order that rules need. `refunded` is what already went back by the original route."""
+
+    order_no: str
+    channel: str
+    ordered_at: datetime
+    lines: tuple[OrderLine, ...]
+    freight: Decimal
+    insured_freight: Decimal
+    payment_route: str
+    paid: Decimal
+    refunded: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Units of one line that a return is about; which ones is settled by the ledger (the lowest free first)."""
+
+    line_no: int
+    units: tuple[Units, ...]
+
+    @property
+    def quantity(self) -> int:
+        """How many units."""
+        return sum(run.count for run in self.units)
+
+
+class Unable(Exception):
+    """Something cannot be done; the message is one Chinese sentence: what, where, and what to do instead."""
