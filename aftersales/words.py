@@ -22,7 +22,7 @@ class Named(StrEnum):
 
     label: str
 
-    def __new__(cls, code: str, label: str) -> Named:
+    def __new__(cls, code: str, label: str = "") -> Named:
         member = str.__new__(cls, code)
         member._value_ = code
         member.label = label

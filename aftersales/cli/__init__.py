@@ -94,7 +94,7 @@ def wrong_use(error: click.ClickException) -> str:
                 else (param.opts[0] if isinstance(param, click.Option) else param.human_readable_name)
             )
             return f"{name} 的值不对：{error.message.rstrip('.。')}{where}。"
-        case click.NoArgsIsHelpError():
+        case click.exceptions.NoArgsIsHelpError():
             return f"缺少子命令{where}。"
         case click.UsageError() if error.message.startswith("No such command"):
             return f"没有命令 {error.message.split(chr(39))[1]}{where}。"

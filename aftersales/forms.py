@@ -1,0 +1,3 @@
+"""
+What people fill in: Prefect draws the forms from these models.
+"""
