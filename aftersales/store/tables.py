@@ -239,6 +239,7 @@ class PromiseRow(SQLModel, table=True):
     provisional: bool = Field(default=False)
     calendars: str = _text()
     trace: dict = _json()
+    gate: dict = _json()  # what the gate's form offers and is checked against, for whoever decides outside the UI
     ended_at: datetime | None = _instant(null=True)
 
 

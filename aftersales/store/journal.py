@@ -1,0 +1,98 @@
+"""
+The journal: what happened to a case, in order, never rewritten (design §3, AUD-01).
+
+An entry's name is its key: whoever writes `review-0` first has decided it, and everybody else is told so.
+`seq` and hashes are given here, under a short lock on the case's row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from aftersales.rules import chain
+from aftersales.store.tables import CaseRow, JournalRow
+
+CASES = CaseRow.__table__  # type: ignore[attr-defined]
+JOURNAL = JournalRow.__table__  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row of the journal."""
+
+    seq: int
+    entry: str
+    kind: str
+    at: datetime
+    actor: str
+    due_at: datetime | None
+    rule: str
+    data: Mapping[str, Any]
+
+
+async def add(
+    connection: AsyncConnection,
+    case_no: str,
+    entry: str,
+    *,
+    kind: str,
+    at: datetime,
+    actor: str,
+    data: Mapping[str, Any] | None = None,
+    due_at: datetime | None = None,
+    rule: str = "",
+) -> Entry | None:
+    """Write an entry at the journal's end; None when an entry of that name is already there."""
+    head = (
+        await connection.execute(
+            select(CASES.c.seq, CASES.c.last_hash).where(CASES.c.case_no == case_no).with_for_update()
+        )
+    ).one()
+    taken = await connection.scalar(select(JOURNAL.c.seq).where(JOURNAL.c.case_no == case_no, JOURNAL.c.entry == entry))
+    if taken is not None:
+        return None
+    row = {
+        "case_no": case_no,
+        "seq": head.seq + 1,
+        "entry": entry,
+        "kind": kind,
+        "at": at.astimezone(UTC),
+        "actor": actor,
+        "due_at": due_at and due_at.astimezone(UTC),
+        "rule": rule,
+        "data": dict(data or {}),
+    }
+    new_hash = chain.digest(prev_hash=head.last_hash, row=row)
+    await connection.execute(insert(JOURNAL).values(**row, prev_hash=head.last_hash, hash=new_hash))
+    await connection.execute(
+        update(CASES).where(CASES.c.case_no == case_no).values(seq=head.seq + 1, last_hash=new_hash)
+    )
+    return _entry(row)
+
+
+async def read(connection: AsyncConnection, case_no: str) -> dict[str, Entry]:
+    """Everything that happened to a case, by entry name, in order."""
+    rows = await connection.execute(select(JOURNAL).where(JOURNAL.c.case_no == case_no).order_by(JOURNAL.c.seq))
+    return {row["entry"]: _entry(row) for row in rows.mappings()}
+
+
+async def find(connection: AsyncConnection, case_no: str, entry: str) -> Entry | None:
+    """One entry by name."""
+    row = (
+        (await connection.execute(select(JOURNAL).where(JOURNAL.c.case_no == case_no, JOURNAL.c.entry == entry)))
+        .mappings()
+        .one_or_none()
+    )
+    return row and _entry(row)
+
+
+def _entry(row: Mapping[str, Any]) -> Entry:
+    return Entry(
+        row["seq"], row["entry"], row["kind"], row["at"], row["actor"], row["due_at"], row["rule"], row["data"]
+    )
