@@ -68,7 +68,7 @@ _CASE = select(CASES, REHEARSALS.c.now_at.label("rehearsal_at")).select_from(
 )
 
 
-def _case(row: Mapping[str, Any]) -> Case:
+def _case(row: Mapping[Any, Any]) -> Case:
     return Case(
         case_no=row["case_no"],
         process=row["process"],

@@ -12,6 +12,8 @@ from contextlib import asynccontextmanager
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from aftersales.settings import settings
+
 _engine: AsyncEngine | None = None
 
 
@@ -25,6 +27,11 @@ def connect(url: str, *, size: int = 10) -> AsyncEngine:
     global _engine
     _engine = create_async_engine(address(url), pool_size=size, max_overflow=size, pool_pre_ping=True)
     return _engine
+
+
+def connect_from_settings() -> AsyncEngine:
+    """Make this process talk to the database named in the environment, unless it already talks to one."""
+    return _engine or connect(settings().database_url)
 
 
 async def disconnect() -> None:

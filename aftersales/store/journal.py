@@ -92,7 +92,7 @@ async def find(connection: AsyncConnection, case_no: str, entry: str) -> Entry |
     return row and _entry(row)
 
 
-def _entry(row: Mapping[str, Any]) -> Entry:
+def _entry(row: Mapping[Any, Any]) -> Entry:
     return Entry(
         row["seq"], row["entry"], row["kind"], row["at"], row["actor"], row["due_at"], row["rule"], row["data"]
     )

@@ -1,0 +1,153 @@
+"""
+A leg: one telling of a case's story, from its first line to the gate where it leaves.
+
+The leg knows the case, what its journal already answers, and who drives it: a Prefect run, or nobody but us (bulk,
+tests). Steps and gates find it with `here()`; it is made on first use, so that the stock worker needs no help.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from aftersales import clock
+from aftersales.store import cases, journal
+from aftersales.store.engine import transaction
+from aftersales.store.journal import Entry
+from aftersales.terms import Terms
+
+
+class Waiting(BaseException):
+    """A story told without a Prefect run has reached a gate that nobody has answered yet."""
+
+    def __init__(self, case_no: str, gate: str) -> None:
+        super().__init__(f"{case_no} waits at {gate}")
+        self.case_no = case_no
+        self.gate = gate
+
+
+@dataclass(frozen=True, slots=True)
+class FormAnswer:
+    """What somebody submitted in a form of this run; `key` tells which form."""
+
+    key: str
+    values: Mapping[str, Any]
+
+
+class Driver(Protocol):
+    """Who runs a leg: what differs between a Prefect run and a plain call."""
+
+    run_id: UUID
+    case_no: str | None
+
+    async def secure(self, case_no: str) -> None:
+        """Hold the lock of a case that this leg has just opened."""
+
+    async def check(self) -> None:
+        """Make sure that nobody else tells this case. Raises LockLost."""
+
+    async def answers(self, entry: str) -> list[FormAnswer]:
+        """What was submitted in this run's forms of a gate, oldest first."""
+
+    async def forget(self, answer: FormAnswer) -> None:
+        """Delete an answer that the journal now holds (GEN-10)."""
+
+    async def show(self, *, name: str, tags: list[str], pages: Mapping[str, str]) -> None:
+        """Name and tag the run, and bring its pages (artifacts) up to date."""
+
+    async def wait(
+        self, entry: str, schema: Mapping[str, Any], summary: str, answered: Callable[[], Awaitable[bool]]
+    ) -> None:
+        """Open a form and leave; never returns. `answered` is asked once more after the run has suspended."""
+
+    async def call(self, name: str, retries: int, delays: list[float], body: Callable[[], Awaitable[Any]]) -> Any:
+        """Run a step's body with its retries."""
+
+
+@dataclass
+class Leg:
+    """One telling of one case's story."""
+
+    driver: Driver
+    case: cases.Case | None = None
+    terms: Terms | None = None
+    entries: dict[str, Entry] = field(default_factory=dict)
+    rounds: Counter[str] = field(default_factory=Counter)
+
+    def now(self) -> datetime:
+        """The case's time."""
+        return clock.now(self.case)
+
+    def round(self, name: str) -> int:
+        """How often this telling has come to a gate or step of this name before: its round."""
+        self.rounds[name] += 1
+        return self.rounds[name] - 1
+
+    async def load(self, connection: AsyncConnection, case_no: str, terms: Terms) -> None:
+        """Read the case and its journal, once a leg."""
+        self.case = await cases.read(connection, case_no)
+        self.entries = await journal.read(connection, case_no)
+        self.terms = terms
+
+    async def note(
+        self,
+        connection: AsyncConnection,
+        entry: str,
+        *,
+        kind: str,
+        actor: str = "system",
+        data: Mapping[str, Any] | None = None,
+        due_at: datetime | None = None,
+        rule: str = "",
+        at: datetime | None = None,
+    ) -> Entry | None:
+        """Write an entry into the case's journal; None (and the standing one is learnt) when it was there already."""
+        assert self.case is not None, "a leg has a case before it writes"
+        written = await journal.add(
+            connection,
+            self.case.case_no,
+            entry,
+            kind=kind,
+            at=at or self.now(),
+            actor=actor,
+            data=data,
+            due_at=due_at,
+            rule=rule,
+        )
+        standing = written or await journal.find(connection, self.case.case_no, entry)
+        if standing is not None:
+            self.entries[entry] = standing
+        return written
+
+    async def answered(self, entry: str) -> bool:
+        """Look once more whether a gate has been answered meanwhile, in the journal or by an event."""
+        assert self.case is not None
+        async with transaction() as connection:
+            return await journal.find(connection, self.case.case_no, entry) is not None
+
+
+_leg: ContextVar[Leg | None] = ContextVar("aftersales_leg", default=None)
+
+
+async def here() -> Leg:
+    """The leg this code runs in. Raises RuntimeError outside a run when none was begun."""
+    leg = _leg.get()
+    if leg is None:
+        from aftersales.desk import runs
+
+        leg = begin(await runs.driver())
+    return leg
+
+
+def begin(driver: Driver) -> Leg:
+    """Begin a leg in this context."""
+    leg = Leg(driver)
+    _leg.set(leg)
+    return leg

@@ -1,0 +1,220 @@
+"""
+A leg driven by a Prefect run: its forms, its name and tags, its pages, and how a suspended run is woken.
+
+Why each call is made in this order is in `prototype` ADR 0001: the form is saved before the run suspends (a run
+without its form can never be resumed), and the leg looks once more after suspending (an answer that came in between
+would otherwise be slept through).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from uuid import UUID
+
+import httpx
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.context import FlowRunContext
+from prefect.exceptions import Abort, ObjectNotFound, Pause
+from prefect.input.run_input import keyset_from_base_key
+from prefect.states import Scheduled, Suspended
+from prefect.utilities.engine import propose_state
+
+from aftersales.desk.leg import FormAnswer
+from aftersales.desk.locks import LockLost, Locks, held
+from aftersales.store import cases, engine
+from aftersales.store.engine import transaction
+from aftersales.words import Unable
+
+_RESPONSE = re.compile(r"suspended-(?P<key>.+)-response")
+_SCHEMA = re.compile(r"suspended-(?P<key>.+)-schema")
+
+
+class Run:
+    """The driver of a leg inside a Prefect run."""
+
+    def __init__(self, client: PrefectClient, flow_run: FlowRun, locks: Locks, held_key: str) -> None:
+        self.run_id: UUID = flow_run.id
+        self.case_no: str | None = None if held_key == str(flow_run.id) else held_key
+        self.locked = {held_key}
+        self._client = client
+        self._locks = locks
+        self._name = flow_run.name
+        self._tags = set(flow_run.tags or [])
+        self._fired = set((flow_run.empirical_policy and flow_run.empirical_policy.pause_keys) or ())
+        self._inputs: dict[str, Any] | None = None if self._fired else {}
+
+    async def secure(self, case_no: str) -> None:
+        """Hold the lock of a case that this leg has just opened; nobody else can know its number yet."""
+        if case_no in self.locked:
+            return
+        if not await self._locks.take(case_no):
+            raise LockLost(f"{case_no} 正由另一个进程处理，本次运行让出。")
+        self.locked.add(case_no)
+        self.case_no = case_no
+
+    async def check(self) -> None:
+        """Make sure the lock is still ours. Raises LockLost."""
+        await self._locks.check()
+
+    async def answers(self, entry: str) -> list[FormAnswer]:
+        """What was submitted in this run's forms of a gate, in the order the forms were shown."""
+        found = []
+        for key, value in (await self._read_inputs()).items():
+            if (match := _RESPONSE.fullmatch(key)) and _attempt(match["key"], entry):
+                found.append(FormAnswer(match["key"], value))
+        return sorted(found, key=lambda answer: _attempt(answer.key, entry))
+
+    async def forget(self, answer: FormAnswer) -> None:
+        """Delete an answer that the journal now holds: it may name people (GEN-10)."""
+        key = f"suspended-{answer.key}-response"
+        try:
+            await self._client.delete_flow_run_input(self.run_id, key)
+        except ObjectNotFound:
+            pass  # an earlier leg deleted it just before it was killed
+        (await self._read_inputs()).pop(key, None)
+
+    async def show(self, *, name: str, tags: list[str], pages: Mapping[str, str]) -> None:
+        """Name and tag the run in one call, and write its pages; what has not changed costs nothing."""
+        if name != self._name or set(tags) != self._tags:
+            await self._client.update_flow_run(self.run_id, name=name, tags=tags)
+            self._name, self._tags = name, set(tags)
+        async with transaction() as connection:
+            known = await cases.artifacts(connection, self.run_id)
+        made: dict[str, str] = {}
+        for key, text in pages.items():
+            if key in known:
+                await self._client.update_artifact(UUID(known[key]), ArtifactUpdate(data=text))
+            else:
+                artifact = await self._client.create_artifact(
+                    ArtifactCreate(key=key, type="markdown", data=text, flow_run_id=self.run_id)
+                )
+                made[key] = str(artifact.id)
+        if made:
+            async with transaction() as connection:
+                await cases.keep_artifacts(connection, self.run_id, {**known, **made})
+
+    async def wait(
+        self, entry: str, schema: Mapping[str, Any], summary: str, answered: Callable[[], Awaitable[bool]]
+    ) -> None:
+        """Save the form, suspend, look once more, leave."""
+        key, keyset = await self._save_form(entry, schema, summary)
+        state: State = Suspended(pause_key=key)
+        state.state_details.run_input_keyset = keyset
+        state = await propose_state(self._client, state, flow_run_id=self.run_id)
+        if not state.is_paused():
+            raise Abort(f"The run did not suspend: it is {state.name}.")
+        if await answered():
+            await self._client.set_flow_run_state(self.run_id, Scheduled(name="Resuming"))
+        raise Pause(state=state)
+
+    async def call(self, name: str, retries: int, delays: list[float], body: Callable[[], Awaitable[Any]]) -> Any:
+        """Run a step's body as a task of this run."""
+
+        @task(name=name, retries=retries, retry_delay_seconds=delays, persist_result=False, cache_policy=NO_CACHE)
+        async def step() -> Any:
+            return await body()
+
+        return await step()
+
+    async def _save_form(self, entry: str, schema: Mapping[str, Any], summary: str) -> tuple[str, dict[str, str]]:
+        attempt = 1 + max((_attempt(key, entry) for key in self._shown(await self._read_inputs())), default=0)
+        while True:
+            key = f"{entry}-{attempt}"
+            keyset = keyset_from_base_key(f"suspended-{key}")
+            try:
+                await self._client.create_flow_run_input(self.run_id, keyset["schema"], json.dumps(schema))
+                break
+            except httpx.HTTPStatusError as error:
+                if error.response.status_code != httpx.codes.CONFLICT:
+                    raise
+                attempt += 1
+        await self._client.create_flow_run_input(self.run_id, keyset["description"], json.dumps(summary))
+        return key, dict(keyset)
+
+    def _shown(self, inputs: Mapping[str, Any]) -> set[str]:
+        return self._fired | {match["key"] for key in inputs if (match := _SCHEMA.fullmatch(key))}
+
+    async def _read_inputs(self) -> dict[str, Any]:
+        if self._inputs is None:
+            rows = await self._client.filter_flow_run_input(
+                self.run_id, key_prefix="suspended-", limit=200, exclude_keys=set()
+            )
+            self._inputs = {row.key: row.decoded_value for row in rows}
+        return self._inputs
+
+
+def _attempt(key: str, entry: str) -> int:
+    """The attempt of a form's key, 0 when the form belongs to another gate."""
+    head, _, number = key.rpartition("-")
+    return int(number) if head == entry and number.isdigit() else 0
+
+
+async def driver() -> Run:
+    """
+    The driver of the Prefect run this code is in, for a worker that prepares nothing (the stock process worker).
+
+    Raises RuntimeError outside a run.
+    """
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        raise RuntimeError("A story is told inside a Prefect run, or with a leg begun beforehand.")
+    flow_run = FlowRun.model_validate(context.flow_run, from_attributes=True)
+    engine.connect_from_settings()
+    locks = await Locks.open()
+    key = await lock_key(flow_run)
+    for _ in range(300):
+        if await locks.take(key):
+            return Run(context.client, flow_run, locks, key)  # type: ignore[arg-type]
+        await asyncio.sleep(0.1)
+    raise LockLost(f"{key} 正由另一个进程处理，本次运行让出。")
+
+
+async def lock_key(flow_run: FlowRun) -> str:
+    """What to lock before a run is told: its case, or the run itself while it has none."""
+    async with transaction() as connection:
+        case_no = await cases.case_of_run(connection, flow_run.id)
+    return case_no or (flow_run.labels or {}).get("case") or str(flow_run.id)
+
+
+async def wake(client: PrefectClient, case_no: str) -> bool:
+    """
+    Wake a case's run if it sleeps; True when it was woken.
+
+    Waits for the case's lock, then reads the state: a live leg would accept the wake too, and fail.
+    """
+    async with transaction() as connection:
+        run_id = await cases.run_of_case(connection, case_no)
+    if run_id is None:
+        return False
+    async with held(case_no):
+        try:
+            flow_run = await client.read_flow_run(run_id)
+        except ObjectNotFound:
+            return False
+        if flow_run.state is None or not flow_run.state.is_paused():
+            return False
+        await client.set_flow_run_state(run_id, Scheduled(name="Resuming"))
+        return True
+
+
+async def wake_from_outside(case_no: str) -> bool:
+    """
+    Wake a case's run from a command. Raises Unable when Prefect cannot be reached.
+
+    What was decided is in the journal already, so the worker finds it at its next look even then.
+    """
+    try:
+        async with get_client() as client:
+            return await wake(client, case_no)
+    except (httpx.HTTPError, OSError) as error:
+        raise Unable(
+            f"已登记，但连不上 Prefect（{type(error).__name__}），{case_no} 会在工作进程恢复后自动继续，无需重复提交。"
+        ) from error
