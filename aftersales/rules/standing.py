@@ -1,0 +1,181 @@
+"""
+Where a return stands, told from its journal alone: what was asked for, what arrived, what was found, what was paid.
+
+Both the story's forms and the audit read this; nothing is counted anywhere else.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Protocol
+
+from aftersales.words import ZERO, Line, Units, Wanted
+
+
+class Told(Protocol):
+    """What this module needs of a journal row."""
+
+    @property
+    def entry(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def at(self) -> datetime: ...
+    @property
+    def actor(self) -> str: ...
+    @property
+    def data(self) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """One parcel: the units of each line that it brought (P-14)."""
+
+    received_at: datetime
+    units: Mapping[int, tuple[Units, ...]]
+    rest: str
+
+    @property
+    def quantities(self) -> dict[int, int]:
+        """How many units of each line."""
+        return {line_no: sum(run.count for run in runs) for line_no, runs in self.units.items()}
+
+    @property
+    def wanted(self) -> tuple[Wanted, ...]:
+        """The units as the money rules take them."""
+        return tuple(Wanted(line_no, runs) for line_no, runs in sorted(self.units.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A return as its journal tells it."""
+
+    request: Mapping[str, Any] = field(default_factory=dict)
+    evidence: tuple[str, ...] = ()
+    receipts: tuple[Receipt, ...] = ()
+    inspections: tuple[Mapping[str, Any], ...] = ()
+    bills: tuple[Mapping[str, Any], ...] = ()
+    refunds: tuple[Mapping[str, Any], ...] = ()
+    pickup: Mapping[str, Any] | None = None
+    approvers: tuple[str, ...] = ()
+
+    @property
+    def items(self) -> list[Mapping[str, Any]]:
+        """The lines asked for: line_no, sku, name, quantity, units."""
+        return list(self.request.get("items", ()))
+
+    def label(self, line_no: int) -> str:
+        """A line as drop-downs show it: `第1行 SKU 名称`."""
+        for item in self.items:
+            if item["line_no"] == line_no:
+                return line_label(item)
+        return f"第{line_no}行"
+
+    @property
+    def outstanding(self) -> dict[int, int]:
+        """How many units of each line have not arrived yet."""
+        arrived = Counter[int]()
+        for receipt in self.receipts:
+            arrived.update(receipt.quantities)
+        left = {item["line_no"]: item["quantity"] - arrived[item["line_no"]] for item in self.items}
+        return {line_no: count for line_no, count in left.items() if count > 0}
+
+    @property
+    def expects_more(self) -> bool:
+        """True while something is outstanding and nobody said that it will not come."""
+        return bool(self.outstanding) and not (self.receipts and self.receipts[-1].rest == "none")
+
+    @property
+    def charged(self) -> tuple[Line, ...]:
+        """The lines of all bills so far."""
+        return tuple(line for bill in self.bills for line in lines_of(bill))
+
+    @property
+    def refunded(self) -> Decimal:
+        """What has been paid back."""
+        return sum((Decimal(refund["amount"]) for refund in self.refunds), ZERO)
+
+
+def line_label(item: Mapping[str, Any]) -> str:
+    """A line as drop-downs show it: `第1行 SKU 名称`."""
+    return f"第{item['line_no']}行 {item['sku']} {item['name']}".strip()
+
+
+def lines_of(bill: Mapping[str, Any]) -> tuple[Line, ...]:
+    """The lines of a bill as the journal holds it."""
+    return tuple(
+        Line(line["rule"], line["label"], Decimal(line["amount"]), line.get("note", "")) for line in bill["lines"]
+    )
+
+
+def standing(entries: Iterable[Told]) -> Standing:
+    """Tell where a return stands from its journal, in order."""
+    request: Mapping[str, Any] = {}
+    evidence: list[str] = []
+    receipts: list[Receipt] = []
+    inspections: list[Mapping[str, Any]] = []
+    bills: list[Mapping[str, Any]] = []
+    refunds: list[Mapping[str, Any]] = []
+    pickup: Mapping[str, Any] | None = None
+    approvers: list[str] = []
+    for entry in entries:
+        name = entry.entry.rpartition("-")[0]
+        if entry.kind in ("opened", "amended"):
+            request = entry.data
+            evidence += [piece for piece in entry.data.get("evidence", ()) if piece not in evidence]
+        elif entry.kind == "evidence":
+            evidence.append(entry.data["reference"])
+        elif entry.kind == "bill":
+            bills.append(entry.data)
+        elif entry.kind != "decision":
+            continue
+        elif name in ("review", "exception") and entry.data.get("decision") == "approve":
+            approvers.append(entry.actor)
+        elif name == "pickup":
+            pickup = entry.data
+        elif name == "receipt":
+            receipts.append(_receipt(entry, request, receipts))
+        elif name == "inspection":
+            inspections.append(entry.data)
+        elif name == "refund":
+            refunds.append(entry.data)
+    return Standing(
+        request,
+        tuple(evidence),
+        tuple(receipts),
+        tuple(inspections),
+        tuple(bills),
+        tuple(refunds),
+        pickup,
+        tuple(approvers),
+    )
+
+
+def _receipt(entry: Told, request: Mapping[str, Any], earlier: list[Receipt]) -> Receipt:
+    """Say which of the held units a parcel brought: the lowest that had not arrived."""
+    arrived = Counter[int]()
+    for receipt in earlier:
+        arrived.update(receipt.quantities)
+    held = {item["line_no"]: [Units(first, end) for first, end in item["units"]] for item in request.get("items", ())}
+    units: dict[int, tuple[Units, ...]] = {}
+    for item in entry.data.get("items", ()):
+        line_no = item["line_no"]
+        already = arrived[line_no] + sum(run.count for run in units.get(line_no, ()))
+        units[line_no] = units.get(line_no, ()) + _slice(held.get(line_no, []), already, item["quantity"])
+    return Receipt(entry.at, units, entry.data.get("rest", ""))
+
+
+def _slice(runs: list[Units], skip: int, take: int) -> tuple[Units, ...]:
+    found: list[Units] = []
+    for run in runs:
+        first = run.first + min(skip, run.count)
+        skip -= first - run.first
+        end = min(run.end, first + take)
+        if end > first:
+            found.append(Units(first, end))
+            take -= end - first
+    return tuple(found)
