@@ -1,3 +1,0 @@
-"""
-What people fill in: Prefect draws the forms from these models.
-"""

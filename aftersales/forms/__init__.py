@@ -1,0 +1,77 @@
+"""
+What people fill in: Prefect draws the forms from these models.
+
+Field names are English, stored values are codes, everything shown is Chinese; `read` takes codes and shown values.
+"""
+
+from aftersales.forms.base import (
+    Form,
+    GateForm,
+    Misfilled,
+    Needs,
+    Raw,
+    Row,
+    free_text,
+    key,
+    parameters,
+    read,
+    schema,
+)
+from aftersales.forms.pairs import from_pairs
+from aftersales.forms.returns import (
+    GATES,
+    Approval,
+    ArrivalForm,
+    CancelForm,
+    Correction,
+    CorrectionForm,
+    ExceptionForm,
+    InspectionForm,
+    InspectionItem,
+    PickupForm,
+    ReceiptForm,
+    ReceiptItem,
+    RefundForm,
+    RequestItem,
+    Rest,
+    Result,
+    ReturnRequest,
+    Review,
+    ReviewForm,
+    Wish,
+)
+
+__all__ = [
+    "GATES",
+    "Approval",
+    "ArrivalForm",
+    "CancelForm",
+    "Correction",
+    "CorrectionForm",
+    "ExceptionForm",
+    "Form",
+    "GateForm",
+    "InspectionForm",
+    "InspectionItem",
+    "Misfilled",
+    "Needs",
+    "PickupForm",
+    "Raw",
+    "ReceiptForm",
+    "ReceiptItem",
+    "RefundForm",
+    "RequestItem",
+    "Rest",
+    "Result",
+    "ReturnRequest",
+    "Review",
+    "ReviewForm",
+    "Row",
+    "Wish",
+    "free_text",
+    "from_pairs",
+    "key",
+    "parameters",
+    "read",
+    "schema",
+]
