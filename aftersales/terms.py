@@ -2,22 +2,55 @@
 The shape of `config/*.yaml`, and the only code that reads it (GEN-07).
 
 Strict models: unknown keys, bare numbers and wrong units fail.
-A case keeps the terms it was opened under, found again by the hash of their content.
+`load` finds every mistake in every file at once; each is one sentence with file, line, key and what to write instead.
+A case keeps the terms it was opened under, found again by the hash of their content (`fingerprint`).
 """
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from difflib import get_close_matches
+from hashlib import sha256
+from inspect import isclass
 from pathlib import Path
-from typing import Annotated, Literal
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+)
 
-from aftersales.words import Fault, Limit, Right, Staff
+from aftersales.words import Fault, Limit, Right, Staff, Stage, Unable
 
 CONFIG = Path("config")
+
+FILES = ("house.yaml", "staff.yaml", "returns.yaml")
+
+# the stages of a return that wait for somebody: each needs a promise
+WAITING = tuple(stage for stage in Stage if not stage.is_over and stage is not Stage.OPENED)
+
+# rights without which a case would stop for ever at a form with nobody to choose
+NEEDED_RIGHTS = (
+    Right.APPLY,
+    Right.REVIEW,
+    Right.PICKUP,
+    Right.RECEIVE,
+    Right.INSPECT,
+    Right.APPROVE_EXCEPTION,
+    Right.REFUND,
+)
 
 
 class Strict(BaseModel):
@@ -26,51 +59,165 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-LimitText = Annotated[
-    Limit, BeforeValidator(lambda v: Limit.parse(v) if isinstance(v, str) else v), PlainSerializer(str)
-]
-Amount = Annotated[
-    Decimal, BeforeValidator(lambda v: Decimal(v) if isinstance(v, str) else v), PlainSerializer(lambda v: f"{v:.2f}")
-]
+# --- values ---------------------------------------------------------------------------------------------------------
+
+
+def _limit(value: object) -> object:
+    """Read `3 wd`; say of a bare number that its unit is missing (GEN-03)."""
+    if isinstance(value, str):
+        return Limit.parse(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError(
+            f"{value} 没有单位，请写成 {value:.0f} h（小时）、{value:.0f} wd（工作日）或 {value:.0f} d（自然日）。"
+        )
+    return value
+
+
+def _amount(value: object) -> object:
+    """Read `"12.00"`: a text with exactly two decimals, since 12.1 in YAML is a binary float and 12 hides the fen."""
+    if isinstance(value, Decimal):
+        text = f"{value:.2f}" if value == round(value, 2) else str(value)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        shown = f"{value:.2f}" if isinstance(value, float) and value == round(value, 2) else str(value)
+        remedy = f"{value:.2f}" if value >= 0 and value == round(value, 2) else "12.00"
+        raise ValueError(f'金额 {shown} 没有写成加引号的两位小数，请写成 "{remedy}"。')
+    elif isinstance(value, str):
+        text = value
+    else:
+        return value
+    if re.fullmatch(r"[0-9]{1,9}\.[0-9]{2}", text):
+        return Decimal(text)
+    if text.startswith("-"):
+        raise ValueError(f'金额“{text}”是负数，请写成不小于零的两位小数，如 "12.00"。')
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9])?", text):
+        raise ValueError(f'金额“{text}”不是两位小数，请写成 "{Decimal(text):.2f}"。')
+    raise ValueError(f'金额“{text}”不是两位小数的数，请写成 "12.00" 这样。')
+
+
+def _filled(value: str) -> str:
+    """Refuse a text of nothing but blanks."""
+    if not value.strip():
+        raise ValueError("没有填写内容，请写上文字。")
+    return value
+
+
+def _zone_name(value: str) -> str:
+    """Refuse a time zone that the zone data does not know (GEN-01)."""
+    try:
+        ZoneInfo(value)
+    except (OSError, ValueError, KeyError):  # zoneinfo raises OSError for a folder such as “Asia”
+        raise ValueError(f"没有时区“{value}”，请写成 Asia/Shanghai 这样的名称。") from None
+    return value
+
+
+def _currency(value: str) -> str:
+    """Refuse what is not a currency code (MON-16)."""
+    if not re.fullmatch(r"[A-Z]{3}", value):
+        raise ValueError(f"“{value}”不是货币代码，请写成三个大写字母，如 CNY。")
+    return value
+
+
+def _right(value: str) -> str:
+    """Refuse a right that no gate asks for."""
+    known = [right.value for right in Right]
+    if value not in known:
+        raise ValueError(f"没有权限“{value}”，{_nearest(value, known)}。")
+    return value
+
+
+def _staff_id(value: str) -> str:
+    """Refuse a staff id that could not be told from the name in a drop-down: `C07 王小明`."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,20}", value):
+        raise ValueError(f"“{value}”不能作员工编号，请只用字母、数字、- 和 _，如 C07。")
+    return value
+
+
+def _code(value: str) -> str:
+    """Refuse a key that could not be a code: codes are stored, and typed on the command line."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", value):
+        raise ValueError(f"“{value}”不能作代码，请用小写字母开头，只含小写字母、数字和 _，如 wrong_size。")
+    return value
+
+
+def _service_hours(value: str) -> str:
+    """Refuse opening hours that cannot be read (GEN-05)."""
+    opening_hours(value)
+    return value
+
+
+def opening_hours(text: str) -> tuple[tuple[int, int], ...] | None:
+    """
+    Read `09:00-12:00, 13:00-18:00` into minutes of a working day; None is round the clock, `24x7` (GEN-05, AMB-06).
+
+    Raises ValueError with the sentence that tells how to write it.
+    """
+    if text.strip() == "24x7":
+        return None
+    spans = []
+    for part in text.split(","):
+        found = re.fullmatch(r"\s*(\d\d):(\d\d)\s*-\s*(\d\d):(\d\d)\s*", part)
+        if not found or int(found[2]) > 59 or int(found[4]) > 59:
+            raise ValueError(f'“{part.strip()}”不是营业时间，请写成 24x7 或 "09:00-12:00, 13:00-18:00" 这样。')
+        spans.append((int(found[1]) * 60 + int(found[2]), int(found[3]) * 60 + int(found[4])))
+    for (opens, closes), after in zip(spans, [*spans[1:], (1440, 1441)], strict=True):
+        if not opens < closes <= after[0] or closes > 1440:
+            raise ValueError(f"营业时间“{text}”前后颠倒或重叠，请按先后写在 00:00 到 24:00 之间，过午夜的分成两段。")
+    return tuple(spans)
+
+
+def _nearest(word: str, known: list[str]) -> str:
+    """Say which of the known words was probably meant, else which there are."""
+    near = get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"是不是想写“{near[0]}”" if near else f"可写：{'、'.join(known)}"
+
+
+LimitText = Annotated[Limit, BeforeValidator(_limit), PlainSerializer(str)]
+Amount = Annotated[Decimal, BeforeValidator(_amount), PlainSerializer(lambda v: f"{v:.2f}")]
+Text = Annotated[str, AfterValidator(_filled)]
+Code = Annotated[str, AfterValidator(_code)]
+StaffId = Annotated[str, AfterValidator(_staff_id)]
+
+
+# --- the files ------------------------------------------------------------------------------------------------------
 
 
 class Promised(Strict):
     """How long something may take, who owns it, and the rule that says so."""
 
     limit: LimitText
-    owner: str
-    rule: str
+    owner: Text
+    rule: Text
 
 
 class Department(Strict):
     """A department: its Chinese name and the staff id of its head."""
 
-    name: str
-    head: str
+    name: Text
+    head: Text
 
 
 class House(Strict):
     """The house: language, time, departments (GEN-01 to GEN-05)."""
 
     language: Literal["zh", "en"]
-    timezone: str
-    currency: str
+    timezone: Annotated[str, AfterValidator(_zone_name)]
+    currency: Annotated[str, AfterValidator(_currency)]
     wd_deadline: Literal["end_of_day", "same_time"]
     makeup_days_count: bool
-    service_hours: str
-    departments: dict[str, Department]
-    aftersales_manager: str
+    service_hours: Annotated[str, AfterValidator(_service_hours)]
+    departments: dict[Code, Department]
+    aftersales_manager: Text
 
 
 class Person(Strict):
     """One line of `staff.yaml`."""
 
-    id: str
-    name: str
-    department: str
+    id: StaffId
+    name: Text
+    department: Text
     team: str = ""
-    role: str
-    rights: list[str]
+    role: Text
+    rights: list[Annotated[str, AfterValidator(_right)]]
     refund_limit: Amount | None = None
 
 
@@ -83,7 +230,7 @@ class StaffList(Strict):
 class Reason(Strict):
     """A reason a customer may give: its Chinese label, whose fault it is, whether evidence is asked for."""
 
-    label: str
+    label: Text
     fault: Literal["seller", "customer"]
     evidence: bool = False
 
@@ -104,10 +251,10 @@ class Returns(Strict):
     late_freight: Amount
     late_freight_when_self_shipped: bool
     storage_per_day: Amount
-    payment_routes: list[str]
+    payment_routes: list[Text]
     choose_route: bool
     selfship_grace: LimitText
-    reasons: dict[str, Reason]
+    reasons: dict[Code, Reason]
     categories: dict[str, Literal["standard", "unopened", "manual"]]
 
     def fault(self, reason: str) -> Fault:
@@ -119,8 +266,8 @@ class Calendar(Strict):
     """A year's days off with their names, and the weekend days that are worked instead (GEN-02, AMB-11)."""
 
     year: int
-    days_off: dict[date, str]
-    makeup_workdays: dict[date, str]
+    days_off: dict[date, Text]
+    makeup_workdays: dict[date, Text]
 
 
 class Terms(Strict):
@@ -143,3 +290,474 @@ class Terms(Strict):
     def who_may(self, right: Right, department: str | None = None) -> list[Staff]:
         """Those who have a right, in a department when one is named."""
         return [s for s in self.staff().values() if right in s.rights and department in (None, s.department)]
+
+
+# --- the terms of a case --------------------------------------------------------------------------------------------
+
+# who works here and in which language we speak does not change how a case is judged
+NOT_JUDGING = {"language", "departments", "aftersales_manager"}
+
+
+def dump(terms: Terms) -> dict[str, Any]:
+    """
+    Give the part of the terms that a case is judged by, as JSON: the house's rules and `returns.yaml` (GEN-07).
+
+    Staff, departments and language are left out: a case opened last week is decided by today's people.
+    Calendars are left out too: when a year's data arrives, provisional due times are counted again.
+    """
+    return {
+        "house": terms.house.model_dump(mode="json", exclude=NOT_JUDGING),
+        "returns": terms.returns.model_dump(mode="json"),
+    }
+
+
+def fingerprint(terms: Terms) -> str:
+    """Tell the version of the terms: the SHA-256 of what `dump` gives, as canonical JSON (GEN-07)."""
+    return sha256(
+        json.dumps(dump(terms), sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    ).hexdigest()
+
+
+def restore(document: Mapping[str, Any], *, live: Terms) -> Terms:
+    """
+    Read stored terms again: the rules of then, with the people, language and calendars of now (GEN-07).
+
+    A key that did not exist when the document was stored has today's value, one that no longer exists is left out,
+    so that a release that adds or drops a term does not brick the cases opened before it.
+    """
+    house = live.house.model_dump(mode="json")
+    returns = live.returns.model_dump(mode="json")
+    return Terms(
+        house=House.model_validate(house | {k: v for k, v in document["house"].items() if k in house}),
+        staff_list=live.staff_list,
+        returns=Returns.model_validate(returns | {k: v for k, v in document["returns"].items() if k in returns}),
+        calendars=live.calendars,
+    )
+
+
+# --- mistakes -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One thing wrong in `config/`: where, and one sentence that tells what to write instead. Line 0: the whole file."""
+
+    file: str
+    line: int
+    key: str
+    text: str
+
+    def __str__(self) -> str:
+        where = f"{self.file} 第 {self.line} 行" if self.line else self.file
+        return f"{where}{' ' if self.key else ''}{self.key}：{self.text}"
+
+
+class TermsError(Unable):
+    """The terms cannot be used: every mistake of every file at once."""
+
+    def __init__(self, mistakes: list[Mistake]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__("\n".join([f"规则文件有 {len(mistakes)} 处错误，请改正后再试：", *map(str, mistakes)]))
+
+
+Model = TypeVar("Model", bound=Strict)
+Key = Any  # a key as YAML reads it: text, number or date
+Place = tuple[Key, ...]
+
+
+@dataclass(slots=True)
+class _Document:
+    """A file as it was read: plain values, the line and the writing of each of them, and what was already wrong."""
+
+    file: str
+    data: Any = None
+    lines: dict[Place, int] = field(default_factory=dict)
+    written: dict[Place, str] = field(default_factory=dict)
+    mistakes: list[Mistake] = field(default_factory=list)
+
+    def line(self, path: Place) -> int:
+        """Tell the line of a key, or of the nearest table around it."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 0)
+
+    def key(self, path: Place) -> str:
+        """Write a path as people do: `stages.review.limit`, `staff[C07].rights[2]`; places in lists count from 1."""
+        text, here = "", self.data
+        for step in path:
+            inside = _inside(here, step)
+            if isinstance(here, list) and isinstance(step, int):
+                name = inside.get("id") if isinstance(inside, dict) else None
+                text += f"[{name if isinstance(name, str) else step + 1}]"
+            else:
+                text += f".{step}" if text else str(step)
+            here = inside
+        return text
+
+    def wrong(self, path: Place, text: str) -> None:
+        """Note a mistake."""
+        self.mistakes.append(Mistake(self.file, self.line(path), self.key(path), text))
+
+
+def _inside(value: Any, step: Key) -> Any:
+    """Take a step into a table or list; None where there is nothing."""
+    if isinstance(value, dict):
+        return value.get(step)
+    if isinstance(value, list) and isinstance(step, int) and step < len(value):
+        return value[step]
+    return None
+
+
+def _table(value: Any, *path: Key) -> dict[Any, Any]:
+    """Take the table at a path; an empty one where there is none, so that a cross check never stumbles."""
+    for step in path:
+        value = _inside(value, step)
+    return value if isinstance(value, dict) else {}
+
+
+# --- reading --------------------------------------------------------------------------------------------------------
+
+
+def load(folder: Path = CONFIG) -> Terms:
+    """
+    Read the terms: `house.yaml`, `staff.yaml`, `returns.yaml` and `calendars/*.yaml`.
+
+    Raises TermsError with every mistake of every file.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise TermsError([Mistake(str(folder), 0, "", "没有这个文件夹，请在项目的根目录运行，那里有 config/。")])
+    house_file, staff_file, returns_file = documents = [_read(folder / name) for name in FILES]
+    years = [_read(path) for path in sorted((folder / "calendars").glob("*.y*ml"))]
+
+    house = _fit(House, house_file)
+    staff = _fit(StaffList, staff_file)
+    returns = _fit(Returns, returns_file)
+    calendars = [_fit(Calendar, year) for year in years]
+    # on the plain values, so that a mistake in one key does not hide those that need two
+    _check_people(house_file, staff_file)
+    _check_returns(returns_file, house_file)
+    for year in years:
+        _check_calendar(year)
+
+    if mistakes := [
+        m for document in [*documents, *years] for m in sorted(document.mistakes, key=lambda mistake: mistake.line)
+    ]:
+        raise TermsError(mistakes)
+    assert house and staff and returns  # what did not fit has left a mistake
+    return Terms(house=house, staff_list=staff, returns=returns, calendars={c.year: c for c in calendars if c})
+
+
+def read(model: type[Model], path: Path) -> Model:
+    """
+    Read one file of `config/` that stands apart from the terms, such as a mapping of an import.
+
+    Raises TermsError with every mistake in it.
+    """
+    document = _read(path)
+    fitted = _fit(model, document)
+    if document.mistakes or fitted is None:
+        raise TermsError(document.mistakes)
+    return fitted
+
+
+def _read(path: Path) -> _Document:
+    """Read a YAML file into plain values and remember the line of each."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    document = _Document(str(path))
+    try:
+        root = YAML(typ="safe").compose(path.read_text("utf-8-sig"))
+    except FileNotFoundError:
+        document.wrong((), f"没有这个文件，请建立它，样子见项目自带的 config/{path.name}。")
+    except UnicodeDecodeError:
+        document.wrong((), "不是 UTF-8 编码的文本，请另存为 UTF-8。")
+    except OSError as error:
+        document.wrong((), f"读不出来（{error.strerror}），请检查它是不是文件、有没有读取权限。")
+    except YAMLError as error:
+        mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
+        problem = (error.problem if isinstance(error, MarkedYAMLError) else None) or str(error).split("\n")[0]
+        line = mark.line + 1 if mark else 0
+        text = f"YAML 写法不对（{problem}），请检查这一行及上一行的缩进、引号、括号和半角冒号。"
+        document.mistakes.append(Mistake(document.file, line, "", text))
+    else:
+        if root is None:
+            document.wrong((), f"文件是空的，请填写，样子见项目自带的 config/{path.name}。")
+        else:
+            document.data = _plain(root, (), document)
+    return document
+
+
+def _plain(node: Any, path: Place, document: _Document) -> Any:
+    """Turn a YAML node into plain values; a key written twice is a mistake, not a silent overwriting."""
+    document.lines.setdefault(path, node.start_mark.line + 1)
+    if node.id == "mapping":
+        table: dict[Any, Any] = {}
+        twice: list[tuple[Key, int]] = []
+        for key_node, value_node in node.value:
+            key = _scalar(key_node)
+            if key in table:
+                twice.append((key, key_node.start_mark.line + 1))
+                continue
+            here = (*path, key)
+            document.lines[here] = key_node.start_mark.line + 1
+            table[key] = _plain(value_node, here, document)
+        for key, line in twice:
+            first = document.lines[(*path, key)]
+            where = ".".join(str(step) for step in (*path, key))
+            document.mistakes.append(
+                Mistake(document.file, line, where, f"“{key}”在第 {first} 行已经写过，请只留一处。")
+            )
+        return table
+    if node.id == "sequence":
+        return [_plain(item, (*path, place), document) for place, item in enumerate(node.value)]
+    document.written[path] = node.value
+    return _scalar(node)
+
+
+def _scalar(node: Any) -> Any:
+    """Read a YAML scalar by its tag; what does not read as its tag says stays text and is refused by the model."""
+    if node.id != "scalar":
+        return str(node.value)
+    text = node.value
+    try:
+        match node.tag.rsplit(":", 1)[-1]:
+            case "int":
+                return int(text.replace("_", ""))
+            case "float":
+                return float(text.replace("_", ""))
+            case "bool":
+                return text.lower() == "true"
+            case "null":
+                return None
+            case "timestamp":
+                return date.fromisoformat(text)
+    except ValueError:
+        pass
+    return text
+
+
+# --- what pydantic says, in a sentence ------------------------------------------------------------------------------
+
+
+def _fit(model: type[Model], document: _Document) -> Model | None:
+    """Fit a document to its model; note every error as a sentence."""
+    if document.data is None:
+        if not document.mistakes:
+            document.wrong((), "没有内容，请填写。")
+        return None
+    if not isinstance(document.data, dict):
+        document.wrong(
+            (), f"应当是一张表，每行写成“键: 值”（半角冒号加空格），如 {next(iter(model.model_fields))}: …。"
+        )
+        return None
+    try:
+        return model.model_validate(document.data)
+    except ValidationError as error:
+        for one in error.errors():
+            place = _place(one["loc"], document.data)
+            document.wrong(place, _sentence(one, model, document.written.get(place)))
+        return None
+
+
+def _place(loc: tuple[int | str, ...], data: Any) -> Place:
+    """Find the path that pydantic means: it writes a date key by its repr, and marks a wrong key by one more step."""
+    path: list[Key] = []
+    for step in loc:
+        if step == "[key]":
+            break
+        if isinstance(data, dict) and step not in data:
+            step = next((key for key in data if step in (str(key), repr(key))), step)
+        path.append(step)
+        data = _inside(data, step)
+    return tuple(path)
+
+
+def _sentence(error: Mapping[str, Any], model: type[Strict], written: str | None) -> str:
+    """Say what is wrong and what to write instead; `written` is a scalar as it stands in the file."""
+    loc, value = error["loc"], error["input"]
+    shown = "一张表" if isinstance(value, dict) else "一个列表" if isinstance(value, list) else f"“{written or value}”"
+    match error["type"]:
+        case "value_error":  # ours, already a sentence
+            return str(error["ctx"]["error"])
+        case "missing":
+            return f"缺少“{loc[-1]}”，请补上，写成 {loc[-1]}: {_example(_shape(model, loc))}。"
+        case "extra_forbidden":
+            known = list(_shape(model, loc[:-1]).model_fields)
+            return f"没有“{loc[-1]}”这一项，{_nearest(str(loc[-1]), known)}；多余的请删去。"
+        case "literal_error":
+            allowed = get_args(_shape(model, loc))
+            near = get_close_matches(str(value), allowed, n=1)
+            return f"{shown}不在可选值中，请写成 {' 或 '.join(near or allowed)}。"
+        case "greater_than_equal":
+            return f"{value} 太小，请写成不小于 {error['ctx']['ge']} 的整数。"
+    shape = _shape(model, loc)
+    if value is None:
+        return f"没有填值，请写成{_expected(shape)}。"
+    if shape is str and not isinstance(value, dict | list):
+        return f'{shown}会被读成数字、日期或是非，请加引号写成 "{written or value}"。'
+    return f"{shown}用在这里不对，请写成{_expected(shape)}。"
+
+
+def _shape(model: type[Strict], loc: tuple[int | str, ...]) -> Any:
+    """Find what the models want at a place."""
+    shape: Any = model
+    for step in loc:
+        if isclass(shape) and issubclass(shape, BaseModel):
+            field_info = shape.model_fields.get(str(step))
+            shape = field_info.annotation if field_info else None
+        elif get_origin(shape) is dict:
+            wrong_key = loc[-1] == "[key]" and step == loc[-2]
+            shape = get_args(shape)[0 if wrong_key else 1]
+        elif get_origin(shape) is list:
+            shape = get_args(shape)[0]
+        shape = _bare(shape)
+    return shape
+
+
+def _bare(shape: Any) -> Any:
+    """Take a type out of its annotations and of “or nothing”."""
+    if get_origin(shape) is Annotated:
+        return _bare(get_args(shape)[0])
+    if get_origin(shape) in (Union, UnionType):
+        return _bare(next(arg for arg in get_args(shape) if arg is not NoneType))
+    return shape
+
+
+def _expected(shape: Any) -> str:
+    """Name what is wanted, with an example."""
+    if get_origin(shape) is Literal:
+        return f" {_example(shape)}"
+    if get_origin(shape) is list:
+        return f"列表，如 {_example(shape)}"
+    if get_origin(shape) is dict or (isclass(shape) and issubclass(shape, BaseModel)):
+        return f"一张表，如 {_example(shape)}"
+    if shape is str:
+        return "文字"
+    names = {bool: "是非", int: "整数", date: "日期", Limit: "时限", Decimal: "金额"}
+    return f"{names.get(shape, '')}，如 {_example(shape)}"
+
+
+def _example(shape: Any) -> str:
+    """Show how a value is written."""
+    if get_origin(shape) is Literal:
+        return " 或 ".join(get_args(shape))
+    if get_origin(shape) is list:
+        return f"[{_example(_bare(get_args(shape)[0]))}, …]"
+    if get_origin(shape) is dict:
+        key, value = map(_bare, get_args(shape))
+        return f"{{{_example(key)}: {_example(value)}}}"
+    if isclass(shape) and issubclass(shape, BaseModel):
+        needed = {k: f for k, f in shape.model_fields.items() if f.is_required()}
+        return f"{{{', '.join(f'{k}: {_example(_bare(f.annotation))}' for k, f in needed.items())}}}"
+    examples = {bool: "true 或 false", int: "7", str: "文字", date: "2026-01-01", Limit: "3 wd", Decimal: '"12.00"'}
+    return examples.get(shape, "…")
+
+
+# --- what two places must agree on ----------------------------------------------------------------------------------
+
+
+def _check_people(house: _Document, staff: _Document) -> None:
+    """Everybody named exists, has a department, one id, and somebody has each right that a case needs (ORG-01 …)."""
+    people = [p if isinstance(p, dict) else {} for p in _rows(staff.data, "staff")]
+    ids = [p.get("id") for p in people]
+    departments = _table(house.data, "departments")
+
+    for place, person in enumerate(people):
+        if person.get("id") is not None and person["id"] in ids[:place]:
+            first = staff.line(("staff", ids.index(person["id"]), "id"))
+            text = f"编号“{person['id']}”与第 {first} 行的员工重复，请换一个编号。"
+            staff.wrong(("staff", place, "id"), text)
+        department = person.get("department")
+        if departments and isinstance(department, str) and department and department not in departments:
+            text = f"{_file(house)} 没有部门“{department}”，{_nearest(department, [str(d) for d in departments])}。"
+            staff.wrong(("staff", place, "department"), text)
+
+    if not people:  # nobody that is named could be found
+        if isinstance(staff.data, dict) and staff.data.get("staff") == []:
+            staff.wrong(("staff",), f"没有员工，请至少写一名，如 - {_example(Person)}。")
+        return
+    named: list[tuple[Place, Any]] = [
+        (("departments", code, "head"), _table(d).get("head")) for code, d in departments.items()
+    ]
+    named += [(("aftersales_manager",), _inside(house.data, "aftersales_manager"))]
+    for path, person_id in named:
+        if isinstance(person_id, str) and person_id and person_id not in ids:
+            text = f"{_file(staff)} 没有编号为“{person_id}”的员工，请写已有的编号，或先在那里加上。"
+            house.wrong(path, text)
+    held = {right for p in people for right in _rows(p, "rights") if isinstance(right, str)}
+    for right in NEEDED_RIGHTS:
+        if right.value not in held:
+            text = f"没有人有“{right.label}”的权限，请至少给一名员工的 rights 加上 {right.value}。"
+            staff.wrong(("staff",), text)
+
+
+def _check_returns(returns: _Document, house: _Document) -> None:
+    """Each waiting stage has a promise, each promise an owner, the age bands follow each other (AMB-15)."""
+    departments = _table(house.data, "departments")
+    stages = _table(returns.data, "stages")
+    known = [stage.value for stage in WAITING]
+    for code in stages:
+        if code not in known:
+            returns.wrong(("stages", code), f"退货没有环节“{code}”，{_nearest(str(code), known)}。")
+    if stages:
+        for stage in WAITING:
+            if stage.value not in stages:
+                owner = next(iter(departments), "aftersales")
+                text = f"环节“{stage.label}”没有时限，请补上 {stage.value}: {{limit: 1 wd, owner: {owner}, rule: …}}。"
+                returns.wrong(("stages",), text)
+    promises: list[Place] = [*(("stages", code) for code in stages), ("outer",), ("revisit",)]
+    for path in promises:
+        owner = _table(returns.data, *path).get("owner")
+        if departments and isinstance(owner, str) and owner and owner not in departments:
+            text = f"{_file(house)} 没有部门“{owner}”，{_nearest(owner, [str(d) for d in departments])}。"
+            returns.wrong((*path, "owner"), text)
+
+    free, freight = _inside(returns.data, "free_until_day"), _inside(returns.data, "freight_until_day")
+    if type(free) is int and type(freight) is int and not free < freight:
+        text = f"{freight} 不大于 free_until_day 的 {free}，请写更大的天数，如 {free + 23}。"
+        returns.wrong(("freight_until_day",), text)
+
+    labels: dict[str, Key] = {}
+    for code, reason in _table(returns.data, "reasons").items():
+        label = _table(reason).get("label")
+        if isinstance(label, str) and labels.setdefault(label, code) != code:
+            text = f"名称“{label}”与 {labels[label]} 的相同，请换一个，否则表单里分不清。"
+            returns.wrong(("reasons", code, "label"), text)
+    for key, what in (("reasons", "退货原因"), ("payment_routes", "付款方式")):
+        if _inside(returns.data, key) in ({}, []):
+            returns.wrong((key,), f"一个{what}也没有，请至少写一个。")
+
+
+def _check_calendar(calendar: _Document) -> None:
+    """A calendar's name is its year, its dates are of that year, its make-up workdays are weekend days (AMB-11)."""
+    name = Path(calendar.file)
+    if not re.fullmatch(r"[0-9]{4}\.yaml", name.name):
+        calendar.mistakes.append(Mistake(calendar.file, 0, "", "文件名应当是四位年份，请改名为 2026.yaml 这样。"))
+        return
+    year = _inside(calendar.data, "year")
+    if type(year) is int and str(year) != name.stem:
+        calendar.wrong(("year",), f"{year} 与文件名的年份不同，请写成 {name.stem}，或给文件改名。")
+    days_off, makeup = _table(calendar.data, "days_off"), _table(calendar.data, "makeup_workdays")
+    for key, days in (("days_off", days_off), ("makeup_workdays", makeup)):
+        for day in days:
+            if isinstance(day, date) and str(day.year) != name.stem:
+                calendar.wrong((key, day), f"{day} 不在 {name.stem} 年，请移到 {day.year}.yaml，或改正日期。")
+    for day in makeup:
+        if isinstance(day, date) and day.weekday() < 5:
+            calendar.wrong(("makeup_workdays", day), f"{day} 不是周六或周日，本来就上班，请删去或改正日期。")
+        if day in days_off:
+            first = calendar.line(("days_off", day))
+            calendar.wrong(("makeup_workdays", day), f"{day} 在第 {first} 行又是放假日，请只留一处。")
+
+
+def _rows(value: Any, key: str) -> list[Any]:
+    """Take the list under a key; an empty one where there is none."""
+    found = _inside(value, key)
+    return found if isinstance(found, list) else []
+
+
+def _file(document: _Document) -> str:
+    """Name a file as people do."""
+    return Path(document.file).name
