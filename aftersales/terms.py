@@ -36,7 +36,7 @@ from aftersales.words import Fault, Limit, Right, Staff, Stage, Unable
 
 CONFIG = Path("config")
 
-FILES = ("house.yaml", "staff.yaml", "returns.yaml")
+FILES = ("house.yaml", "staff.yaml", "returns.yaml", "notices.yaml")
 
 # the stages of a return that wait for somebody: each needs a promise
 WAITING = tuple(stage for stage in Stage if not stage.is_over and stage is not Stage.OPENED)
@@ -270,13 +270,32 @@ class Calendar(Strict):
     makeup_workdays: dict[date, Text]
 
 
+class Expiries(Strict):
+    """`notices.yaml`: after how long a notice to a customer is no longer worth sending (NUM-224); null: never."""
+
+    expires: dict[str, LimitText | None]
+
+
+class Notice(Strict):
+    """A notice in one language: subject, body, and after how long it is no longer worth sending."""
+
+    subject: str
+    body: str
+    expires: LimitText | None = None
+
+    def render(self, values: Mapping[str, str]) -> tuple[str, str]:
+        """Fill in the placeholders. Raises KeyError for one that is not given."""
+        return self.subject.format_map(values), self.body.format_map(values)
+
+
 class Terms(Strict):
-    """Everything a case is judged by."""
+    """Everything a case is judged by, and what is told about it."""
 
     house: House
     staff_list: StaffList
     returns: Returns
     calendars: dict[int, Calendar]
+    notices: dict[str, Notice] = {}
 
     def staff(self) -> Mapping[str, Staff]:
         """Everybody by staff id."""
@@ -332,6 +351,7 @@ def restore(document: Mapping[str, Any], *, live: Terms) -> Terms:
         staff_list=live.staff_list,
         returns=Returns.model_validate(returns | {k: v for k, v in document["returns"].items() if k in returns}),
         calendars=live.calendars,
+        notices=live.notices,
     )
 
 
@@ -420,32 +440,58 @@ def _table(value: Any, *path: Key) -> dict[Any, Any]:
 
 def load(folder: Path = CONFIG) -> Terms:
     """
-    Read the terms: `house.yaml`, `staff.yaml`, `returns.yaml` and `calendars/*.yaml`.
+    Read the terms: `house.yaml`, `staff.yaml`, `returns.yaml`, `notices.yaml` and `calendars/*.yaml`.
 
     Raises TermsError with every mistake of every file.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise TermsError([Mistake(str(folder), 0, "", "没有这个文件夹，请在项目的根目录运行，那里有 config/。")])
-    house_file, staff_file, returns_file = documents = [_read(folder / name) for name in FILES]
+    house_file, staff_file, returns_file, notices_file = documents = [_read(folder / name) for name in FILES]
     years = [_read(path) for path in sorted((folder / "calendars").glob("*.y*ml"))]
 
     house = _fit(House, house_file)
     staff = _fit(StaffList, staff_file)
     returns = _fit(Returns, returns_file)
+    expiries = _fit(Expiries, notices_file)
     calendars = [_fit(Calendar, year) for year in years]
     # on the plain values, so that a mistake in one key does not hide those that need two
     _check_people(house_file, staff_file)
     _check_returns(returns_file, house_file)
     for year in years:
         _check_calendar(year)
+    language = house.language if house else "zh"
+    notices = _notices(folder / "notices" / language, expiries, notices_file) if expiries else {}
 
     if mistakes := [
         m for document in [*documents, *years] for m in sorted(document.mistakes, key=lambda mistake: mistake.line)
     ]:
         raise TermsError(mistakes)
     assert house and staff and returns  # what did not fit has left a mistake
-    return Terms(house=house, staff_list=staff, returns=returns, calendars={c.year: c for c in calendars if c})
+    return Terms(
+        house=house,
+        staff_list=staff,
+        returns=returns,
+        calendars={c.year: c for c in calendars if c},
+        notices=notices,
+    )
+
+
+def _notices(folder: Path, expiries: Expiries, document: _Document) -> dict[str, Notice]:
+    """Read the words of every notice: `notices/zh/NTC-01.txt`, the first line is the subject."""
+    notices = {}
+    for name, expires in expiries.expires.items():
+        path = folder / f"{name}.txt"
+        try:
+            subject, _, body = path.read_text("utf-8").partition("\n")
+        except (OSError, UnicodeDecodeError):
+            document.wrong(("expires", name), f"读不到通知模板 {path}，请补上该文件（UTF-8，第一行为标题）。")
+            continue
+        if not subject.strip() or not body.strip():
+            document.wrong(("expires", name), f"通知模板 {path} 不完整，第一行写标题，其后写正文。")
+            continue
+        notices[name] = Notice(subject=subject.strip(), body=body.strip(), expires=expires)
+    return notices
 
 
 def read(model: type[Model], path: Path) -> Model:
