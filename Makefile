@@ -1,26 +1,61 @@
 # make            lists the recipes
-PY := .venv/bin/python
+# `make run` needs git, make and Python 3.11 to 3.13; PYTHON=… chooses one.
+VENV := .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
 
+.DEFAULT_GOAL := help
 .PHONY: help
-help:
+help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-.PHONY: check
-check: ## lint, types, import contracts, terms (changes nothing)
-	.venv/bin/ruff check .
-	.venv/bin/ruff format --check .
-	.venv/bin/mypy
-	.venv/bin/lint-imports
+.PHONY: run
+run: $(READY) ## set up everything and start the shop (Ctrl-C stops it)
+	@exec $(VENV)/bin/aftersales up
 
-.PHONY: fix
-fix: ## repair what tools can repair
-	.venv/bin/ruff check --fix .
-	.venv/bin/ruff format .
-
-.PHONY: specs
-specs: ## the pure rules, in under two seconds
-	$(PY) -m pytest -q tests/specs
+.PHONY: demo
+demo: $(READY) ## play cases on the running shop, from another terminal
+	@exec $(VENV)/bin/aftersales demo
 
 .PHONY: test
-test: ## every test
+test: $(READY) ## every test
 	$(PY) -m pytest -q
+
+.PHONY: specs
+specs: $(READY) ## the pure rules, in under two seconds
+	$(PY) -m pytest -q tests/specs
+
+.PHONY: check
+check: $(READY) ## lint, types, import contracts, terms (changes nothing)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/aftersales check
+
+.PHONY: fix
+fix: $(READY) ## repair what tools can repair
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+.PHONY: bench
+bench: $(READY) ## how fast it is: half a million order lines
+	$(PY) -m pytest -q -s tests/bench
+
+.PHONY: lock
+lock: $(READY) ## write requirements.lock anew from pyproject.toml
+	@$(PY) -m pip install -q uv
+	$(VENV)/bin/uv pip compile -q --universal --group dev --upgrade --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links pyproject.toml -o requirements.lock
+
+.PHONY: migration
+migration: $(READY) ## draft a migration: make migration NAME="what it adds"
+	$(PY) -m aftersales.stack.draft "$(NAME)"
+
+# the set-up: once, and again when the lock or the project file changes
+$(READY): requirements.lock pyproject.toml .ci/python
+	@sh .ci/python $(VENV) "$(PYTHON)"
+	@echo "正在安装依赖（第一次需要几分钟）……"
+	@$(PY) -m pip install -q --disable-pip-version-check -r requirements.lock
+	@$(PY) -m pip install -q --disable-pip-version-check --no-deps --editable .
+	@touch $@

@@ -18,6 +18,8 @@ from aftersales.words import Unable
 COMMANDS = {
     "up": "aftersales.cli.stack:up",
     "worker": "aftersales.cli.stack:worker",
+    "prepare": "aftersales.cli.stack:prepare",
+    "deploy": "aftersales.cli.stack:deploy",
     "demo": "aftersales.cli.demo:demo",
     "check": "aftersales.cli.terms:check",
     "due": "aftersales.cli.terms:due",

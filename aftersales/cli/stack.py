@@ -1,0 +1,109 @@
+"""`aftersales up` and what it starts: `prepare`, `deploy`, `worker`."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+from typing import Any
+
+import click
+
+from aftersales.settings import settings
+from aftersales.words import Unable
+
+
+@click.command()
+def up() -> None:
+    """启动全部服务：数据库、Prefect 服务、工作进程；按 Ctrl-C 停止。"""
+    from rich.console import Console
+
+    from aftersales import terms
+    from aftersales.stack import up as stack
+
+    house = terms.load().house  # every mistake at once, before anything starts
+    console = Console(highlight=False, soft_wrap=True)
+    console.print("正在启动（第一次需要一两分钟）……")
+    stack.run(settings(), say=console.print, welcome=lambda found: _welcome(console, found, house))
+    console.print("已全部停止，数据都已保存。")
+
+
+def _welcome(console: Any, stack: Any, house: Any) -> None:
+    from rich.text import Text
+
+    from aftersales.desk import links
+    from aftersales.stack import deploy
+
+    console.rule("已就绪，请用浏览器打开")
+    for label, url in links.links(stack.ui_url, house, deployments=deploy.known(stack.database_url)):
+        console.print(Text.assemble("  ", (label, "bold"), "\n    ", (url, f"link {url}")))
+    if stack.auth:
+        console.print("  登录：页面会询问密码，请输入 AFTERSALES_AUTH 的值（用户名:密码）。")
+    console.rule()
+    console.print("另开一个终端运行 make demo 可以看一遍演示；在这里按 Ctrl-C 停止全部服务。")
+
+
+@click.command()
+def worker() -> None:
+    """启动工作进程（up 会启动一个；也可以在别的机器上再启动）。"""
+    from aftersales.cli import database
+
+    database.located()
+    asyncio.run(_work())
+
+
+async def _work() -> None:
+    from aftersales.cli import database
+
+    async with database.connected():
+        await importlib.import_module("aftersales.desk.worker").run()
+
+
+@click.command(hidden=True)
+@click.option("--sample", is_flag=True, help="空店铺装入示例数据。")
+def prepare(sample: bool) -> None:
+    """建库、升级表结构（由 up 调用）。"""
+    from aftersales.stack import prepare as stack
+
+    ours, prefects = settings().database_url, settings().prefect_database_url
+    if not ours or not prefects:
+        raise Unable(
+            "prepare 由 aftersales up 调用；单独运行请先设置 AFTERSALES_DATABASE_URL 和 AFTERSALES_PREFECT_DATABASE_URL。"
+        )
+    stack.databases(ours=ours, prefects=prefects)
+    if sample and stack.wants_sample(ours):
+        asyncio.run(_load_sample(ours))
+
+
+async def _load_sample(url: str) -> None:
+    from aftersales import clock
+    from aftersales.stack import prepare as stack
+    from aftersales.store import engine, sample
+
+    engine.connect(url)
+    try:
+        async with engine.transaction() as connection:
+            loaded = await sample.load(connection, now=clock.now())
+            await connection.execute(stack.sample_mark())
+        click.echo(f"空店铺：已装入示例数据（{loaded}）。")
+    finally:
+        await engine.disconnect()
+
+
+@click.command(hidden=True)
+@click.option("--if-changed", is_flag=True, help="没有变化时什么也不做。")
+def deploy(if_changed: bool) -> None:
+    """把 prefect.yaml 里的流程部署到 Prefect（由 up 调用）。"""
+    from aftersales.cli import database
+    from aftersales.stack import deploy as stack
+
+    found = database.located()
+    where = {"database_url": found.database_url, "api_url": found.api_url, "auth": found.auth}
+    if if_changed and not stack.is_needed(**where):
+        click.echo("没有变化，不需要重新部署。")
+        return
+    refine = None
+    if importlib.util.find_spec("aftersales.desk.deployments"):
+        refine = importlib.import_module("aftersales.desk.deployments").refine
+    for name, key in stack.run(**where, refine=refine).items():
+        click.echo(f"{name} {key}")

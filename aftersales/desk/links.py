@@ -1,0 +1,43 @@
+"""
+Where to click: addresses in Prefect's V2 UI (3.8.8).
+
+The run list reads its filters from the address: `tags=a,b` shows the runs that carry all of them.
+Without `range` it shows runs of any age; a bare `/v2/runs` shows the past week only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from aftersales.terms import House
+
+APPLY = "退货"
+
+
+def runs(ui_url: str, *tags: str) -> str:
+    """The run list of those that carry every tag."""
+    return f"{ui_url}/v2/runs?tags={quote(','.join(tags), safe='')}"
+
+
+def run(ui_url: str, run_id: object) -> str:
+    """One run: the case's summary, its form under Resume, its artifacts."""
+    return f"{ui_url}/v2/runs/flow-run/{run_id}"
+
+
+def form(ui_url: str, deployment_id: object) -> str:
+    """The form that starts a deployment."""
+    return f"{ui_url}/v2/deployments/deployment/{deployment_id}/run"
+
+
+def links(ui_url: str, house: House, *, deployments: Mapping[str, str] | None = None) -> list[tuple[str, str]]:
+    """Everything that `make run` prints: the desk, the forms by name, and each department's work list."""
+    return [
+        ("工作台", f"{ui_url}/v2/dashboard"),
+        *((f"新建：{name}", form(ui_url, key)) for name, key in sorted((deployments or {}).items(), key=_by_use)),
+        *((f"{department.name}的待办", runs(ui_url, department.name)) for department in house.departments.values()),
+    ]
+
+
+def _by_use(entry: tuple[str, str]) -> tuple[bool, str]:
+    return entry[0] != APPLY, entry[0]
