@@ -603,7 +603,8 @@ def _fit(model: type[Model], document: _Document) -> Model | None:
     except ValidationError as error:
         for one in error.errors():
             place = _place(one["loc"], document.data)
-            document.wrong(place, _sentence(one, model, document.written.get(place)))
+            written = None if "[key]" in one["loc"] else document.written.get(place)
+            document.wrong(place, _sentence(one, model, written))
         return None
 
 
