@@ -26,6 +26,61 @@ Raw = Any
 # Who decides, and what: a default would turn an empty answer into a decision.
 NEVER_PREFILLED = frozenset({"operator", "decision", "result", "rest"})
 
+# Prefect's UI checks the *answer* as if it were a schema before it resumes a run (ui-v2, resume-flow-run-dialog.tsx,
+# 3.8.8): an answer with a key `items` that is a list is "no valid schema", and the form can never be sent.
+_KEYWORDS = frozenset(
+    [
+        "additionalProperties",
+        "allOf",
+        "anyOf",
+        "const",
+        "contains",
+        "contentSchema",
+        "default",
+        "definitions",
+        "dependencies",
+        "dependentRequired",
+        "dependentSchemas",
+        "deprecated",
+        "description",
+        "else",
+        "enum",
+        "examples",
+        "exclusiveMaximum",
+        "exclusiveMinimum",
+        "format",
+        "if",
+        "items",
+        "maxContains",
+        "maxItems",
+        "maxLength",
+        "maxProperties",
+        "maximum",
+        "minContains",
+        "minItems",
+        "minLength",
+        "minProperties",
+        "minimum",
+        "multipleOf",
+        "not",
+        "oneOf",
+        "pattern",
+        "patternProperties",
+        "prefixItems",
+        "properties",
+        "propertyNames",
+        "readOnly",
+        "required",
+        "then",
+        "title",
+        "type",
+        "unevaluatedItems",
+        "unevaluatedProperties",
+        "uniqueItems",
+        "writeOnly",
+    ]
+)
+
 
 class Misfilled(Unable):
     """An answer that cannot be taken; the sentence names every wrong field and what to write instead."""
@@ -113,6 +168,11 @@ def free_text(form: type[BaseModel]) -> set[str]:
     return {name for name, _, kind in fields(form) if isinstance(kind, Kind) and kind.free and name != "gate"}
 
 
+def wire(form: type[BaseModel], name: str) -> str:
+    """Name a field as a Resume form sends it: `items` travels as `items_`, nobody sees it."""
+    return f"{name}_" if name in _KEYWORDS and issubclass(form, GateForm) else name
+
+
 # --- drawing --------------------------------------------------------------------------------------------------------
 
 
@@ -183,11 +243,11 @@ def _object(form: type[BaseModel], options: Options, prefill: Mapping[str, Any])
         shown = _default(found, kind, options, name, prefill)
         if shown is not None:
             drawn["default"] = shown
-        properties[name] = drawn
+        properties[wire(form, name)] = drawn
     return {
         "type": "object",
         "properties": properties,
-        "required": [name for name, found, _ in fields(form) if found.is_required()],
+        "required": [wire(form, name) for name, found, _ in fields(form) if found.is_required()],
         "additionalProperties": False,
     }
 
@@ -195,7 +255,9 @@ def _object(form: type[BaseModel], options: Options, prefill: Mapping[str, Any])
 def _default(found: FieldInfo, kind: Kind | Rows, options: Options, name: str, prefill: Mapping[str, Any]) -> Any:
     if name not in prefill:
         # A drop-down cannot be emptied, so what "nothing" is called must be one of its choices.
-        return (kind.unchanged or None) if isinstance(kind, Choice | Option) else None
+        if isinstance(kind, Choice) and not found.is_required():
+            return kind.show(found.default)
+        return (kind.unchanged or None) if isinstance(kind, Option) else None
     value = prefill[name]
     if isinstance(kind, Rows):
         return [_shown(row_of(found), row, options) for row in value]
@@ -227,11 +289,12 @@ def _explain(form: type[BaseModel], name: str, found: FieldInfo, kind: Kind | Ro
 def _conditional(form: type[Form], need: Needs) -> dict[str, Any]:
     kind = next(kind for name, _, kind in fields(form) if name == need.field)
     assert isinstance(kind, Text | Code)
+    asked, told = wire(form, need.when), wire(form, need.field)
     if isinstance(need.says, Named):
-        when: dict[str, Any] = {"properties": {need.when: {"const": need.says.label}}, "required": [need.when]}
+        when: dict[str, Any] = {"properties": {asked: {"const": need.says.label}}, "required": [asked]}
     else:
-        when = {"properties": {need.when: {"pattern": r"^\s*$"}}}
-    return {"if": when, "then": {"properties": {need.field: kind.demanded()}, "required": [need.field]}}
+        when = {"properties": {asked: {"pattern": r"^\s*$"}}}
+    return {"if": when, "then": {"properties": {told: kind.demanded()}, "required": [told]}}
 
 
 # --- reading --------------------------------------------------------------------------------------------------------
@@ -248,10 +311,11 @@ def read(form: type[F], answer: Any, *, options: Options | None = None, ref: str
         answer = answer.model_dump()
     if not isinstance(answer, Mapping):
         raise Misfilled(f"{form.title}没有内容，请重新打开表单填写。")
-    given = {name: value for name, value in answer.items() if value is not None}
+    sent = {wire(form, name): name for name in form.model_fields}
+    given = {sent.get(str(name), str(name)): value for name, value in answer.items() if value is not None}
     wrong: dict[str, str] = {}
     try:
-        taken = form.model_validate(given, context={"options": options or {}})
+        taken: F | None = form.model_validate(given, context={"options": options or {}})
     except ValidationError as error:
         taken = None
         for found in error.errors(include_input=False):
