@@ -6,9 +6,15 @@ Everything is started by the same code that `aftersales up` uses, on free ports 
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import socket
+import subprocess
+import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -79,3 +85,157 @@ async def database(postgres: str, migrated: str) -> AsyncIterator[str]:
             yield engine.address(url).render_as_string(hide_password=False)
         finally:
             await engine.disconnect()
+
+
+def free_port() -> int:
+    """A port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def prefect_api(postgres: str, short_folder: Path) -> Iterator[str]:
+    """The API address of a real Prefect server with our settings; Prefect's client in this process is pointed to it."""
+    from sqlalchemy.engine import make_url
+
+    from aftersales.stack import prefect_settings, schema, up
+
+    database = make_url(postgres).set(database="prefect").render_as_string(hide_password=False)
+    schema.create(database)
+    schema.need_trigrams(database)
+    home, port = short_folder / "api", free_port()
+    home.mkdir()
+    chosen = prefect_settings.server(
+        home=home, host="127.0.0.1", port=port, database_url=database, is_loopback=True
+    ) | {"PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "5"}
+    api = f"http://127.0.0.1:{port}/api"
+    with open(home / "server.log", "wb") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
+            env=os.environ | chosen,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        _until(lambda: up.ask(f"{api}/health") is True, 120, server, home / "server.log")
+        before = dict(os.environ)
+        os.environ.update(prefect_settings.client(home=home, api_url=api))
+        from prefect.context import refresh_global_settings_context
+
+        refresh_global_settings_context()
+        yield api
+        os.environ.clear()
+        os.environ.update(before)
+    finally:
+        server.terminate()
+        try:
+            server.wait(10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait(5)
+
+
+def _until(true: Callable[[], object], seconds: float, process: subprocess.Popen, log: Path) -> None:
+    until = time.monotonic() + seconds
+    while not true():
+        if process.poll() is not None or time.monotonic() > until:
+            pytest.fail(f"did not come up (exit {process.poll()}):\n{log.read_text(errors='replace')[-3000:]}")
+        time.sleep(0.1)
+
+
+class Shop:
+    """A whole stack as `make run` starts it, in a home of its own on a free port."""
+
+    def __init__(self, home: Path, **environment: str) -> None:
+        self.home = home
+        self.port = free_port()
+        self.environment = {"AFTERSALES_HOME": str(home), "PORT": str(self.port), **environment}
+        self.output = home.with_name(f"{home.name}.out")
+        self.process: subprocess.Popen | None = None
+        self.seconds = 0.0
+
+    @property
+    def stack(self):
+        """What other shells see, or None."""
+        from aftersales.stack import state
+
+        return state.read(self.home)
+
+    def command(self, *args: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run `aftersales …` in another shell."""
+        return subprocess.run(
+            [Path(sys.executable).with_name("aftersales"), *args],
+            env=_clean() | self.environment | environment,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=120,
+        )
+
+    def start(self) -> Shop:
+        """Start everything and wait until it is ready."""
+        began = time.monotonic()
+        with open(self.output, "wb") as output:
+            self.process = subprocess.Popen(
+                [Path(sys.executable).with_name("aftersales"), "up"],
+                env=_clean() | self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        _until(lambda: (found := self.stack) and found.is_ready, 180, self.process, self.output)
+        self.seconds = time.monotonic() - began
+        return self
+
+    def stop(self) -> float:
+        """Stop it as a service manager does, see that nothing is left, and tell how long it took."""
+        if self.process is None or self.process.poll() is not None:
+            return 0.0
+        found = self.stack
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(30)
+        seconds = time.monotonic() - began
+        assert not [name for name, process in (found.processes if found else {}).items() if process.alive]
+        assert not (self.home / "stack.json").exists()
+        return seconds
+
+    def kill(self) -> None:
+        """Take everything down hard, whatever state it is in; for the end of a test that failed."""
+        from aftersales.stack import leftovers
+
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(5)
+        leftovers.stop(self.home)
+
+
+def _clean() -> dict[str, str]:
+    """This environment without what other fixtures set for themselves."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "AFTERSALES_"))}
+
+
+@pytest.fixture(scope="session")
+def shops(short_folder: Path) -> Iterator[Callable[..., Shop]]:
+    """Make a shop that is not started yet: `shops(AFTERSALES_AUTH="a:b")`. All are stopped at the end."""
+    made: list[Shop] = []
+
+    def make(**environment: str) -> Shop:
+        made.append(Shop(short_folder / f"shop{len(made)}", **environment))
+        return made[-1]
+
+    yield make
+    for shop in made:
+        shop.kill()
+
+
+@pytest.fixture(scope="session")
+def stack(shops: Callable[..., Shop]) -> Iterator[Shop]:
+    """The whole stack, running, for browser tests; at its end everything is seen to be gone."""
+    shop = shops().start()
+    yield shop
+    assert shop.stop() < 10
