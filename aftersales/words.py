@@ -238,6 +238,15 @@ class Units:
 
 
 @dataclass(frozen=True, slots=True)
+class Holder:
+    """A case that has units of a line: how many, and whether they have come back for good."""
+
+    case_no: str
+    quantity: int
+    is_settled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class OrderLine:
     """One line of an order: what was bought, what was paid for it after all discounts, and which units are taken."""
 
@@ -251,6 +260,7 @@ class OrderLine:
     is_gift: bool = False
     opened: bool | None = None
     taken: tuple[Units, ...] = ()
+    holders: tuple[Holder, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

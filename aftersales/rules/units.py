@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from aftersales.words import Order, OrderLine, Unable, Units, Wanted
+from aftersales.words import Holder, Order, OrderLine, Unable, Units, Wanted
 
 Runs = tuple[Units, ...]
 Key = TypeVar("Key", int, str)
@@ -118,11 +118,14 @@ def by_sku(*, order: Order, wanted: Iterable[tuple[str, int]]) -> list[tuple[int
                 chosen[line.line_no] = part
                 left -= part
         if left > 0:
-            bought = sum(line.quantity for line in lines)
-            can = quantity - left
-            advice = f"请改为不超过 {can} 件" if can else "请在已有的售后单中处理"
             raise Unable(
-                f"订单 {order.order_no} 的商品 {sku} 共 {bought} 件，仅剩 {can} 件可退，申请了 {quantity} 件：{advice}。"
+                refusal(
+                    where=f"订单 {order.order_no} 的商品 {sku} ",
+                    bought=sum(line.quantity for line in lines),
+                    spare=quantity - left,
+                    asked=quantity,
+                    holders=[holder for line in lines for holder in line.holders],
+                )
             )
     return sorted(chosen.items())
 
@@ -147,9 +150,29 @@ def choose(*, order: Order, wanted: Iterable[tuple[int, int]]) -> list[Wanted]:
 def _units_of(order: Order, line: OrderLine, quantity: int) -> Runs:
     spare = count(free(line.quantity, line.taken))
     if not 0 < quantity <= spare:
-        advice = f"请填写 1 到 {spare} 件" if spare else "请在已有的售后单中处理"
-        raise Unable(f"订单 {order.order_no} 第 {line.line_no} 行仅剩 {spare} 件可退，申请了 {quantity} 件：{advice}。")
+        raise Unable(
+            refusal(
+                where=f"订单 {order.order_no} 第 {line.line_no} 行",
+                bought=line.quantity,
+                spare=spare,
+                asked=quantity,
+                holders=line.holders,
+            )
+        )
     return lowest_free(line.quantity, line.taken, quantity)
+
+
+def refusal(*, where: str, bought: int, spare: int, asked: int, holders: Sequence[Holder]) -> str:
+    """Say in one sentence why so many units cannot be had, which case has them, and what to do instead (P-20)."""
+    if asked < 1 or spare == bought:
+        return f"{where}共 {bought} 件，可退 {spare} 件，申请了 {asked} 件，请填写 1 到 {max(1, spare)} 件。"
+    advice = f"请改为不超过 {spare} 件" if spare else "请在已有的售后单中处理"
+    if not holders:
+        return f"{where}仅剩 {spare} 件可退，申请了 {asked} 件，{advice}。"
+    first = holders[0]
+    did = "已退" if first.is_settled else "已占用"
+    advice = f"请改为不超过 {spare} 件，或在该售后单中处理" if spare else "请在该售后单中处理"
+    return f"{where}仅剩 {spare} 件可退，售后单 {first.case_no} {did} {first.quantity} 件，{advice}。"
 
 
 def summed(wanted: Iterable[tuple[Key, int]]) -> Mapping[Key, int]:

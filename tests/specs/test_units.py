@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aftersales.rules import units
-from aftersales.words import Unable
+from aftersales.words import Holder, Unable
 from tests.builders import a_line, an_order, runs
 
 
@@ -87,23 +87,30 @@ def test_a_sku_means_its_lines_in_line_order(wanted, lines):
 @pytest.mark.parametrize(
     ("wanted", "sentence"),
     [
-        pytest.param([("X", 1)], "订单 SO-1 中没有商品 X，请填写该订单的商品编码：A、B。", id="unknown SKU"),
+        pytest.param([("X", 1)], "订单 SO-1 中没有商品 X，请填写该订单的商品编码：A、B、C。", id="unknown SKU"),
         pytest.param(
             [("A", 3)],
-            "订单 SO-1 的商品 A 共 3 件，仅剩 2 件可退，申请了 3 件：请改为不超过 2 件。",
+            "订单 SO-1 的商品 A 仅剩 2 件可退，售后单 RT-7 已占用 1 件，请改为不超过 2 件，或在该售后单中处理。",
             id="P-20 more than is free",
         ),
         pytest.param(
             [("B", 1)],
-            "订单 SO-1 的商品 B 共 1 件，仅剩 0 件可退，申请了 1 件：请在已有的售后单中处理。",
+            "订单 SO-1 的商品 B 仅剩 0 件可退，售后单 RT-8 已退 1 件，请在该售后单中处理。",
             id="P-20 nothing is free",
+        ),
+        pytest.param(
+            [("C", 3)],
+            "订单 SO-1 的商品 C 共 2 件，可退 2 件，申请了 3 件，请填写 1 到 2 件。",
+            id="more than was bought",
         ),
         pytest.param([("A", 0)], "商品 A 的退货件数是 0，请填写 1 件或以上。", id="none at all"),
     ],
 )
 def test_a_sku_that_cannot_come_back_is_refused_in_one_sentence(wanted, sentence):
     order = an_order(
-        a_line(line_no=1, sku="A", quantity=3, taken=runs((0, 1))), a_line(line_no=2, sku="B", taken=runs((0, 1)))
+        a_line(line_no=1, sku="A", quantity=3, taken=runs((0, 1)), holders=(Holder("RT-7", 1),)),
+        a_line(line_no=2, sku="B", taken=runs((0, 1)), holders=(Holder("RT-8", 1, is_settled=True),)),
+        a_line(line_no=3, sku="C", quantity=2),
     )
 
     with pytest.raises(Unable) as refused:
@@ -115,11 +122,11 @@ def test_a_sku_that_cannot_come_back_is_refused_in_one_sentence(wanted, sentence
     ("wanted", "sentence"),
     [
         pytest.param([(2, 1)], "订单 SO-1 没有第 2 行，请核对行号。", id="unknown line"),
-        pytest.param([(1, 3)], "订单 SO-1 第 1 行仅剩 2 件可退，申请了 3 件：请填写 1 到 2 件。", id="too many"),
+        pytest.param([(1, 3)], "订单 SO-1 第 1 行仅剩 2 件可退，申请了 3 件，请改为不超过 2 件。", id="too many"),
         pytest.param(
-            [(1, 1), (1, 2)], "订单 SO-1 第 1 行仅剩 2 件可退，申请了 3 件：请填写 1 到 2 件。", id="named twice"
+            [(1, 1), (1, 2)], "订单 SO-1 第 1 行仅剩 2 件可退，申请了 3 件，请改为不超过 2 件。", id="named twice"
         ),
-        pytest.param([(1, 0)], "订单 SO-1 第 1 行仅剩 2 件可退，申请了 0 件：请填写 1 到 2 件。", id="none"),
+        pytest.param([(1, 0)], "订单 SO-1 第 1 行共 3 件，可退 2 件，申请了 0 件，请填写 1 到 2 件。", id="none"),
     ],
 )
 def test_lines_that_cannot_come_back_are_refused_in_one_sentence(wanted, sentence):

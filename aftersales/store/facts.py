@@ -1,0 +1,70 @@
+"""The facts of an order as the rules see them: no names, no contacts, and what other cases have taken and paid."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from sqlalchemy import Row, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from aftersales.store import units
+from aftersales.store.tables import CaseRow, OrderLineRow, OrderRow, WorkRow
+from aftersales.words import ZERO, Order, OrderLine
+
+ORDERS = OrderRow.__table__  # type: ignore[attr-defined]
+LINES = OrderLineRow.__table__  # type: ignore[attr-defined]
+CASES = CaseRow.__table__  # type: ignore[attr-defined]
+WORK = WorkRow.__table__  # type: ignore[attr-defined]
+
+
+async def load(connection: AsyncConnection, order_no: str) -> Order | None:
+    """
+    Tell the facts of an order, None when there is none; with the units that cases hold or have settled, and what went back.
+
+    A refund counts from the moment it is asked for: two cases must not both count on the same money (MON-14).
+    """
+    order = (await connection.execute(select(ORDERS).where(ORDERS.c.order_no == order_no))).one_or_none()
+    if order is None:
+        return None
+    lines = (
+        await connection.execute(select(LINES).where(LINES.c.order_id == order.id).order_by(LINES.c.line_no))
+    ).all()
+    taken: dict[int, list[Row]] = {line.id: [] for line in lines}
+    for row in await units.ledger(connection, list(taken)):
+        taken[row.line_id].append(row)
+    return Order(
+        order_no=order.order_no,
+        channel=order.channel,
+        ordered_at=order.ordered_at,
+        lines=tuple(
+            OrderLine(
+                line_no=line.line_no,
+                sku=line.sku,
+                name=line.name,
+                category=line.category,
+                quantity=line.quantity,
+                paid=line.paid,
+                delivered_at=line.delivered_at,
+                is_gift=line.is_gift,
+                taken=units.runs(taken[line.id]),
+                holders=units.holders(taken[line.id]),
+            )
+            for line in lines
+        ),
+        freight=order.freight,
+        insured_freight=order.insured_freight or ZERO,
+        payment_route=order.payment_route,
+        paid=order.paid,
+        refunded=await refunded(connection, order_no),
+    )
+
+
+async def refunded(connection: AsyncConnection, order_no: str) -> Decimal:
+    """Add up what was asked to go back for an order, over all its cases; a dropped request does not count."""
+    return (
+        await connection.scalar(
+            select(func.coalesce(func.sum(WORK.c.amount), ZERO))
+            .join(CASES, CASES.c.case_no == WORK.c.case_no)
+            .where(CASES.c.order_no == order_no, WORK.c.kind == "refund", WORK.c.state != "dropped")
+        )
+    ) or ZERO
