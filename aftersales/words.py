@@ -203,6 +203,22 @@ class Event(Named):
     CASE_CANCELLED = "case.cancelled", "已取消"
 
 
+# what a case at this stage takes; anything else waits in the inbox. What has arrived was picked up. (RET-17: a
+# cancellation is heard at every stage, and refused once the goods are there.)
+AWAITED: dict[Stage, tuple[Event, ...]] = {
+    stage: (
+        Event.CASE_CANCELLED,
+        *{
+            Stage.PICKUP: (Event.PARCEL_PICKED_UP, Event.PARCEL_RECEIVED),
+            Stage.RECEIPT: (Event.PARCEL_RECEIVED,),
+            Stage.REFUND: (Event.REFUND_SENT,),
+        }.get(stage, ()),
+    )
+    for stage in Stage
+    if not stage.is_over
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Staff:
     """A member of staff as the terms know them: rights, and the highest refund they may confirm (None: no limit)."""

@@ -81,6 +81,11 @@ class Leg:
     entries: dict[str, Entry] = field(default_factory=dict)
     rounds: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def history(self) -> list[Entry]:
+        """The case's journal, in order."""
+        return sorted(self.entries.values(), key=lambda entry: entry.seq)
+
     def now(self) -> datetime:
         """The case's time."""
         return clock.now(self.case)

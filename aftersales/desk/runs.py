@@ -137,7 +137,7 @@ class Run:
                     raise
                 attempt += 1
         await self._client.create_flow_run_input(self.run_id, keyset["description"], json.dumps(summary))
-        return key, dict(keyset)
+        return key, {str(part): name for part, name in keyset.items()}
 
     def _shown(self, inputs: Mapping[str, Any]) -> set[str]:
         return self._fired | {match["key"] for key in inputs if (match := _SCHEMA.fullmatch(key))}
@@ -181,7 +181,7 @@ async def lock_key(flow_run: FlowRun) -> str:
     """What to lock before a run is told: its case, or the run itself while it has none."""
     async with transaction() as connection:
         case_no = await cases.case_of_run(connection, flow_run.id)
-    return case_no or (flow_run.labels or {}).get("case") or str(flow_run.id)
+    return case_no or str((flow_run.labels or {}).get("case") or flow_run.id)
 
 
 async def wake(client: PrefectClient, case_no: str) -> bool:

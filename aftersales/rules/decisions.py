@@ -27,6 +27,8 @@ def disagreement(*, gate: str, answer: Mapping[str, Any], context: Mapping[str, 
 
 
 def _receipt(answer: Mapping[str, Any], context: Mapping[str, Any]) -> str:
+    if (parcel := answer.get("tracking_no")) and parcel in context.get("parcels", ()):
+        return f"运单 {parcel} 已登记过收货，同一包裹不能登记两次。"
     left = {int(line_no): count for line_no, count in context["outstanding"].items()}
     arrived = _sums(answer)
     for line_no, quantity in arrived.items():

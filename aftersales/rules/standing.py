@@ -38,6 +38,7 @@ class Receipt:
     received_at: datetime
     units: Mapping[int, tuple[Units, ...]]
     rest: str
+    tracking_no: str = ""
 
     @property
     def quantities(self) -> dict[int, int]:
@@ -166,7 +167,7 @@ def _receipt(entry: Told, request: Mapping[str, Any], earlier: list[Receipt]) ->
         line_no = item["line_no"]
         already = arrived[line_no] + sum(run.count for run in units.get(line_no, ()))
         units[line_no] = units.get(line_no, ()) + _slice(held.get(line_no, []), already, item["quantity"])
-    return Receipt(entry.at, units, entry.data.get("rest", ""))
+    return Receipt(entry.at, units, entry.data.get("rest", ""), entry.data.get("tracking_no", ""))
 
 
 def _slice(runs: list[Units], skip: int, take: int) -> tuple[Units, ...]:

@@ -1,0 +1,302 @@
+"""
+The in-process worker: it loads each flow once and tells every leg on its own loop (design §10).
+
+Prefect's process worker starts two Python processes for every start and every resume, about twelve CPU seconds a
+six-stage case; this one needs a fraction of a second. Nothing that matters is kept in memory: it may be killed at any
+moment, and the next one heals what it left (a run whose case lock can be had is told by nobody).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import importlib
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+import httpx
+from prefect import Flow
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.filters import FlowRunFilter, WorkPoolFilter
+from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.context import AsyncClientContext, ContextModel
+from prefect.exceptions import Abort, ObjectNotFound, Pause
+from prefect.flow_engine import run_flow_async
+from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_URL,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    temporary_settings,
+)
+from prefect.states import Failed, Pending, Scheduled
+from prefect.utilities.engine import propose_state
+
+from aftersales import clock
+from aftersales.desk import leg as legs
+from aftersales.desk import runs
+from aftersales.desk.locks import Locks
+from aftersales.store import cases, engine
+from aftersales.store.engine import transaction
+
+log = logging.getLogger("aftersales.worker")
+
+POOL = "aftersales"
+POLL_SECONDS = 0.25
+HEARTBEAT_SECONDS = 30.0
+HEAL_SECONDS = 20.0
+# a stock worker takes no lock before its first step; leave its runs alone for as long as a slow start may take
+FOREIGN_GRACE_SECONDS = 120.0
+LEGS_AT_ONCE = 24
+DRAIN_SECONDS = 7.0
+
+
+class LeanClient(PrefectClient):
+    """The API client of a leg: it leaves out what the engine asks and tells without need (two calls a leg)."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.telling: dict[UUID, FlowRun] = {}
+
+    async def read_flow_run(self, flow_run_id: UUID) -> FlowRun:
+        """The engine reads the run it was handed a moment ago: hand it the same one."""
+        return self.telling.get(flow_run_id) or await super().read_flow_run(flow_run_id)
+
+    async def update_flow_run(self, flow_run_id: UUID, *args: Any, **kwargs: Any) -> Any:
+        """The engine writes the flow's retries into the run before each leg: ours have none."""
+        if "empirical_policy" in kwargs:
+            return None
+        return await super().update_flow_run(flow_run_id, *args, **kwargs)
+
+
+class LeanContext(AsyncClientContext):
+    """Makes the engine use the worker's own client."""
+
+    def __init__(self, client: PrefectClient) -> None:
+        ContextModel.__init__(self, client=client)
+        self._httpx_settings = None
+        self._context_stack = 0
+
+
+class Worker:
+    """Polls the work pool, claims runs, tells their legs."""
+
+    def __init__(self, client: LeanClient, locks: Locks, *, name: str, poll_seconds: float = POLL_SECONDS) -> None:
+        self._client = client
+        self._locks = locks
+        self._name = name
+        self._poll_seconds = poll_seconds
+        self._flows: dict[UUID, Flow] = {}
+        self._legs: dict[UUID, asyncio.Task] = {}
+        self._room = asyncio.Semaphore(LEGS_AT_ONCE)
+        self._stopping = asyncio.Event()
+
+    async def run(self, on_ready: Callable[[], None] | None = None) -> None:
+        """Work until told to stop, then let the legs under way end (within seconds) and leave."""
+        await self._heartbeat()
+        chores = [
+            asyncio.create_task(self._every(HEARTBEAT_SECONDS, self._heartbeat)),
+            asyncio.create_task(self._every(HEAL_SECONDS, self.heal)),
+        ]
+        await self.heal()
+        if on_ready is not None:
+            on_ready()
+        log.info("Worker %s is ready", self._name)
+        try:
+            while not self._stopping.is_set():
+                try:
+                    await self._locks.check()
+                    await self._poll()
+                except (httpx.HTTPError, OSError) as error:
+                    log.warning("Prefect cannot be reached (%s), trying again", type(error).__name__)
+                    await self._rest(2.0)
+                await self._rest(self._poll_seconds)
+        finally:
+            for chore in chores:
+                chore.cancel()
+            await self._drain()
+
+    def stop(self) -> None:
+        """Take on nothing new."""
+        self._stopping.set()
+
+    async def heal(self) -> None:
+        """
+        Take up what a dead worker left, and what nobody woke.
+
+        Running, Pending or Submitting runs whose case lock can be had are scheduled again (their answers are kept);
+        suspended runs whose gate has been answered meanwhile are woken.
+        """
+        await self._heal_abandoned()
+        async with transaction() as connection:
+            answered = await cases.answered_asleep(connection)
+        for case_no in answered:
+            if await runs.wake(self._client, case_no):
+                log.info("Woke %s, which had been answered", case_no)
+
+    async def _heal_abandoned(self) -> None:
+        found = await self._client.read_flow_runs(
+            work_pool_filter=WorkPoolFilter.model_validate({"name": {"any_": [POOL]}}),
+            flow_run_filter=FlowRunFilter.model_validate(
+                {"state": {"type": {"any_": [StateType.RUNNING.value, StateType.PENDING.value]}}}
+            ),
+            limit=200,
+        )
+        for flow_run in found:
+            if flow_run.id in self._legs or not _is_ours_to_heal(flow_run):
+                continue
+            key = await runs.lock_key(flow_run)
+            if not await self._locks.take(key):
+                continue
+            try:
+                fresh = await self._client.read_flow_run(flow_run.id)
+                if fresh.state is not None and (fresh.state.is_running() or fresh.state.is_pending()):
+                    await self._client.set_flow_run_state(flow_run.id, Scheduled(name="Recovering"))
+                    log.info("Healed %s (%s)", fresh.name, fresh.state.name)
+            finally:
+                await self._locks.free(key)
+
+    async def _poll(self) -> None:
+        if self._room.locked():
+            return
+        for response in await self._client.get_scheduled_flow_runs_for_work_pool(POOL):
+            flow_run = response.flow_run
+            if flow_run.id in self._legs or self._stopping.is_set():
+                continue
+            if self._room.locked():
+                break
+            await self._room.acquire()
+            task = asyncio.create_task(self._tell(flow_run), name=f"leg {flow_run.name}")
+            self._legs[flow_run.id] = task
+            task.add_done_callback(functools.partial(self._leave, flow_run.id))
+
+    def _leave(self, run_id: UUID, done: asyncio.Task) -> None:
+        self._legs.pop(run_id, None)
+        self._room.release()
+        if not done.cancelled() and (error := done.exception()) is not None:
+            log.error("A leg ended badly", exc_info=error)
+
+    async def _tell(self, flow_run: FlowRun) -> None:
+        """Claim a run under its case's lock and tell one leg of its story."""
+        key = await runs.lock_key(flow_run)
+        if not await self._locks.take(key):
+            return  # somebody else tells this case; it is asked for again at the next poll
+        driver = None
+        try:
+            if not await self._claim(flow_run):
+                return
+            try:
+                flow = await self._flow(flow_run)
+            except Exception as error:
+                await self._fail(flow_run, f"无法加载流程代码：{error}")
+                raise
+            driver = runs.Run(self._client, flow_run, self._locks, key)
+            # without its deployment the engine starts no thread, loop and websocket to watch for somebody's suspension
+            told = flow_run.model_copy(update={"deployment_id": None})
+            self._client.telling[flow_run.id] = told
+            legs.begin(driver)
+            await self._run(flow, told, flow_run)
+        finally:
+            self._client.telling.pop(flow_run.id, None)
+            for held in driver.locked if driver else {key}:
+                await self._locks.free(held)
+
+    async def _run(self, flow: Flow, told: FlowRun, flow_run: FlowRun) -> None:
+        known = set(flow.parameters.properties)
+        if unknown := set(flow_run.parameters) - known:
+            await self._fail(
+                flow_run, f"参数 {'、'.join(sorted(unknown))} 不存在，可用的参数：{'、'.join(sorted(known))}。"
+            )
+            return
+        try:
+            await run_flow_async(flow, flow_run=told, parameters=dict(flow_run.parameters), return_type="state")
+        except Pause:
+            pass  # the story waits at a gate
+        except Abort as error:
+            log.info("%s: %s", flow_run.name, error)  # cancelled, or claimed by somebody else
+
+    async def _claim(self, flow_run: FlowRun) -> bool:
+        try:
+            state: State = await propose_state(self._client, Pending(), flow_run_id=flow_run.id)
+        except (Abort, Pause, ObjectNotFound):
+            return False
+        flow_run.state = state
+        return state.is_pending()
+
+    async def _fail(self, flow_run: FlowRun, message: str) -> None:
+        with suppress(Abort):
+            await propose_state(self._client, Failed(message=message), flow_run_id=flow_run.id)
+        log.error("%s: %s", flow_run.name, message)
+
+    async def _flow(self, flow_run: FlowRun) -> Flow:
+        assert flow_run.deployment_id is not None, "work pools hold runs of deployments"
+        if flow_run.deployment_id not in self._flows:
+            deployment = await self._client.read_deployment(flow_run.deployment_id)
+            self._flows[flow_run.deployment_id] = load(deployment.entrypoint or "")
+        return self._flows[flow_run.deployment_id]
+
+    async def _heartbeat(self) -> None:
+        await self._client.send_worker_heartbeat(POOL, self._name, heartbeat_interval_seconds=HEARTBEAT_SECONDS)
+
+    async def _every(self, seconds: float, chore: Callable[[], Any]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await chore()
+            except (httpx.HTTPError, OSError) as error:
+                log.warning("A chore failed (%s), trying again later", type(error).__name__)
+
+    async def _rest(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+
+    async def _drain(self) -> None:
+        """Let legs under way come to their gate; what takes longer is healed by the next worker."""
+        if self._legs:
+            await asyncio.wait(list(self._legs.values()), timeout=DRAIN_SECONDS)
+
+
+def load(entrypoint: str) -> Flow:
+    """Load a flow by `flows.returns.returns` or `flows/returns.py:returns`."""
+    module, _, name = entrypoint.rpartition(":") if ":" in entrypoint else entrypoint.rpartition(".")
+    return getattr(importlib.import_module(module.removesuffix(".py").replace("/", ".")), name)
+
+
+def _is_ours_to_heal(flow_run: FlowRun) -> bool:
+    """A stock worker's run has a process id and takes its lock late; ours have none and are locked from the start."""
+    if flow_run.infrastructure_pid is None:
+        return True
+    since = flow_run.state.timestamp if flow_run.state else None
+    return since is not None and (clock.now() - since).total_seconds() > FOREIGN_GRACE_SECONDS
+
+
+async def work(*, poll_seconds: float = POLL_SECONDS, on_ready: Callable[[], None] | None = None) -> None:
+    """Run one worker until SIGTERM or SIGINT."""
+    engine.connect_from_settings()
+    locks = await Locks.open()
+    name = f"{socket.gethostname()}-{os.getpid()}"
+    client = LeanClient(PREFECT_API_URL.value(), auth_string=PREFECT_API_AUTH_STRING.value() or None)
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        async with LeanContext(client):
+            worker = Worker(client, locks, name=name, poll_seconds=poll_seconds)
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, worker.stop)
+            try:
+                await worker.run(on_ready)
+            finally:
+                await locks.close()
+                await engine.disconnect()
+
+
+def run() -> None:
+    """Run one worker: `aftersales worker`."""
+    logging.getLogger("aftersales").setLevel(logging.INFO)
+    # every suspension is an "error" to the engine; the run's own page says better where it stands
+    logging.getLogger("prefect.flow_runs").addFilter(lambda record: "Finished in state" not in record.getMessage())
+    asyncio.run(work())

@@ -1,0 +1,113 @@
+"""
+What a gate's form offers and is checked against: drop-downs, prefilled values, quantities and amounts.
+
+The context is stored with the gate's promise, so that a command or an event is held to the same as the form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aftersales.rules.authority import RIGHTS
+from aftersales.rules.standing import Standing
+from aftersales.terms import Terms
+from aftersales.words import Event, Grade
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a form shows, and what its answer must agree with (context)."""
+
+    options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    prefill: Mapping[str, Any] = field(default_factory=dict)
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+
+def offer(*, gate: str, standing: Standing, terms: Terms) -> Offer:
+    """Say what the form of a return's gate offers now; drop-downs as code → label."""
+    owner = terms.returns.stages[gate].owner
+    operators = {person.id: person.choice for person in terms.who_may(RIGHTS[gate], owner)}
+    options: dict[str, Mapping[str, str]] = {"operator": operators}
+    reasons = {code: reason.label for code, reason in terms.returns.reasons.items()}
+    match gate:
+        case "correction":
+            return Offer(options | {"reason": reasons})
+        case "receipt":
+            outstanding = standing.outstanding
+            return Offer(
+                options | {"line": _lines(standing, outstanding)},
+                {"items": [{"line": line_no, "quantity": count} for line_no, count in outstanding.items()]},
+                {
+                    "outstanding": {str(line_no): count for line_no, count in outstanding.items()},
+                    "parcels": [receipt.tracking_no for receipt in standing.receipts if receipt.tracking_no],
+                    "skus": {str(item["line_no"]): item["sku"] for item in standing.items},
+                },
+            )
+        case "inspection":
+            received = standing.receipts[-1].quantities
+            claimed = standing.request["reason"]
+            rows = [
+                {"line": line_no, "quantity": count, "grade": Grade.SELLABLE.value, "cause": claimed}
+                for line_no, count in received.items()
+            ]
+            return Offer(
+                options | {"line": _lines(standing, received), "cause": reasons},
+                {"items": rows},
+                {"received": {str(line_no): count for line_no, count in received.items()}},
+            )
+        case "refund":
+            amount = standing.bills[-1]["total"]
+            return Offer(options, {"amount": amount}, {"amount": amount, "not_by": list(standing.approvers)})
+    return Offer(options)
+
+
+def _lines(standing: Standing, quantities: Mapping[int, int]) -> dict[str, str]:
+    return {str(line_no): standing.label(line_no) for line_no in quantities}
+
+
+def from_event(*, event: str, data: Mapping[str, Any], context: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Say what an event answers to the gate that waits for it, in the form's codes.
+
+    Without quantities a parcel brought everything outstanding; without an amount a refund paid what was due.
+    Raises ValueError naming the item that does not belong to the case.
+    """
+    match event:
+        case Event.PARCEL_PICKED_UP:
+            return {"carrier": "", "tracking_no": "", "freight": "", "voucher": "", **data}
+        case Event.PARCEL_RECEIVED:
+            left = {int(line_no): count for line_no, count in context["outstanding"].items()}
+            items = _by_line(data.get("items") or [], left, context["skus"])
+            if not data.get("items"):
+                items = [{"line_no": line_no, "quantity": count} for line_no, count in left.items()]
+            arrived = {item["line_no"]: item["quantity"] for item in items}
+            whole = all(arrived.get(line_no, 0) >= count for line_no, count in left.items())
+            rest = data.get("rest") or ""
+            return {**data, "items": items, "rest": "complete" if whole else (rest if rest == "none" else "coming")}
+        case Event.REFUND_SENT:
+            return {"reference": "", **data, "amount": data.get("amount") or context["amount"]}
+    return dict(data)
+
+
+def _by_line(
+    items: Sequence[Mapping[str, Any]], left: Mapping[int, int], skus: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Spread quantities by SKU over the outstanding lines of that SKU, in line order; the last takes what is over."""
+    remaining = dict(left)
+    found: dict[int, int] = {}
+    for item in items:
+        lines = [n for n in remaining if skus.get(str(n)) == item["sku"]]
+        if not lines:
+            raise ValueError(f"商品 {item['sku']} 不在本售后单的待收商品中，请核对商品编码。")
+        quantity = int(item["quantity"])
+        for line_no in lines:
+            part = min(quantity, remaining[line_no])
+            if line_no == lines[-1]:
+                part = quantity
+            if part:
+                found[line_no] = found.get(line_no, 0) + part
+                remaining[line_no] = max(0, remaining[line_no] - part)
+                quantity -= part
+    return [{"line_no": line_no, "quantity": quantity} for line_no, quantity in sorted(found.items())]

@@ -1,0 +1,287 @@
+"""
+What people read about a case: the summary above a form, the timeline, the quote (GEN-10, GEN-13).
+
+Pure text from facts, in Chinese; contacts arrive here masked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+from aftersales.rules.standing import Standing, Told, lines_of
+from aftersales.terms import Returns
+from aftersales.words import AgeBand, Grade, Line, Shipping, Staff, Stage
+
+
+class Dated(Told, Protocol):
+    """A journal row with its due time and rule."""
+
+    @property
+    def due_at(self) -> datetime | None: ...
+    @property
+    def rule(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A journal row as people read it."""
+
+    at: str
+    actor: str
+    what: str
+    due: str
+    timing: str
+    result: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """What is needed to turn codes into words: the terms of returns, the staff, the house zone."""
+
+    returns: Returns
+    staff: Mapping[str, Staff]
+    departments: Mapping[str, str]
+    zone: ZoneInfo
+
+    def time(self, at: datetime) -> str:
+        """An instant in house time: `2026-11-22 15:04`."""
+        return f"{at.astimezone(self.zone):%Y-%m-%d %H:%M}"
+
+    def who(self, actor: str) -> str:
+        """A person or party by name."""
+        if actor in self.staff:
+            return self.staff[actor].choice
+        return {"system": "系统", "carrier": "承运商", "payment": "支付渠道", "customer": "客户"}.get(actor, actor)
+
+    def reason(self, code: str) -> str:
+        """A reason's label."""
+        return self.returns.reasons[code].label if code in self.returns.reasons else code
+
+    def told(self, entry: Dated) -> Row:
+        """A journal row as people read it: who, what, by when, early or late, with what result."""
+        what, result = _what(entry, self)
+        due = "" if entry.due_at is None else self.time(entry.due_at)
+        timing = ""
+        if entry.kind == "decision" and entry.due_at is not None:
+            timing = spoken_difference(entry.at, entry.due_at)
+        return Row(self.time(entry.at), self.who(entry.actor), what, due, timing, result, entry.rule)
+
+
+def spoken_difference(at: datetime, due_at: datetime) -> str:
+    """How early or late something was: `提前 3 小时`, `超时 2 天`; the due time itself is already late (exclusive)."""
+    seconds = int((due_at - at).total_seconds())
+    word, seconds = ("提前", seconds) if seconds > 0 else ("超时", -seconds)
+    if seconds >= 172_800:
+        return f"{word} {seconds // 86_400} 天"
+    if seconds >= 3_600:
+        return f"{word} {seconds // 3_600} 小时"
+    return f"{word} {seconds // 60} 分钟"
+
+
+def money_table(lines: Sequence[Line], total: str) -> str:
+    """A bill as a Markdown table."""
+    rows = [
+        f"| {cell(line.label)}{f'（{cell(line.note)}）' if line.note else ''} | {line.rule} | {line.amount:.2f} |"
+        for line in lines
+    ]
+    return "\n".join(["| 项目 | 规则 | 金额（元） |", "| --- | --- | ---: |", *rows, f"| **合计** |  | **{total}** |"])
+
+
+def quote_page(case_no: str, standing: Standing) -> str:
+    """The quote and every bill so far."""
+    quote = standing.request["quote"]
+    parts = [f"# {case_no} 退款测算", _band(quote), money_table(lines_of(quote), quote["total"])]
+    parts += [f"- 需人工决定：{reason}" for reason in quote["needs_person"]]
+    for number, bill in enumerate(standing.bills, 1):
+        parts += [f"## 第 {number} 次收货的结算", money_table(lines_of(bill), bill["total"])]
+    return "\n\n".join(parts)
+
+
+def timeline_page(case_no: str, entries: Iterable[Dated], reader: Reader) -> str:
+    """The whole history as a Markdown table."""
+    rows = ["| 时间 | 谁 | 事项 | 结果 | 截止 | 早/晚 |", "| --- | --- | --- | --- | --- | --- |"]
+    for entry in entries:
+        row = reader.told(entry)
+        rows.append(
+            f"| {row.at} | {cell(row.actor)} | {cell(row.what)} | {cell(row.result)} | {row.due} | {row.timing} |"
+        )
+    return f"# {case_no} 时间线\n\n" + "\n".join(rows)
+
+
+def summary(
+    *,
+    case_no: str,
+    order: Mapping[str, str],
+    standing: Standing,
+    stage: Stage,
+    owner: str,
+    due: str,
+    trace: Sequence[str],
+    history: Iterable[Dated],
+    refusal: str,
+    reader: Reader,
+) -> str:
+    """The case in one page, above the form: what it is about, what it pays, by when, what happened so far."""
+    request = standing.request
+    parts = []
+    if refusal:
+        parts.append(f"> ⚠️ **上次提交未被接受：{cell(refusal)}**")
+    parts.append(f"## {case_no} {stage.label}（{owner}）")
+    parts.append(f"**请在 {due} 处理**" if due else "")
+    parts.append(
+        "\n".join(
+            [
+                "| 订单 | 渠道 | 客户 | 电话 | 退回方式 | 退货原因 | 付款方式 | 运费险 |",
+                "| --- | --- | --- | --- | --- | --- | --- | --- |",
+                "| "
+                + " | ".join(
+                    cell(text)
+                    for text in (
+                        order["order_no"],
+                        order["channel"],
+                        order["name"],
+                        order["phone"],
+                        Shipping(request["shipping"]).label,
+                        reader.reason(request["reason"]),
+                        order["payment_route"],
+                        order["insured"],
+                    )
+                )
+                + " |",
+            ]
+        )
+    )
+    outstanding = standing.outstanding
+    items = ["| 行 | 商品编码 | 商品 | 申请数量 | 待收 |", "| ---: | --- | --- | ---: | ---: |"]
+    items += [
+        f"| {i['line_no']} | {cell(i['sku'])} | {cell(i['name'])} | {i['quantity']} | {outstanding.get(i['line_no'], 0)} |"
+        for i in standing.items
+    ]
+    parts.append("\n".join(items))
+    bill = standing.bills[-1] if standing.bills else request["quote"]
+    parts.append("### " + ("本次应退" if standing.bills else "退款测算"))
+    parts.append(_band(bill))
+    parts.append(money_table(lines_of(bill), bill["total"]))
+    parts += [f"- 需人工决定：{cell(reason)}" for reason in bill.get("needs_person", ())]
+    parts += [f"- 请注意：{cell(hint)}" for hint in request.get("hints", ())]
+    if request.get("remark"):
+        parts.append(f"备注：{cell(request['remark'])}")
+    if standing.evidence:
+        parts.append("### 凭证\n\n" + "\n".join(f"- {cell(piece)}" for piece in standing.evidence))
+    if trace:
+        parts.append("### 时限说明\n\n" + "\n".join(f"- {cell(line)}" for line in trace))
+    parts.append("### 处理记录")
+    for entry in history:
+        row = reader.told(entry)
+        result = f"：{cell(row.result)}" if row.result else ""
+        timing = f"（{row.timing}）" if row.timing else ""
+        parts.append(f"- {row.at} {cell(row.actor)} {cell(row.what)}{result}{timing}")
+    return "\n\n".join(part for part in parts if part).replace("\n\n- ", "\n- ")
+
+
+def cell(text: str) -> str:
+    """Text that cannot break out of a Markdown table or turn into markup or HTML."""
+    for character in "\\|*_`[]<>#":
+        text = text.replace(character, f"\\{character}" if character not in "<>" else {"<": "＜", ">": "＞"}[character])
+    return " ".join(text.split())
+
+
+def _band(bill: Mapping[str, Any]) -> str:
+    band = bill.get("age_band")
+    return f"货龄：{AgeBand(band).label}" if band else "货龄：未知（无签收日期）"
+
+
+def _what(entry: Dated, reader: Reader) -> tuple[str, str]:
+    """What a journal row says: the matter and its result."""
+    data = entry.data
+    name = entry.entry.rpartition("-")[0]
+    match entry.kind:
+        case "opened":
+            return "提交申请", f"订单 {data['order_no']}，{_items(data)}，{reader.reason(data['reason'])}"
+        case "amended":
+            return "更新申请", f"{_items(data)}，{reader.reason(data['reason'])}"
+        case "gate":
+            owner = reader.departments.get(data["owner"], data["owner"])
+            return f"进入{Stage(data['stage']).label}", f"由{owner}处理"
+        case "decision":
+            return _gate_name(name), _decision(name, data, reader)
+        case "refused":
+            return f"{_gate_name(name.split('.')[0].rpartition('-')[0] or name)}的提交未被接受", data["reason"]
+        case "late":
+            return "迟到的提交（未采用）", data.get("reason", "")
+        case "intent":
+            return _step_name(entry.entry), "开始"
+        case "outcome":
+            return _step_name(entry.entry), {"done": "已提交", "refused": "被拒绝", "unknown": "结果未知"}[
+                data["outcome"]
+            ]
+        case "bill":
+            return "结算", f"应退 {data['total']} 元"
+        case "notice":
+            return f"通知 {data['notice']}", data.get("subject", "")
+        case "cancelled":
+            return "取消售后单", data.get("reason", "")
+        case "closed":
+            return "结案", Stage(data["stage"]).label
+        case "evidence":
+            return "补充凭证", data["reference"]
+        case "access":
+            return "查看客户联系方式", data.get("reason", "")
+        case "contact":
+            return "登记联系方式" if data["kind"] == "contact" else "登记收款账户", ""
+        case "visit":
+            return "安排回访", data["due_on"]
+    return entry.entry, ""
+
+
+def _gate_name(name: str) -> str:
+    return {
+        "review": "审核",
+        "correction": "补正",
+        "exception": "例外审批",
+        "pickup": "取件",
+        "receipt": "收货",
+        "inspection": "验收",
+        "refund": "退款",
+    }.get(name, name)
+
+
+def _step_name(entry: str) -> str:
+    name = entry.split(".")[0].rpartition("-")[0]
+    return {"book-pickup": "预约取件", "refund": "发起退款"}.get(name, name)
+
+
+def _items(data: Mapping[str, Any]) -> str:
+    return "、".join(f"{item['name'] or item['sku']} ×{item['quantity']}" for item in data["items"])
+
+
+def _decision(name: str, data: Mapping[str, Any], reader: Reader) -> str:
+    match name:
+        case "review" | "exception":
+            if data["decision"] == "approve":
+                return "通过" if name == "review" else f"批准：{data['reason']}"
+            missing = f"；缺少：{'、'.join(data['missing'])}" if data.get("missing") else ""
+            return f"驳回：{data['reason']}{missing}"
+        case "correction":
+            return "补正重提" if data["decision"] == "resubmit" else "放弃申请"
+        case "pickup":
+            if data.get("implied"):
+                return "到件即已取件"
+            return " ".join(text for text in (data.get("carrier", ""), data.get("tracking_no", "")) if text)
+        case "receipt":
+            rest = {"coming": "，其余还会寄来", "none": "，其余不再寄来"}.get(data.get("rest", ""), "")
+            return "、".join(f"第{i['line_no']}行 {i['quantity']} 件" for i in data["items"]) + rest
+        case "inspection":
+            rows = "、".join(
+                f"第{i['line_no']}行 {i['quantity']} 件{Grade(i['grade']).label}（{reader.reason(i['cause'])}）"
+                for i in data["items"]
+            )
+            return f"{'通过' if data.get('result') != 'fail' else '不通过：' + data.get('reason', '')}，{rows}"
+        case "refund":
+            return f"{data['amount']} 元，流水号 {data.get('reference') or '无'}"
+    return ""

@@ -1,0 +1,89 @@
+"""
+Returns (退货): from the customer's request to the money back.
+
+    review       we decide within 24 hours                              RET-02 … RET-04
+    exception    what no rule decides goes to the after-sales manager   POL-04, POL-06, P-23
+    pickup       the goods travel back within 3 working days            RET-05
+    receipt      the warehouse books what arrived, also in part         RET-06, P-14
+    inspection   we look at it within 1 working day                     RET-07
+    refund       the money goes back the way it came, 2 working days    RET-09
+    revisit      we ask how it went, within a week                      RET-13
+"""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from aftersales import desk
+from aftersales.forms import Raw
+from aftersales.words import Event
+from tasks import cases, gates, money, parcels
+
+
+@flow(name="returns", **desk.story)
+async def returns(request: Raw) -> str:
+    """
+    退货退款：客服提交申请后，依次等待审核、取件、收货、验收、退款，每一步都有负责部门和时限。
+    """
+    case = await cases.open_return(request)
+    if case is None:
+        return "未受理"
+    try:
+        if not await accepted(case):
+            return await cases.reject(case)
+        await sent_back(case)
+        paid = False
+        while await parcels.expects_more(case):
+            paid = await paid_for_one_parcel(case) or paid
+        return await (cases.close(case) if paid else cases.reject(case))
+    except gates.Cancelled:
+        return await cases.cancel(case)
+
+
+async def accepted(case: str) -> bool:
+    """Review the application until it is approved or given up; what no rule decides goes to the manager."""
+    while (review := await gates.decide(case, "review")).rejected:
+        await cases.explain_rejection(case, review, final=False)
+        correction = await gates.decide(case, "correction")
+        if correction.withdrawn:
+            return False
+        await cases.amend(case, correction.data)
+
+    if await cases.needs_person(case):
+        exception = await gates.decide(case, "exception")
+        if exception.rejected:
+            await cases.explain_rejection(case, exception, final=True)
+            return False
+
+    await cases.confirm(case)
+    return True
+
+
+async def sent_back(case: str) -> None:
+    """Have the goods picked up, or wait until the customer has sent them (transit is only watched, RET-06)."""
+    if not await parcels.is_self_shipped(case):
+        await parcels.book_pickup(case)
+    await parcels.tell_how_to_send(case)
+    await gates.expect(case, "pickup", Event.PARCEL_PICKED_UP)
+
+
+async def paid_for_one_parcel(case: str) -> bool:
+    """Receive, inspect and pay for one parcel; False when the goods did not pass and the manager refuses the refund."""
+    await gates.expect(case, "receipt", Event.PARCEL_RECEIVED)
+    await parcels.start_outer_limit(case)
+
+    inspection = await gates.decide(case, "inspection")
+    if inspection.failed:
+        exception = await gates.decide(case, "exception")
+        if exception.rejected:
+            await cases.explain_rejection(case, exception, final=True)
+            return False
+
+    amount = await money.settle(case)
+    await parcels.tell_result(case)
+    if money.nothing_to_pay(amount):
+        return True
+    await money.refund(case)
+    await gates.expect(case, "refund", Event.REFUND_SENT)
+    await money.tell_refunded(case)
+    return True

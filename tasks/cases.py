@@ -1,0 +1,390 @@
+"""Opening and ending cases: the only code that gives a case its number, its holds and its end."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import date, timedelta
+from functools import cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from aftersales import clock, forms
+from aftersales import terms as rulebook
+from aftersales.desk import leg as legs
+from aftersales.desk.leg import Leg
+from aftersales.rules import authority, clocks, eligibility, masking, money, units
+from aftersales.rules.standing import standing
+from aftersales.store import cases, facts, work
+from aftersales.store import units as ledger
+from aftersales.store.engine import transaction
+from aftersales.terms import Terms
+from aftersales.words import Bill, Order, Right, Shipping, Stage, Unable, Wanted
+from tasks import desks, notices
+
+PROCESS = "returns"
+
+
+class UnableToOpen(Unable):
+    """An application cannot be opened; the sentence says why and what to do instead (design §3)."""
+
+
+@cache
+def current_terms() -> Terms:
+    """The terms in force, read once a process (a change of `config/` comes into force with the next start)."""
+    return rulebook.load()
+
+
+async def open_return(request: Mapping[str, Any]) -> str | None:
+    """
+    Open a return: check the request, hold its units, quote it, give it a number, acknowledge it (RET-01, NTC-01).
+
+    Answers the case number, the same in every later telling. An application that cannot be opened answers None: the
+    run is named 未受理 and carries the sentence, and the journal of refusals has a row.
+    """
+    leg = await legs.here()
+    if known := await _known(leg):
+        return known
+    async with transaction() as connection:
+        refusal = await cases.refusal_of_run(connection, leg.driver.run_id)
+    if refusal is None:
+        try:
+            return await _open(leg, request)
+        except (forms.Misfilled, UnableToOpen) as error:
+            refusal = str(error)
+            await _write_refusal(leg, request, refusal)
+    order_no = masking.scrub(str(_field(request, "order_no")))[:64]
+    await leg.driver.show(
+        name=f"{desks.PROCESS} 未受理 {order_no}".strip(),
+        tags=[desks.PROCESS, "未受理"],
+        pages={f"refused-{str(leg.driver.run_id)[:13]}": f"# 未受理\n\n{refusal}"},
+    )
+    return None
+
+
+async def amend(case: str, correction: Mapping[str, Any]) -> None:
+    """
+    Put a corrected application in the place of the old one: new holds, a new quote (RET-04).
+
+    A correction that cannot be held (units taken meanwhile, an unknown SKU) changes nothing; the reviewer sees why.
+    """
+    leg = await legs.here()
+    assert leg.case is not None
+    assert leg.terms is not None
+    entry = f"amended-{leg.round('amended')}"
+    if entry in leg.entries or f"{entry}.refused:rule" in leg.entries:
+        return
+    last = _request(leg)
+    request = {
+        **last,
+        "reason": correction.get("reason") or last["reason"],
+        "shipping": correction.get("shipping") or last["shipping"],
+        "remark": correction.get("remark") or last["remark"],
+        "evidence": list(correction.get("evidence") or []),
+        "items": correction.get("items") or [{"sku": i["sku"], "quantity": i["quantity"]} for i in last["items"]],
+    }
+    try:
+        async with transaction() as connection:
+            await cases.one_at_a_time(connection, leg.case.order_no)
+            await ledger.release(connection, leg.case.case_no)
+            data = await _hold(connection, leg.terms, leg.case.case_no, request)
+            await leg.note(connection, entry, kind="amended", data=data)
+    except UnableToOpen as error:
+        async with transaction() as connection:
+            await leg.note(
+                connection,
+                f"{entry}.refused:rule",
+                kind="refused",
+                data={"reason": f"补正内容未采用：{error}", "gate": "correction"},
+            )
+
+
+async def needs_person(case: str) -> bool:
+    """Whether the application as it stands goes to the after-sales manager (POL-04, P-23, AMB-50)."""
+    leg = await legs.here()
+    return bool(_request(leg)["quote"]["needs_person"])
+
+
+async def confirm(case: str) -> None:
+    """Tell the customer that the application was approved (RET-02, NTC-02)."""
+    leg = await legs.here()
+    shipping = _request(leg)["shipping"]
+    following = (
+        "请将商品寄回，并把承运商和运单号告诉客服。"
+        if shipping == Shipping.SELF
+        else "我们会安排上门取件，请保持电话畅通。"
+    )
+    async with transaction() as connection:
+        await notices.tell_customer(connection, leg, "NTC-02", "confirmed-0", {"next": following})
+
+
+async def explain_rejection(case: str, answer: Any, *, final: bool) -> None:
+    """Tell the customer why the application was rejected and what is missing (RET-04, NTC-03)."""
+    leg = await legs.here()
+    entry = f"explained-{leg.round('explained')}"
+    missing = "、".join(answer.data.get("missing") or [])
+    guidance = "如有疑问请联系客服。" if final else f"请补充：{missing or '相关材料'}，并联系客服重新提交。"
+    async with transaction() as connection:
+        await notices.tell_customer(
+            connection, leg, "NTC-03", entry, {"reason": answer.data.get("reason", ""), "guidance": guidance}
+        )
+
+
+async def close(case: str) -> str:
+    """End a case whose refunds are paid: completion, the due revisit, the ledger settled (RET-11, RET-13, NTC-08)."""
+    leg = await legs.here()
+    return await _end(leg, Stage.CLOSED)
+
+
+async def reject(case: str) -> str:
+    """End a case that was rejected or given up; its units are free again (RET-04)."""
+    leg = await legs.here()
+    return await _end(leg, Stage.REJECTED)
+
+
+async def cancel(case: str) -> str:
+    """End a case that the customer cancelled before receipt; its units are free again (RET-17, NTC-09)."""
+    leg = await legs.here()
+    return await _end(leg, Stage.CANCELLED)
+
+
+# --- opening --------------------------------------------------------------------------------------------------------
+
+
+async def _known(leg: Leg) -> str | None:
+    """Load the case this run tells, when it has one already (a later telling, or a rebuilt run)."""
+    async with transaction() as connection:
+        case_no = await cases.case_of_run(connection, leg.driver.run_id)
+        if case_no is None and leg.driver.case_no is not None:
+            case_no = leg.driver.case_no
+            await cases.link_run(connection, leg.driver.run_id, case_no)
+        if case_no is None:
+            return None
+        await leg.load(connection, case_no, current_terms())
+        assert leg.case is not None
+        leg.terms = await terms_of(connection, leg.case)
+    return case_no
+
+
+async def terms_of(connection: AsyncConnection, case: cases.Case) -> Terms:
+    """The terms a case was opened under, with today's people and calendars (GEN-07)."""
+    live = current_terms()
+    if case.terms_hash == rulebook.fingerprint(live):
+        return live
+    return rulebook.restore(await cases.terms_document(connection, case.terms_hash), live=live)
+
+
+async def _open(leg: Leg, raw: Mapping[str, Any]) -> str:
+    terms = current_terms()
+    reasons = {code: reason.label for code, reason in terms.returns.reasons.items()}
+    request = forms.read(forms.ReturnRequest, raw, options={"reason": reasons})
+    person = terms.staff().get(request.operator)
+    if no := authority.objection(operator=person, named=request.operator, right=Right.APPLY):
+        raise UnableToOpen(no)
+    values = request.model_dump(mode="json")
+    for name in forms.free_text(forms.ReturnRequest):
+        text = values[name]
+        values[name] = masking.scrub(text) if isinstance(text, str) else [masking.scrub(piece) for piece in text]
+    zone = ZoneInfo(terms.house.timezone)
+
+    async with transaction() as connection:
+        await cases.one_at_a_time(connection, request.order_no)
+        rehearsal = await cases.rehearsal_of_order(connection, request.order_no)
+        now = rehearsal[1] if rehearsal else clock.now()
+        prefix = "RT-X" if rehearsal else "RT"
+        case_no = await cases.next_number(connection, prefix=prefix, on=now.astimezone(zone).date())
+        values["asked_on"] = now.astimezone(zone).date().isoformat()
+        values["fingerprint"] = _fingerprint(values)
+        await _refuse_twin(connection, values)
+        data = await _hold(connection, terms, case_no, values)
+        terms_hash = rulebook.fingerprint(terms)
+        await cases.keep_terms(connection, terms_hash, rulebook.dump(terms), now)
+        await cases.open_case(
+            connection,
+            case_no=case_no,
+            process=PROCESS,
+            order_no=request.order_no,
+            channel=data.pop("channel"),
+            stage=Stage.OPENED.value,
+            owner=terms.returns.stages["review"].owner,
+            opened_at=now,
+            operator=request.operator,
+            terms_hash=terms_hash,
+            rehearsal=rehearsal[0] if rehearsal else None,
+            facts={"fingerprint": values["fingerprint"]},
+        )
+        await cases.link_run(connection, leg.driver.run_id, case_no)
+        await leg.load(connection, case_no, terms)
+        await leg.note(connection, "opened", kind="opened", actor=request.operator, data=data, rule="RET-01")
+        await _acknowledge(connection, leg, data["quote"]["total"])
+        # inside the transaction: nobody else can know the number before the commit
+        await leg.driver.secure(case_no)
+    return case_no
+
+
+async def _hold(connection: AsyncConnection, terms: Terms, case_no: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Hold the units asked for and quote them. Raises UnableToOpen."""
+    order = await facts.load(connection, request["order_no"])
+    if order is None:
+        raise UnableToOpen(f"没有订单 {request['order_no']}，请核对订单号。")
+    try:
+        asked = units.by_sku(order=order, wanted=[(item["sku"], item["quantity"]) for item in request["items"]])
+        wanted = await ledger.hold(connection, order_no=order.order_no, wanted=asked, case_no=case_no, process=PROCESS)
+    except UnableToOpen:
+        raise
+    except Unable as error:
+        raise UnableToOpen(str(error)) from error
+    bill = _quote(order, wanted, request, terms)
+    names = {line.line_no: line for line in order.lines}
+    return {
+        "order_no": order.order_no,
+        "channel": order.channel,
+        "operator": request["operator"],
+        "reason": request["reason"],
+        "shipping": request["shipping"],
+        "wish": request["wish"],
+        "remark": request["remark"],
+        "evidence": list(request["evidence"]),
+        "asked_on": request["asked_on"],
+        "items": [
+            {
+                "line_no": each.line_no,
+                "sku": names[each.line_no].sku,
+                "name": names[each.line_no].name,
+                "quantity": each.quantity,
+                "units": [[run.first, run.end] for run in each.units],
+            }
+            for each in wanted
+        ],
+        "quote": bill_data(bill),
+        "hints": _hints(request, terms),
+    }
+
+
+def _hints(request: Mapping[str, Any], terms: Terms) -> list[str]:
+    """What the reviewer should look at: a claim without the evidence it asks for (POL-02, POL-08)."""
+    proof = eligibility.evidence(reason=request["reason"], given=request["evidence"], terms=terms.returns)
+    return [] if proof.answer == eligibility.YES else [proof.reason]
+
+
+def _quote(order: Order, wanted: list[Wanted], request: Mapping[str, Any], terms: Terms) -> Bill:
+    """Quote an application. Raises UnableToOpen where no person is even asked (AMB-17 `refuse`)."""
+    asked_on = date.fromisoformat(request["asked_on"])
+    zone = ZoneInfo(terms.house.timezone)
+    judged = eligibility.check(
+        order=order, wanted=wanted, reason=request["reason"], asked_on=asked_on, terms=terms.returns, zone=zone
+    )
+    if judged.refused:
+        raise UnableToOpen("；".join(judged.refused))
+    return money.quote(
+        order=order,
+        wanted=wanted,
+        reason=request["reason"],
+        asked_on=asked_on,
+        shipping=Shipping(request["shipping"]),
+        terms=terms.returns,
+        zone=zone,
+    )
+
+
+def bill_data(bill: Bill) -> dict[str, Any]:
+    """A bill as the journal keeps it."""
+    return {
+        "age_band": bill.age_band.value if bill.age_band else None,
+        "lines": [{**asdict(line), "amount": f"{line.amount:.2f}"} for line in bill.lines],
+        "total": f"{bill.total:.2f}",
+        "needs_person": list(bill.needs_person),
+    }
+
+
+def _fingerprint(values: Mapping[str, Any]) -> str:
+    kept = {name: values[name] for name in ("order_no", "items", "reason", "shipping")}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
+
+
+async def _refuse_twin(connection: AsyncConnection, values: Mapping[str, Any]) -> None:
+    """Refuse the same application submitted twice (double click, *Copy to new run*). Raises UnableToOpen."""
+    for case in await cases.of_order(connection, values["order_no"]):
+        if case.closed_at is None and case.facts.get("fingerprint") == values["fingerprint"]:
+            raise UnableToOpen(
+                f"订单 {values['order_no']} 已有内容相同的售后单 {case.case_no}（{case.stage.label}），"
+                "请在该单中处理，不必重复提交。"
+            )
+
+
+async def _acknowledge(connection: AsyncConnection, leg: Leg, total: str) -> None:
+    assert leg.terms is not None
+    promised = leg.terms.returns.stages["review"]
+    due = clocks.due(start_at=leg.now(), limit=promised.limit, calendars=leg.terms.calendars, house=leg.terms.house)
+    await notices.tell_customer(
+        connection, leg, "NTC-01", "opened", {"due": f"在 {clocks.spoken_due(due)}", "total": total}
+    )
+
+
+async def _write_refusal(leg: Leg, request: Mapping[str, Any], reason: str) -> None:
+    async with transaction() as connection:
+        await cases.refuse(
+            connection,
+            at=clock.now(),
+            operator=str(_field(request, "operator"))[:64].split(" ")[0],
+            order_no=masking.scrub(str(_field(request, "order_no")))[:64].replace("\x00", ""),
+            reason=reason.replace("\x00", ""),
+            run_id=leg.driver.run_id,
+            data={},
+        )
+
+
+def _field(request: Any, name: str) -> Any:
+    return request.get(name, "") if isinstance(request, Mapping) else ""
+
+
+def _request(leg: Leg) -> Mapping[str, Any]:
+    return standing(leg.history).request
+
+
+# --- ending ---------------------------------------------------------------------------------------------------------
+
+
+async def _end(leg: Leg, stage: Stage) -> str:
+    assert leg.case is not None
+    assert leg.terms is not None
+    case_no = leg.case.case_no
+    if "closed" not in leg.entries:
+        async with transaction() as connection:
+            now = leg.now()
+            await ledger.release(connection, case_no)
+            await work.drop(connection, case_no)
+            await cases.end_promise(connection, case_no, None, now)
+            if stage is Stage.CLOSED:
+                await _complete(connection, leg)
+            if stage is Stage.CANCELLED:
+                await notices.tell_customer(connection, leg, "NTC-09", "cancelled-0", {})
+            await leg.note(connection, "closed", kind="closed", data={"stage": stage.value})
+            await cases.move(connection, case_no, stage=stage, closed_at=now)
+    await desks.show(leg, stage=stage, promise=None)
+    return case_no
+
+
+async def _complete(connection: AsyncConnection, leg: Leg) -> None:
+    assert leg.case is not None
+    assert leg.terms is not None
+    paid = standing(leg.history).refunded
+    await notices.tell_customer(connection, leg, "NTC-08", "closed", {"amount": f"{paid:.2f}"})
+    promised = leg.terms.returns.revisit
+    zone = ZoneInfo(leg.terms.house.timezone)
+    due = clocks.due(start_at=leg.now(), limit=promised.limit, calendars=leg.terms.calendars, house=leg.terms.house)
+    due_on = (due.due_at.astimezone(zone) - timedelta(microseconds=1)).date()
+    await cases.plan_visit(
+        connection,
+        case_no=leg.case.case_no,
+        kind="return",
+        owner=promised.owner,
+        due_on=due_on,
+        rule=promised.rule,
+        created_at=leg.now(),
+    )
+    await leg.note(connection, "visit-0", kind="visit", data={"due_on": due_on.isoformat()}, rule=promised.rule)

@@ -1,0 +1,75 @@
+"""How a case looks on the desk: run name and tags, the page above a form, timeline and quote (design §2, GEN-13)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from aftersales.desk.leg import Leg
+from aftersales.rules import clocks, masking, pages
+from aftersales.rules.standing import standing
+from aftersales.store import orders
+from aftersales.store.engine import transaction
+from aftersales.terms import Terms
+from aftersales.words import Stage
+
+PROCESS = "退货"
+REHEARSED = "演练"
+
+
+def reader(terms: Terms) -> pages.Reader:
+    """What turns a journal's codes into words."""
+    return pages.Reader(
+        returns=terms.returns,
+        staff=terms.staff(),
+        departments={key: department.name for key, department in terms.house.departments.items()},
+        zone=ZoneInfo(terms.house.timezone),
+    )
+
+
+async def show(leg: Leg, *, stage: Stage, promise: Mapping[str, Any] | None) -> str:
+    """Bring the run's name, tags and pages up to date; answers the page that stands above the gate's form."""
+    case, terms = leg.case, leg.terms
+    assert case is not None
+    assert terms is not None
+    words = reader(terms)
+    history = leg.history
+    told = standing(history)
+    owner = words.departments.get(promise["owner"], "") if promise else ""
+    tags = [PROCESS, stage.label, case.case_no]
+    tags += [owner] if owner else []
+    tags += [REHEARSED] if case.rehearsal else []
+    await leg.driver.show(
+        name=f"{PROCESS} {case.case_no} {stage.label}",
+        tags=tags,
+        pages={
+            f"{case.case_no.lower()}-timeline": pages.timeline_page(case.case_no, history, words),
+            f"{case.case_no.lower()}-quote": pages.quote_page(case.case_no, told),
+        },
+    )
+    if promise is None:
+        return ""
+    async with transaction() as connection:
+        order = await orders.show(connection, case.order_no)
+    assert order is not None, "a case has its order"
+    refusals = [e for e in history if e.kind == "refused" and e.entry.startswith(f"{promise['entry']}.refused")]
+    return pages.summary(
+        case_no=case.case_no,
+        order={
+            "order_no": case.order_no,
+            "channel": order.channel,
+            "name": masking.masked_name(order.name),
+            "phone": masking.masked_phone(order.phone),
+            "payment_route": order.payment_route,
+            "insured": f"{order.insured_freight:.2f} 元" if order.insured_freight else "无",
+        },
+        standing=told,
+        stage=stage,
+        owner=owner,
+        due=f"{clocks.spoken(promise['due_at'], house=terms.house)} 前{'（暂定）' if promise['provisional'] else ''}",
+        trace=clocks.explain(promise["trace"]),
+        history=history,
+        refusal=refusals[-1].data["reason"] if refusals else "",
+        reader=words,
+    )

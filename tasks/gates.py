@@ -1,0 +1,394 @@
+"""
+Gates: where a story waits for a person (`decide`) or for the world (`expect`).
+
+A gate looks in the journal first; whoever wrote the answer first has decided (design §3).
+What arrives by form, command or event goes through `accept`, so that all are held to the same rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from aftersales import forms
+from aftersales.desk import leg as legs
+from aftersales.desk.leg import FormAnswer, Leg
+from aftersales.rules import authority, decisions, masking, offers
+from aftersales.rules import standing as standings
+from aftersales.store import cases, journal, work
+from aftersales.store.engine import transaction
+from aftersales.store.journal import Entry
+from aftersales.terms import Terms
+from aftersales.words import AWAITED, Event, Staff, Stage, Unable
+from tasks import desks, notices, promises
+
+# the step whose work-list item a gate's answer strikes off
+WORK = {"pickup": "book-pickup", "refund": "refund"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was decided at a gate: the form's values as codes, by whom, when."""
+
+    data: Mapping[str, Any]
+    actor: str
+    at: datetime
+
+    @property
+    def rejected(self) -> bool:
+        """True when the decision is a rejection."""
+        return self.data.get("decision") == "reject"
+
+    @property
+    def withdrawn(self) -> bool:
+        """True when the customer gave up."""
+        return self.data.get("decision") == "withdraw"
+
+    @property
+    def failed(self) -> bool:
+        """True when the goods did not pass the inspection."""
+        return self.data.get("result") == "fail"
+
+
+class Cancelled(Exception):
+    """The case was cancelled before its goods arrived (RET-17)."""
+
+
+class AlreadyDecided(Unable):
+    """Somebody else was first; the sentence says who and when."""
+
+
+class Refused(Unable):
+    """A decision breaks a rule; the sentence says which."""
+
+
+async def decide(case: str, gate: str) -> Answer:
+    """
+    Wait for a person's decision at a gate (design §3).
+
+    Raises Cancelled when the customer cancels before the goods have arrived.
+    """
+    return await _pass(case, gate, None)
+
+
+async def expect(case: str, gate: str, event: Event) -> Answer:
+    """
+    Wait for an event; staff may confirm it in the form instead.
+
+    Raises Cancelled when the customer cancels before the goods have arrived.
+    """
+    return await _pass(case, gate, event)
+
+
+async def accept(
+    connection: AsyncConnection,
+    *,
+    case: cases.Case,
+    terms: Terms,
+    promise: Mapping[str, Any],
+    answer: Mapping[str, Any],
+    operator: str,
+    via: str,
+    at: datetime,
+) -> Entry:
+    """
+    Take an answer to an open gate into the journal, if it breaks no rule and nobody was first.
+
+    `promise` is the row of the gate; `operator` a staff id, empty for an event from outside; `via` tells the way.
+    Raises forms.Misfilled, Refused or AlreadyDecided.
+    """
+    gate, entry, context = promise["gate"]["gate"], promise["entry"], promise["gate"]["context"]
+    if operator:
+        person = terms.staff().get(operator)
+        if no := _objection(gate, person, operator, answer, context, promise, terms):
+            raise Refused(no)
+    if no := decisions.disagreement(gate=gate, answer=answer, context=context):
+        raise Refused(no)
+    written = await journal.add(
+        connection,
+        case.case_no,
+        entry,
+        kind="decision",
+        at=at,
+        actor=operator or answer.get("actor", "system"),
+        due_at=promise["due_at"],
+        rule=promise["rule"],
+        data={**answer, "via": via},
+    )
+    if written is None:
+        standing = await journal.find(connection, case.case_no, entry)
+        assert standing is not None, "a name that is taken stands in the journal"
+        raise AlreadyDecided(await told_late(case.case_no, gate, standing, terms))
+    await cases.end_promise(connection, case.case_no, entry, at)
+    if gate in WORK:
+        round_ = entry.rpartition("-")[2]
+        await work.finish(
+            connection, f"{case.case_no}/{WORK[gate]}-{round_}", reference=answer.get("reference", ""), at=at
+        )
+    return written
+
+
+def read_form(gate: str, answer: Mapping[str, Any], promise: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """
+    Read a form's answer: its values as codes with personal data masked, and the operator.
+
+    Raises forms.Misfilled.
+    """
+    form = forms.GATES[gate]
+    taken = forms.read(form, answer, options=options_of(promise), ref=promise["gate"]["ref"])
+    values = taken.model_dump(mode="json", exclude={"gate", "operator"})
+    for name in forms.free_text(form):
+        values[name] = _masked(values[name])
+    for item in values.get("items") or ():
+        if "line" in item:
+            item["line_no"] = item.pop("line")
+    return values, taken.operator
+
+
+def options_of(promise: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """What the drop-downs of a gate offer; stored as pairs, since JSONB keeps no order of keys."""
+    return {name: dict(pairs) for name, pairs in promise["gate"]["options"].items()}
+
+
+async def told_late(case_no: str, gate: str, standing: Entry, terms: Terms) -> str:
+    """Tell a second decider who was first, and when."""
+    person = terms.staff().get(standing.actor)
+    who = person.choice if person else desks.reader(terms).who(standing.actor)
+    at = desks.reader(terms).time(standing.at)
+    name = Stage(gate).label.removeprefix("待")
+    return f"{case_no} 的{name}已由 {who} 于 {at} 完成，您的提交未被采用，无需再处理。"
+
+
+# --- passing a gate -------------------------------------------------------------------------------------------------
+
+
+async def _pass(case: str, gate: str, event: Event | None) -> Answer:
+    leg = await legs.here()
+    entry = f"{forms.key(gate)}-{leg.round(f'gate {gate}')}"
+    if decided := leg.entries.get(entry):
+        await _tell_the_late(leg, gate, decided)
+        return Answer(decided.data, decided.actor, decided.at)
+
+    await promises.ask(leg, gate, entry)
+    if found := await _look(leg, gate, entry, event):
+        return found
+    await _leave(leg, gate, entry)
+    raise AssertionError("a driver never returns from waiting")
+
+
+async def _look(leg: Leg, gate: str, entry: str, event: Event | None) -> Answer | None:
+    """See whether a cancellation, an event or a form answers the gate. Raises Cancelled."""
+    assert leg.case is not None
+    await _heed_cancellation(leg)
+    async with transaction() as connection:
+        promise = await cases.open_gate(connection, leg.case.case_no, gate)
+    if promise is None or promise["entry"] != entry:
+        # decided by a command between this leg's reading of the journal and now
+        return await _somebody_elses(leg, gate, entry)
+    if event is not None and (taken := await _take_event(leg, gate, event, promise)):
+        return taken
+    return await _take_form(leg, gate, promise)
+
+
+async def _take_form(leg: Leg, gate: str, promise: Mapping[str, Any]) -> Answer | None:
+    for form_answer in await leg.driver.answers(promise["entry"]):
+        via = _via(leg, form_answer)
+        if f"{promise['entry']}.refused:{via}" in leg.entries:
+            await leg.driver.forget(form_answer)
+            continue
+        try:
+            values, operator = read_form(gate, form_answer.values, promise)
+            async with transaction() as connection:
+                taken = await _accepted(connection, leg, promise, values, operator, via)
+        except AlreadyDecided:
+            return await _somebody_elses(leg, gate, promise["entry"])
+        except (forms.Misfilled, Refused) as error:
+            async with transaction() as connection:
+                await _refuse(connection, leg, promise, via, str(error), _operator(form_answer) or "system")
+            await leg.driver.forget(form_answer)
+            continue
+        await leg.driver.forget(form_answer)
+        return taken
+    return None
+
+
+async def _take_event(leg: Leg, gate: str, event: Event, promise: Mapping[str, Any]) -> Answer | None:
+    """Let the oldest event that breaks no rule answer; it leaves the inbox in the transaction that says what it did."""
+    assert leg.case is not None
+    case_no = leg.case.case_no
+    while True:
+        async with transaction() as connection:
+            row = await cases.waiting(connection, case_no, [event.value])
+            if row is None:
+                break
+            via = f"event:{row['key']}"
+            await cases.take(connection, row["id"], leg.now())
+            try:
+                answer = offers.from_event(event=event, data=row["data"], context=promise["gate"]["context"])
+                return await _accepted(connection, leg, promise, {**answer, "actor": row["actor"]}, "", via)
+            except (ValueError, Refused) as error:
+                await _refuse(connection, leg, promise, via, str(error), row["actor"])
+            except AlreadyDecided as error:
+                name = f"{promise['entry']}.late:{via}"
+                await leg.note(connection, name, kind="late", actor=row["actor"], data={"reason": str(error)})
+                break
+    if event is Event.PARCEL_PICKED_UP:
+        # what has arrived was picked up, whether anybody scanned it or not
+        async with transaction() as connection:
+            arrived = await cases.waiting(connection, case_no, [Event.PARCEL_RECEIVED.value])
+            if arrived is not None:
+                implied = {"implied": True, "actor": arrived["actor"]}
+                return await _accepted(connection, leg, promise, implied, "", "implied")
+    return None
+
+
+async def _accepted(
+    connection: AsyncConnection,
+    leg: Leg,
+    promise: Mapping[str, Any],
+    values: Mapping[str, Any],
+    operator: str,
+    via: str,
+) -> Answer:
+    assert leg.case is not None
+    assert leg.terms is not None
+    written = await accept(
+        connection,
+        case=leg.case,
+        terms=leg.terms,
+        promise=promise,
+        answer=values,
+        operator=operator,
+        via=via,
+        at=leg.now(),
+    )
+    leg.entries[written.entry] = written
+    return Answer(written.data, written.actor, written.at)
+
+
+async def _somebody_elses(leg: Leg, gate: str, entry: str) -> Answer:
+    """The answer of whoever was first, read anew; whoever was late is told."""
+    assert leg.case is not None
+    async with transaction() as connection:
+        leg.entries = await journal.read(connection, leg.case.case_no)
+    decided = leg.entries[entry]
+    await _tell_the_late(leg, gate, decided)
+    return Answer(decided.data, decided.actor, decided.at)
+
+
+async def _refuse(
+    connection: AsyncConnection, leg: Leg, promise: Mapping[str, Any], via: str, reason: str, actor: str
+) -> None:
+    data = {"reason": reason, "gate": promise["gate"]["gate"]}
+    await leg.note(connection, f"{promise['entry']}.refused:{via}", kind="refused", actor=actor, data=data)
+
+
+async def _heed_cancellation(leg: Leg) -> None:
+    """Cancel the case if the customer asked for it before the goods arrived; later it is too late (RET-17)."""
+    assert leg.case is not None
+    if "cancelled-0" in leg.entries:  # an earlier leg was killed on the way out
+        raise Cancelled
+    async with transaction() as connection:
+        row = await cases.waiting(connection, leg.case.case_no, [Event.CASE_CANCELLED.value])
+    if row is None:
+        return
+    has_arrived = bool(standings.standing(leg.history).receipts)
+    async with transaction() as connection:
+        await cases.take(connection, row["id"], leg.now())
+        if has_arrived:
+            reason = f"{leg.case.case_no} 的商品已收货，不能取消，请按验收结果继续处理。"
+            await leg.note(
+                connection,
+                f"cancelled.refused:{row['key']}",
+                kind="refused",
+                actor=row["actor"],
+                data={"reason": reason, "gate": "cancelled"},
+            )
+            return
+        await leg.note(connection, "cancelled-0", kind="cancelled", actor=row["actor"], data=row["data"], rule="RET-17")
+    raise Cancelled
+
+
+async def _tell_the_late(leg: Leg, gate: str, decided: Entry) -> None:
+    """Keep what came after the decision, and tell its operator who decided (prototype 2.7)."""
+    assert leg.case is not None
+    assert leg.terms is not None
+    for form_answer in await leg.driver.answers(decided.entry):
+        via = _via(leg, form_answer)
+        if decided.data.get("via") != via and f"{decided.entry}.refused:{via}" not in leg.entries:
+            operator = _operator(form_answer)
+            told = await told_late(leg.case.case_no, gate, decided, leg.terms)
+            async with transaction() as connection:
+                late = await leg.note(
+                    connection,
+                    f"{decided.entry}.late:{via}",
+                    kind="late",
+                    actor=operator or "system",
+                    data={"reason": told},
+                )
+                if late and operator in leg.terms.staff():
+                    await notices.tell_staff(connection, leg, late.entry, operator, told)
+        await leg.driver.forget(form_answer)
+
+
+async def _leave(leg: Leg, gate: str, entry: str) -> None:
+    """Show the case, open the form, leave."""
+    assert leg.case is not None
+    async with transaction() as connection:
+        promise = await cases.open_gate(connection, leg.case.case_no, gate)
+    assert promise is not None, "a gate has its promise before it opens"
+    shown = promise["gate"]
+    summary = await desks.show(leg, stage=Stage(gate), promise=promise)
+    schema = forms.schema(forms.GATES[gate], options=options_of(promise), prefill=shown["prefill"], ref=shown["ref"])
+    events = [event.value for event in AWAITED[Stage(gate)]]
+    case_no = leg.case.case_no
+
+    async def answered() -> bool:
+        async with transaction() as connection:
+            return (
+                await journal.find(connection, case_no, entry) is not None
+                or await cases.waiting(connection, case_no, events) is not None
+            )
+
+    await leg.driver.wait(entry, schema, summary, answered)
+
+
+def _objection(
+    gate: str,
+    person: Staff | None,
+    named: str,
+    answer: Mapping[str, Any],
+    context: Mapping[str, Any],
+    promise: Mapping[str, Any],
+    terms: Terms,
+) -> str:
+    owner = promise["owner"]
+    department = terms.house.departments.get(owner)
+    return authority.objection(
+        operator=person,
+        named=named,
+        right=authority.RIGHTS[gate],
+        department=owner,
+        department_name=department.name if department else owner,
+        amount=Decimal(answer["amount"]) if answer.get("amount") else None,
+        not_by=context.get("not_by", ()),
+    )
+
+
+def _operator(form_answer: FormAnswer) -> str:
+    return str(form_answer.values.get("operator", "")).split(" ")[0]
+
+
+def _via(leg: Leg, form_answer: FormAnswer) -> str:
+    return f"form:{str(leg.driver.run_id)[:8]}/{form_answer.key}"
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, str):
+        return masking.scrub(value)
+    return [masking.scrub(text) for text in value]

@@ -1,0 +1,59 @@
+"""Notices: put into the outbox in the transaction of what they tell about (design §8, GEN-14)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from aftersales.desk.leg import Leg
+from aftersales.rules import clocks
+from aftersales.store import cases
+
+
+async def tell_customer(
+    connection: AsyncConnection, leg: Leg, notice: str, entry: str, values: Mapping[str, str]
+) -> None:
+    """Put a customer's notice into the outbox, once for each entry it is about (NTC-01 to NTC-09)."""
+    assert leg.case is not None
+    assert leg.terms is not None
+    words = leg.terms.notices[notice]
+    subject, body = words.render({"case_no": leg.case.case_no, "order_no": leg.case.order_no, **values})
+    expires_at = None
+    if words.expires is not None:
+        expires_at = clocks.due(
+            start_at=leg.now(), limit=words.expires, calendars=leg.terms.calendars, house=leg.terms.house
+        ).due_at
+    await cases.put_notice(
+        connection,
+        case_no=leg.case.case_no,
+        entry=entry,
+        notice=notice,
+        recipient="customer",
+        language=leg.terms.house.language,
+        subject=subject,
+        body=body,
+        data={},
+        created_at=leg.now(),
+        expires_at=expires_at,
+    )
+    await leg.note(connection, f"{entry}.{notice}", kind="notice", data={"notice": notice, "subject": subject})
+
+
+async def tell_staff(connection: AsyncConnection, leg: Leg, entry: str, staff_id: str, text: str) -> None:
+    """Put a sentence for one member of staff into the outbox, once for each entry it is about."""
+    assert leg.case is not None
+    assert leg.terms is not None
+    await cases.put_notice(
+        connection,
+        case_no=leg.case.case_no,
+        entry=entry,
+        notice="STAFF",
+        recipient=f"staff:{staff_id}",
+        language=leg.terms.house.language,
+        subject=f"{leg.case.case_no} 提醒",
+        body=text,
+        data={},
+        created_at=leg.now(),
+        expires_at=None,
+    )
