@@ -72,6 +72,7 @@ async def import_orders(
     strict: bool = False,
     on_size: Callable[[int], None] | None = None,
     on_row: Callable[[], None] | None = None,
+    on_read: Callable[[], None] | None = None,
 ) -> Report:
     """
     Import the orders of a file (issue 2, part 3). Importing the same file again changes nothing.
@@ -96,6 +97,8 @@ async def import_orders(
     await orders.stage(connection)
     while batch := list(islice(sales, BATCH)):
         await orders.add(connection, batch)
+    if on_read is not None:
+        on_read()
     settled = await orders.settle(connection, source=source)
 
     report = _report(found.rows, assembly, settled, shift)

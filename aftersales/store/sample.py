@@ -286,7 +286,7 @@ def sale(
     The coupon is shared over the lines by price, as in an import. A customer of None is a guest.
     """
     dice = dice or Random(order_no)
-    ordered_at, delivered_at = _times(now.astimezone(HOME), age, dice)
+    ordered_at, delivered_at = _times(datetime.fromtimestamp(now.timestamp(), HOME), age, dice)
     goods = [products()[item.sku] for item in items]
     prices = [
         ZERO if item.is_gift else product.price * item.quantity - item.discount

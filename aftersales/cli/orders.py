@@ -1,0 +1,339 @@
+"""`aftersales import`, `aftersales orders` and `aftersales sample`."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+from collections.abc import Sequence
+from datetime import date, datetime, tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import click
+
+from aftersales.words import Unable
+
+if TYPE_CHECKING:
+    from aftersales.store.imports import Report
+
+SHOWN = 20  # bad rows told on the screen; the file names them all
+
+
+class Day(click.ParamType):
+    """A date: 2026-03-05."""
+
+    name = "日期"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        """Read a date. Fails with the sentence that tells how to write it."""
+        from aftersales.imports.orders import FIRST_YEAR, LAST_YEAR
+
+        if isinstance(value, date):
+            return value
+        try:
+            day = datetime.strptime(value, "%Y-%m-%d").date()  # noqa: DTZ007 - a day of the house, not an instant
+        except ValueError:
+            self.fail(f"“{value}”不是日期，请写成 2026-03-05 这样", param, ctx)
+        if not FIRST_YEAR <= day.year < LAST_YEAR:
+            self.fail(f"“{value}”的年份不在 {FIRST_YEAR} 到 {LAST_YEAR - 1} 之间", param, ctx)
+        return day
+
+
+class MappingName(click.ParamType):
+    """The name of a file in `config/imports/`."""
+
+    name = "映射"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Take a name that there is. Fails with the sentence that tells which there are."""
+        from aftersales.imports import mapping as mappings
+
+        if value not in mappings.names():
+            self.fail(f"没有映射“{value}”，可用的有：{'、'.join(mappings.names())}", param, ctx)
+        return str(value)
+
+
+# --- import ---------------------------------------------------------------------------------------------------------
+
+
+@click.group("import")
+def import_() -> None:
+    """从文件导入数据。"""
+
+
+@import_.command("orders")
+@click.argument("file", type=click.Path(path_type=Path), metavar="文件")
+@click.option(
+    "--mapping",
+    "name",
+    type=MappingName(),
+    required=True,
+    metavar="映射",
+    help="列的含义：config/imports/ 里的文件名，如 standard。",
+)
+@click.option("--shift-to", type=Day(), metavar="日期", help="把文件里的日期整体平移若干天，使最后一天是这个日期。")
+@click.option("--strict", is_flag=True, help="只要有一行有误就全部不导入。")
+@click.option("--bad-rows", type=click.Path(path_type=Path), metavar="文件", help="有误和跳过的行写到哪个 CSV 文件。")
+def import_orders(file: Path, name: str, shift_to: date | None, strict: bool, bad_rows: Path | None) -> None:
+    """
+    导入订单文件（CSV，也可以是 .gz）。
+
+    一个订单要么完整导入，要么整单不导入；已在库中的订单不会被改动。有误的行逐行列出，不影响其他订单。
+    """
+    from aftersales import terms
+    from aftersales.imports import mapping as mappings
+    from aftersales.imports import reading
+
+    house = terms.load().house
+    mapping = mappings.load(name)
+    looked_at = reading.look(file)
+    if bad_rows is not None and bad_rows.is_dir():
+        raise Unable(f"{bad_rows} 是文件夹，请给 --bad-rows 一个文件名。")
+    report, refusal = asyncio.run(
+        _import(
+            looked_at,
+            mapping,
+            source=f"import:{name}",
+            zone=ZoneInfo(house.timezone),
+            currency=house.currency,
+            shift_to=shift_to,
+            strict=strict,
+        )
+    )
+    listed = bad_rows or (_list_file(file) if report.remarks else None)
+    _tell(report, listed, is_imported=refusal is None)
+    if listed is not None:
+        _write_list(report, listed)
+    if refusal is not None:
+        raise refusal
+    if report.bad and not report.goods + report.freight + report.unchanged:
+        raise Unable("没有一个订单可以导入，请按清单改正后再试。")
+
+
+async def _import(file: Any, mapping: Any, **options: Any) -> tuple[Report, Unable | None]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from aftersales.cli.database import connected
+    from aftersales.store import engine, imports
+
+    screen = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=screen,
+        transient=True,
+        disable=not screen.is_terminal,
+    ) as progress:
+        task = progress.add_task("正在检查文件", total=None)
+        seen = 0
+
+        def on_size(rows: int) -> None:
+            progress.update(task, total=rows, description="正在读入")
+
+        def on_row() -> None:
+            nonlocal seen
+            seen += 1
+            if seen % 1_000 == 0:  # the bar itself costs more than a row
+                progress.update(task, completed=seen)
+
+        def on_read() -> None:
+            progress.update(task, completed=seen, description="正在写入数据库")
+
+        async with connected():
+            try:
+                async with engine.transaction() as connection:
+                    report = await imports.import_orders(
+                        connection, file, mapping, on_size=on_size, on_row=on_row, on_read=on_read, **options
+                    )
+                    return report, None
+            except imports.Refused as refused:
+                return refused.report, refused
+
+
+def _list_file(file: Path) -> Path:
+    from aftersales import clock
+    from aftersales.settings import settings
+
+    stem = file.name.removesuffix(".gz").removesuffix(".csv")
+    return settings().home / "imports" / f"{stem}-{clock.now():%Y%m%dT%H%M%S%f}.csv"
+
+
+def _write_list(report: Report, path: Path) -> None:
+    """
+    Write the rows that did not become orders to a file that a spreadsheet opens.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w", encoding="utf-8-sig", newline="") as opened:
+            out = csv.writer(opened)
+            out.writerow(["行", "订单号", "结果", "原因"])
+            out.writerows(
+                (remark.line, _harmless(remark.order_no), remark.fate.label, _harmless(remark.reason))
+                for remark in report.remarks
+            )
+    except OSError as error:
+        raise Unable(f"导入结果如上，但清单写不进 {path}（{error.strerror}）；请检查文件夹的写入权限。") from None
+
+
+def _harmless(text: str) -> str:
+    """
+    Keep a spreadsheet from reading a cell as a formula.
+    """
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
+
+
+def _tell(report: Report, listed: Path | None, *, is_imported: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from aftersales.imports.orders import Fate
+
+    console = Console(highlight=False, soft_wrap=True)
+    table = Table(title="导入结果（按文件的行数）" if is_imported else "检查结果（未导入）")
+    table.add_column("结果")
+    table.add_column("行数", justify="right")
+    for label, count in (
+        ("商品行", report.goods),
+        ("运费行", report.freight),
+        ("跳过", report.skipped),
+        ("留给退货导入", report.left),
+        ("已在库中，未改动", report.unchanged),
+        ("有误，未导入", report.bad),
+    ):
+        table.add_row(label, str(count))
+    table.add_section()
+    table.add_row("合计", str(report.rows))
+    console.print(table)
+    if is_imported:
+        console.print(f"新增订单 {report.orders} 个，新增客户 {report.customers} 个。")
+    if report.unchanged_orders:
+        console.print(f"已在库中的订单 {report.unchanged_orders} 个，未作改动。")
+    if report.shifted:
+        console.print(f"所有日期移动了 {report.shifted.days} 天。")
+    errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    bad = [remark for remark in report.remarks if remark.fate is Fate.BAD]
+    for remark in bad[:SHOWN]:
+        errors.print(f"第 {remark.line} 行 {remark.order_no}：{remark.reason}。")
+    if len(bad) > SHOWN:
+        errors.print(f"……另有 {len(bad) - SHOWN} 条，见清单。")
+    if listed is not None:
+        console.print(f"有误和跳过的行见清单：{listed}", markup=False)
+
+
+# --- orders ---------------------------------------------------------------------------------------------------------
+
+
+@click.group()
+def orders() -> None:
+    """查看订单。"""
+
+
+@orders.command("show")
+@click.argument("order_no", metavar="订单号")
+def show(order_no: str) -> None:
+    """显示一个订单：商品、数量、实付、签收时间、还能退的件数。联系方式已隐去中间几位。"""
+    asyncio.run(_show(order_no.strip()))
+
+
+async def _show(order_no: str) -> None:
+    from aftersales import terms
+    from aftersales.cli.database import connected
+    from aftersales.store import engine
+    from aftersales.store import orders as stored
+
+    zone = ZoneInfo(terms.load().house.timezone)
+    async with connected(), engine.transaction() as connection:
+        order = await stored.show(connection, order_no) if "\0" not in order_no else None
+    if order is None:
+        raise Unable(f"没有订单 {order_no}，请核对订单号；订单用 aftersales import orders 导入。")
+    _print_order(order, zone)
+
+
+def _print_order(order: Any, zone: tzinfo) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from aftersales.rules import masking
+
+    facts = Table.grid(padding=(0, 2))
+    contact = (
+        masking.masked_name(order.name),
+        masking.masked_phone(order.phone),
+        masking.masked_email(order.email),
+    )
+    rows: Sequence[tuple[str, str]] = (
+        ("订单号", order.order_no + (f"（演练 {order.rehearsal}）" if order.rehearsal else "")),
+        ("渠道", order.channel),
+        ("客户", f"{order.customer_no or '游客'}  {'  '.join(filter(None, contact))}".strip()),
+        ("地区", order.region or "未填写"),
+        ("下单时间", _time(order.ordered_at, zone)),
+        ("付款方式", order.payment_route or "未填写"),
+        ("实付", f"{order.paid:.2f} {order.currency}（含运费 {order.freight:.2f}）"),
+        ("运费险", f"最高 {order.insured_freight:.2f}" if order.insured_freight else "无"),
+    )
+    for label, value in rows:
+        facts.add_row(Text(label, style="bold"), Text(value))
+
+    table = Table()
+    for heading, justify in (
+        ("行", "right"),
+        ("编码", "left"),
+        ("商品", "left"),
+        ("类目", "left"),
+        ("件数", "right"),
+        ("可退", "right"),
+        ("实付", "right"),
+        ("签收时间", "left"),
+    ):
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    for line in order.lines:
+        chosen = "，".join(line.attributes.values())
+        name = line.name + (f"（{chosen}）" if chosen else "") + ("［赠品］" if line.is_gift else "")
+        table.add_row(
+            str(line.line_no),
+            Text(line.sku),
+            Text(name),
+            Text(line.category or "未知"),
+            str(line.quantity),
+            str(line.free),
+            f"{line.paid:.2f}",
+            _time(line.delivered_at, zone) if line.delivered_at else "未知",
+        )
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 160  # a pipe or a log breaks no columns
+    console.print(facts)
+    console.print(table)
+
+
+def _time(at: datetime, zone: tzinfo) -> str:
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M}"
+
+
+# --- sample ---------------------------------------------------------------------------------------------------------
+
+
+@click.command()
+def sample() -> None:
+    """装入示例店铺的订单（日期按今天推算；已装入过就不再装）。"""
+    asyncio.run(_sample())
+
+
+async def _sample() -> None:
+    from aftersales import clock
+    from aftersales.cli.database import connected
+    from aftersales.store import engine
+    from aftersales.store import sample as shop
+
+    async with connected(), engine.transaction() as connection:
+        loaded = await shop.load(connection, now=clock.now())
+    if not loaded.orders:
+        click.echo("示例店铺已经在库中，未作改动。")
+        return
+    click.echo(f"已装入示例店铺：订单 {loaded.orders} 个，商品行 {loaded.lines} 行，客户 {loaded.customers} 个。")
+    click.echo("试一试：aftersales orders show D100001")
