@@ -24,7 +24,7 @@ COMMANDS = {
     "check": "aftersales.cli.terms:check",
     "due": "aftersales.cli.terms:due",
     "calendar": "aftersales.cli.terms:calendar",
-    "quote": "aftersales.cli.orders:quote",
+    "quote": "aftersales.cli.quote:quote",
     "import": "aftersales.cli.orders:import_",
     "orders": "aftersales.cli.orders:orders",
     "sample": "aftersales.cli.orders:sample",
