@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import importlib.util
+import os
 from typing import Any
 
 import click
@@ -48,15 +49,10 @@ def worker() -> None:
     """启动工作进程（up 会启动一个；也可以在别的机器上再启动）。"""
     from aftersales.cli import database
 
-    database.located()
-    asyncio.run(_work())
-
-
-async def _work() -> None:
-    from aftersales.cli import database
-
-    async with database.connected():
-        await importlib.import_module("aftersales.desk.worker").run()
+    # Prefect reads its settings when it is imported, so the worker is imported after the desk was found
+    os.environ["AFTERSALES_DATABASE_URL"] = database.located().database_url
+    settings.cache_clear()
+    importlib.import_module("aftersales.desk.worker").run()
 
 
 @click.command(hidden=True)

@@ -23,6 +23,7 @@ def quiet() -> dict[str, str]:
         "PREFECT_TELEMETRY_ENABLE_RESOURCE_METRICS": "false",
         "PREFECT_CLI_PROMPT": "false",
         "PREFECT_LOGGING_COLORS": "false",  # logs are files
+        "PYTHONUNBUFFERED": "1",  # and their last lines must not die with the process
     }
 
 

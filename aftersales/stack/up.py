@@ -20,7 +20,6 @@ from aftersales.stack import leftovers, postgres, prefect_settings, schema, stat
 from aftersales.words import Unable
 
 POOL = "aftersales"
-READY = "worker.ready"
 
 
 def run(settings: Settings, *, say: Callable[[str], None], welcome: Callable[[state.Stack], None]) -> None:
@@ -35,7 +34,6 @@ def run(settings: Settings, *, say: Callable[[str], None], welcome: Callable[[st
     with state.hold(home):
         if found := leftovers.stop(home):
             say(f"上次没有正常结束，已停止遗留的进程：{'、'.join(found)}")
-        (home / READY).unlink(missing_ok=True)
         _check_port(settings)
         try:
             _run(settings, home, say, welcome)
@@ -142,8 +140,9 @@ def _run(settings: Settings, home: Path, say: Callable[[str], None], welcome: Ca
             label="工作进程",
             command=[str(ours), "worker"],
             environment=worker,
-            is_ready=lambda process: is_online(home, f"{ui}/api", settings.auth, process),
+            is_ready=lambda process: is_online(f"{ui}/api", settings.auth, process),
             patience=90,
+            stop_seconds=5,  # legs under way come to their gate; a killed one is healed by the next worker
         ),
     ]
     supervisor = state.Process.of(os.getpid())
@@ -172,11 +171,8 @@ def _run(settings: Settings, home: Path, say: Callable[[str], None], welcome: Ca
     supervise.run(steps, home=home, changed=changed, done=done, ready=ready)
 
 
-def is_online(home: Path, api_url: str, auth: str, process: state.Process) -> bool:
-    """True when the worker of this process takes work: it said so, or the pool has heard from it since it started."""
-    said = home / READY
-    if said.exists() and said.stat().st_mtime >= process.started - 1:
-        return True
+def is_online(api_url: str, auth: str, process: state.Process) -> bool:
+    """True when the pool has heard from a worker since this process started."""
     workers = ask(f"{api_url}/work_pools/{POOL}/workers/filter", body={}, auth=auth)
     return isinstance(workers, list) and any(
         datetime.fromisoformat(worker["last_heartbeat_time"].replace("Z", "+00:00")).timestamp() >= process.started

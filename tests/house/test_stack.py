@@ -79,7 +79,7 @@ def test_a_killed_worker_is_started_again(shop):
     while (found := shop.stack.processes.get("worker")) in (None, killed):
         assert time.monotonic() < until
         time.sleep(0.1)
-    while not up.is_online(shop.home, shop.stack.api_url, AUTH, found):
+    while not up.is_online(shop.stack.api_url, AUTH, found):
         assert time.monotonic() < until
         time.sleep(0.1)
 
