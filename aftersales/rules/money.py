@@ -143,6 +143,7 @@ def quote(
     """
     judged = eligibility.check(order=order, wanted=wanted, reason=reason, asked_on=asked_on, terms=terms, zone=zone)
     seller, customer = _by_fault(wanted, claimed=terms.fault(reason), found=found)
+    # a refusal too: goods that were sent all the same are paid as if accepted, or not at all, as a person says (AMB-17)
     needs_person = list(judged.needs_person + judged.refused)
 
     lines = [_goods(order, each) for each in wanted if each.quantity]
