@@ -466,7 +466,7 @@ def _quantity_reader(any_sign: bool) -> Callable[[str], int]:
             raise ValueError(f"“{_shown(text)}”不是整数；请填写件数，如 2")
         quantity = int(text)
         if quantity > MOST_UNITS:
-            raise ValueError(f"{quantity} 超过 {MOST_UNITS} 件；请检查")
+            raise ValueError(f"{_shown(text)} 超过 {MOST_UNITS} 件；请检查")
         if quantity <= 0 and not any_sign:
             raise ValueError(f"{quantity} 不大于零；订单行的件数至少是 1")
         return quantity
