@@ -18,6 +18,7 @@ from difflib import get_close_matches
 from hashlib import sha256
 from inspect import isclass
 from pathlib import Path
+from string import Formatter
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 from zoneinfo import ZoneInfo
@@ -489,6 +490,11 @@ def _notices(folder: Path, expiries: Expiries, document: _Document) -> dict[str,
             continue
         if not subject.strip() or not body.strip():
             document.wrong(("expires", name), f"通知模板 {path} 不完整，第一行写标题，其后写正文。")
+            continue
+        try:
+            list(Formatter().parse(subject + body))
+        except ValueError:
+            document.wrong(("expires", name), f"通知模板 {path} 的花括号不成对，请写成 {{case_no}} 这样。")
             continue
         notices[name] = Notice(subject=subject.strip(), body=body.strip(), expires=expires)
     return notices

@@ -1,0 +1,598 @@
+"""Every mistake in the terms is found at once, with file, line, key and what to write instead (GEN-07, design §6)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from aftersales import terms
+from aftersales.terms import Mistake, Terms, TermsError
+from aftersales.words import Fault, Right
+
+CONFIG = Path(__file__).parents[2] / "config"
+
+HOUSE = """\
+language: zh
+timezone: Asia/Shanghai
+currency: CNY
+wd_deadline: end_of_day
+makeup_days_count: false
+service_hours: 24x7
+departments:
+  customer_service: {name: 客户服务部, head: C01}
+  aftersales:       {name: 售后服务部, head: A01}
+aftersales_manager: A01
+"""
+
+STAFF = """\
+staff:
+  - {id: C01, name: 周敏, department: customer_service, role: 负责人, rights: [apply, review, cancel]}
+  - {id: A01, name: 何静, department: aftersales, role: 售后经理, rights: [approve_exception, refund]}
+  - {id: A02, name: 许诺, department: aftersales, role: 出纳, rights: [refund], refund_limit: "2000.00"}
+  - {id: W01, name: 吴芳, department: aftersales, role: 仓库, rights: [pickup, receive, inspect]}
+"""
+
+RETURNS = """\
+stages:
+  review:     {limit: 24 h, owner: customer_service, rule: RET-02}
+  correction: {limit: 7 d, owner: customer_service, rule: RET-04}
+  exception:  {limit: 1 wd, owner: aftersales, rule: AMB-17}
+  pickup:     {limit: 3 wd, owner: aftersales, rule: RET-05}
+  receipt:    {limit: 7 d, owner: aftersales, rule: RET-06}
+  inspection: {limit: 1 wd, owner: aftersales, rule: RET-07}
+  refund:     {limit: 2 wd, owner: aftersales, rule: RET-09}
+outer:   {limit: 7 wd, owner: aftersales, rule: RET-10}
+revisit: {limit: 7 d, owner: customer_service, rule: FUP-03}
+refund_bound: 3 wd
+review_on_timeout: escalate
+age_counts_from: receipt
+free_until_day: 7
+freight_until_day: 30
+after_last_day: manual
+pickup_freight: "12.00"
+late_freight: "15.00"
+late_freight_when_self_shipped: true
+storage_per_day: "1.00"
+payment_routes: [支付宝, 微信支付]
+choose_route: false
+selfship_grace: 7 wd
+reasons:
+  no_reason: {label: 七天无理由, fault: customer}
+  quality:   {label: 质量问题, fault: seller, evidence: true}
+categories:
+  服装: standard
+"""
+
+CALENDAR = """\
+year: 2026
+days_off:
+  2026-10-01: 国庆节
+makeup_workdays:
+  2026-10-10: 国庆节
+"""
+
+NOTICES = """\
+expires:
+  NTC-01: 24 h
+  NTC-07: null
+"""
+
+NOTICE = "已收到（{case_no}）\n您好，我们已收到您的申请。\n"
+
+FILES = {
+    "house.yaml": HOUSE,
+    "staff.yaml": STAFF,
+    "returns.yaml": RETURNS,
+    "notices.yaml": NOTICES,
+    "notices/zh/NTC-01.txt": NOTICE,
+    "notices/zh/NTC-07.txt": NOTICE,
+    "notices/en/NTC-01.txt": NOTICE,
+    "notices/en/NTC-07.txt": NOTICE,
+    "calendars/2026.yaml": CALENDAR,
+}
+
+
+class Folder:
+    """A small config folder that a test breaks in one place."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        for folder in ("calendars", "notices/zh", "notices/en"):
+            (path / folder).mkdir(parents=True)
+        self.repair()
+
+    def repair(self) -> None:
+        """Make it right again: one folder serves every test, for writing it anew costs more than the tests."""
+        for path in [p for p in self.path.rglob("*.*") if str(p.relative_to(self.path)) not in FILES]:
+            path.unlink()
+        for name, text in FILES.items():
+            path = self.path / name
+            if not path.exists() or path.read_bytes() != text.encode():
+                path.write_text(text, "utf-8")
+
+    def change(self, name: str, old: str, new: str) -> None:
+        """Replace one piece of text in a file."""
+        text = (self.path / name).read_text("utf-8")
+        assert old in text, f"{old} is not in {name}"
+        (self.path / name).write_text(text.replace(old, new, 1), "utf-8")
+
+    def load(self) -> Terms:
+        """Read it."""
+        return terms.load(self.path)
+
+    def mistakes(self) -> list[Mistake]:
+        """What is wrong with it."""
+        with pytest.raises(TermsError) as error:
+            self.load()
+        return [Mistake(str(Path(m.file).relative_to(self.path)), m.line, m.key, m.text) for m in error.value.mistakes]
+
+
+@pytest.fixture(scope="module")
+def right_folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    return Folder(tmp_path_factory.mktemp("config"))
+
+
+@pytest.fixture
+def folder(right_folder: Folder) -> Iterator[Folder]:
+    yield right_folder
+    right_folder.repair()
+
+
+def test_the_small_folder_is_right(folder):
+    found = folder.load()
+
+    assert found.house.timezone == "Asia/Shanghai"
+    assert str(found.returns.stages["pickup"].limit) == "3 wd"
+    assert f"{found.returns.pickup_freight}" == "12.00"
+    assert found.calendars[2026].year == 2026
+
+
+def test_the_shipped_terms_are_right():
+    found = terms.load(CONFIG)
+
+    assert sorted(found.calendars) == list(range(2004, 2027))
+    assert found.returns.fault("quality") is Fault.SELLER
+    assert found.staff()[found.house.aftersales_manager].rights >= {Right.APPROVE_EXCEPTION}
+    assert all(found.who_may(right) for right in terms.NEEDED_RIGHTS)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "line", "key", "text"),
+    [
+        # the shape
+        pytest.param(
+            "returns.yaml", "limit: 24 h", "limit: 24", 2, "stages.review.limit",
+            "24 没有单位，请写成 24 h（小时）、24 wd（工作日）或 24 d（自然日）。",
+            id="GEN-03 a bare number where a limit is needed",
+        ),
+        pytest.param(
+            "returns.yaml", "limit: 24 h", "limit: 24 hours", 2, "stages.review.limit",
+            "“24 hours”不是时限，请写成数字加单位，如 30 min（分钟）、24 h（小时）、3 wd（工作日）、7 d（自然日）、4 sh（服务小时）。",
+            id="GEN-03 a unit that does not exist",
+        ),
+        pytest.param(
+            "returns.yaml", "selfship_grace: 7 wd", "selfship_grace:", 23, "selfship_grace",
+            "没有填值，请写成时限，如 3 wd。",
+            id="a key without value",
+        ),
+        pytest.param(
+            "returns.yaml", '"12.00"', "12.00", 17, "pickup_freight",
+            '金额 12.00 没有写成加引号的两位小数，请写成 "12.00"。',
+            id="money without quotes",
+        ),
+        pytest.param(
+            "returns.yaml", '"12.00"', "12", 17, "pickup_freight",
+            '金额 12 没有写成加引号的两位小数，请写成 "12.00"。',
+            id="money as a whole number",
+        ),
+        pytest.param(
+            "returns.yaml", '"12.00"', '"12.5"', 17, "pickup_freight",
+            '金额“12.5”不是两位小数，请写成 "12.50"。',
+            id="money with one decimal",
+        ),
+        pytest.param(
+            "returns.yaml", '"12.00"', '"12.345"', 17, "pickup_freight",
+            '金额“12.345”不是两位小数的数，请写成 "12.00" 这样。',
+            id="money with three decimals",
+        ),
+        pytest.param(
+            "returns.yaml", '"12.00"', '"-1.00"', 17, "pickup_freight",
+            '金额“-1.00”是负数，请写成不小于零的两位小数，如 "12.00"。',
+            id="money below zero",
+        ),
+        pytest.param(
+            "staff.yaml", '"2000.00"', "2000", 4, "staff[A02].refund_limit",
+            '金额 2000 没有写成加引号的两位小数，请写成 "2000.00"。',
+            id="a place in a list is named by its id",
+        ),
+        pytest.param(
+            "returns.yaml", "free_until_day: 7", "free_until_day: 七", 14, "free_until_day",
+            "“七”用在这里不对，请写成整数，如 7。",
+            id="a word where a number is needed",
+        ),
+        pytest.param(
+            "returns.yaml", "free_until_day: 7", "free_until_day: -1", 14, "free_until_day",
+            "-1 太小，请写成不小于 0 的整数。",
+            id="a day below zero",
+        ),
+        pytest.param(
+            "house.yaml", "makeup_days_count: false", "makeup_days_count: no", 5, "makeup_days_count",
+            "“no”用在这里不对，请写成是非，如 true 或 false。",
+            id="AMB-11 no is a word in YAML 1.2",
+        ),
+        pytest.param(
+            "house.yaml", "end_of_day", "end_of_dy", 4, "wd_deadline",
+            "“end_of_dy”不在可选值中，请写成 end_of_day。",
+            id="AMB-10 a misspelled choice",
+        ),
+        pytest.param(
+            "returns.yaml", "escalate", "approve", 12, "review_on_timeout",
+            "“approve”不在可选值中，请写成 auto_approve。",
+            id="AMB-09 a choice close to another",
+        ),
+        pytest.param(
+            "returns.yaml", "after_last_day: manual", "after_last_day: xyz", 16, "after_last_day",
+            "“xyz”不在可选值中，请写成 manual 或 refuse 或 charge。",
+            id="AMB-17 a choice close to none",
+        ),
+        pytest.param(
+            "staff.yaml", "id: C01", "id: 007", 2, "staff[1].id",
+            "“007”会被读成数字、日期或是非，请加引号写成 \"007\"。",
+            id="a number where a text is needed",
+        ),
+        pytest.param(
+            "staff.yaml", "rights: [refund],", "rights: refund,", 4, "staff[A02].rights",
+            "“refund”用在这里不对，请写成列表，如 [文字, …]。",
+            id="a word where a list is needed",
+        ),
+        pytest.param(
+            "returns.yaml", "{label: 七天无理由, fault: customer}", "七天无理由", 25, "reasons.no_reason",
+            "“七天无理由”用在这里不对，请写成一张表，如 {label: 文字, fault: seller 或 customer}。",
+            id="a word where a table is needed",
+        ),
+        # keys
+        pytest.param(
+            "returns.yaml", "choose_route: false\n", "", 1, "choose_route",
+            "缺少“choose_route”，请补上，写成 choose_route: true 或 false。",
+            id="a missing key",
+        ),
+        pytest.param(
+            "returns.yaml", ", rule: RET-05", "", 5, "stages.pickup.rule",
+            "缺少“rule”，请补上，写成 rule: 文字。",
+            id="a missing key inside a table has the table's line",
+        ),
+        pytest.param(
+            "house.yaml", "language: zh\n", "language: zh\nlangage: en\n", 2, "langage",
+            "没有“langage”这一项，是不是想写“language”；多余的请删去。",
+            id="an unknown key, nearly a known one",
+        ),
+        pytest.param(
+            "staff.yaml", "role: 出纳", "role: 出纳, xyz: 1", 4, "staff[A02].xyz",
+            "没有“xyz”这一项，可写：id、name、department、team、role、rights、refund_limit；多余的请删去。",
+            id="an unknown key like none",
+        ),
+        pytest.param(
+            "returns.yaml", "choose_route: false\n", "choose_route: false\nfree_until_day: 9\n", 23, "free_until_day",
+            "“free_until_day”在第 14 行已经写过，请只留一处。",
+            id="a key written twice",
+        ),
+        # values with a meaning
+        pytest.param(
+            "house.yaml", "Asia/Shanghai", "Beijing", 2, "timezone",
+            "没有时区“Beijing”，请写成 Asia/Shanghai 这样的名称。",
+            id="GEN-01 an unknown time zone",
+        ),
+        pytest.param(
+            "house.yaml", "Asia/Shanghai", "Asia", 2, "timezone",
+            "没有时区“Asia”，请写成 Asia/Shanghai 这样的名称。",
+            id="GEN-01 a continent is no time zone",
+        ),
+        pytest.param(
+            "house.yaml", "currency: CNY", "currency: 元", 3, "currency",
+            "“元”不是货币代码，请写成三个大写字母，如 CNY。",
+            id="MON-16 not a currency",
+        ),
+        pytest.param(
+            "house.yaml", "24x7", "9点到17点", 6, "service_hours",
+            "“9点到17点”不是营业时间，请写成 24x7 或 \"09:00-12:00, 13:00-18:00\" 这样。",
+            id="GEN-05 opening hours that cannot be read",
+        ),
+        pytest.param(
+            "house.yaml", "24x7", '"09:00-13:00, 12:00-18:00"', 6, "service_hours",
+            "营业时间“09:00-13:00, 12:00-18:00”前后颠倒或重叠，请按先后写在 00:00 到 24:00 之间，过午夜的分成两段。",
+            id="GEN-05 opening hours that overlap",
+        ),
+        pytest.param(
+            "house.yaml", "24x7", '"18:00-02:00"', 6, "service_hours",
+            "营业时间“18:00-02:00”前后颠倒或重叠，请按先后写在 00:00 到 24:00 之间，过午夜的分成两段。",
+            id="GEN-05 opening hours over midnight",
+        ),
+        pytest.param(
+            "staff.yaml", "[refund],", "[refnd],", 4, "staff[A02].rights[1]",
+            "没有权限“refnd”，是不是想写“refund”。",
+            id="a right that does not exist",
+        ),
+        pytest.param(
+            "staff.yaml", "id: A02", "id: 小许", 4, "staff[小许].id",
+            "“小许”不能作员工编号，请只用字母、数字、- 和 _，如 C07。",
+            id="a staff id that is no id",
+        ),
+        pytest.param(
+            "staff.yaml", "name: 许诺", 'name: " "', 4, "staff[A02].name",
+            "没有填写内容，请写上文字。",
+            id="a name of blanks",
+        ),
+        pytest.param(
+            "returns.yaml", "  quality:", "  Quality:", 26, "reasons.Quality",
+            "“Quality”不能作代码，请用小写字母开头，只含小写字母、数字和 _，如 wrong_size。",
+            id="a reason's code that is no code",
+        ),
+        # what two places must agree on
+        pytest.param(
+            "house.yaml", "head: C01", "head: C99", 8, "departments.customer_service.head",
+            "staff.yaml 没有编号为“C99”的员工，请写已有的编号，或先在那里加上。",
+            id="a head who does not work here",
+        ),
+        pytest.param(
+            "house.yaml", "aftersales_manager: A01", "aftersales_manager: A99", 10, "aftersales_manager",
+            "staff.yaml 没有编号为“A99”的员工，请写已有的编号，或先在那里加上。",
+            id="ORG-31 a manager who does not work here",
+        ),
+        pytest.param(
+            "staff.yaml", "department: customer_service", "department: custmer_service", 2, "staff[C01].department",
+            "house.yaml 没有部门“custmer_service”，是不是想写“customer_service”。",
+            id="a department that does not exist",
+        ),
+        pytest.param(
+            "staff.yaml", "id: A02", "id: A01", 4, "staff[A01].id",
+            "编号“A01”与第 3 行的员工重复，请换一个编号。",
+            id="two people with one id",
+        ),
+        pytest.param(
+            "staff.yaml", "receive, inspect]", "receive]", 1, "staff",
+            "没有人有“验收”的权限，请至少给一名员工的 rights 加上 inspect。",
+            id="a right that nobody has",
+        ),
+        pytest.param(
+            "returns.yaml", "owner: aftersales, rule: RET-05", "owner: logistics, rule: RET-05", 5, "stages.pickup.owner",
+            "house.yaml 没有部门“logistics”，可写：customer_service、aftersales。",
+            id="GEN-09 a stage owned by nobody",
+        ),
+        pytest.param(
+            "returns.yaml", "outer:   {limit: 7 wd, owner: aftersales", "outer:   {limit: 7 wd, owner: x", 9, "outer.owner",
+            "house.yaml 没有部门“x”，可写：customer_service、aftersales。",
+            id="RET-10 an outer limit owned by nobody",
+        ),
+        pytest.param(
+            "returns.yaml", "  refund:     {limit: 2 wd, owner: aftersales, rule: RET-09}\n", "", 1, "stages",
+            "环节“待退款”没有时限，请补上 refund: {limit: 1 wd, owner: customer_service, rule: …}。",
+            id="GEN-09 a waiting stage without promise",
+        ),
+        pytest.param(
+            "returns.yaml", "outer: ", "  closed: {limit: 1 h, owner: aftersales, rule: X}\nouter: ", 9, "stages.closed",
+            "退货没有环节“closed”，可写：review、correction、exception、pickup、receipt、inspection、refund。",
+            id="GEN-09 a stage that does not wait",
+        ),
+        pytest.param(
+            "returns.yaml", "freight_until_day: 30", "freight_until_day: 7", 15, "freight_until_day",
+            "7 不大于 free_until_day 的 7，请写更大的天数，如 30。",
+            id="AMB-15 band B without a day",
+        ),
+        pytest.param(
+            "returns.yaml", "label: 质量问题", "label: 七天无理由", 26, "reasons.quality.label",
+            "名称“七天无理由”与 no_reason 的相同，请换一个，否则表单里分不清。",
+            id="two reasons with one name",
+        ),
+        pytest.param(
+            "returns.yaml", "[支付宝, 微信支付]", "[]", 21, "payment_routes",
+            "一个付款方式也没有，请至少写一个。",
+            id="MON-07 no way to pay back",
+        ),
+        # calendars
+        pytest.param(
+            "calendars/2026.yaml", "year: 2026", "year: 2025", 1, "year",
+            "2025 与文件名的年份不同，请写成 2026，或给文件改名。",
+            id="AMB-11 a calendar of another year",
+        ),
+        pytest.param(
+            "calendars/2026.yaml", "2026-10-01", "2025-10-01", 3, "days_off.2025-10-01",
+            "2025-10-01 不在 2026 年，请移到 2025.yaml，或改正日期。",
+            id="AMB-11 a day of another year",
+        ),
+        pytest.param(
+            "calendars/2026.yaml", "2026-10-01", "2026-13-01", 3, "days_off.2026-13-01",
+            "“2026-13-01”用在这里不对，请写成日期，如 2026-01-01。",
+            id="AMB-11 a date that does not exist",
+        ),
+        pytest.param(
+            "calendars/2026.yaml", "2026-10-01: 国庆节", "2026-10-01:", 3, "days_off.2026-10-01",
+            "没有填值，请写成文字。",
+            id="AMB-11 a day off without name",
+        ),
+        pytest.param(
+            "calendars/2026.yaml", "2026-10-10", "2026-10-09", 5, "makeup_workdays.2026-10-09",
+            "2026-10-09 不是周六或周日，本来就上班，请删去或改正日期。",
+            id="AMB-11 a make-up workday on a Friday",
+        ),
+        pytest.param(
+            "calendars/2026.yaml", "2026-10-01", "2026-10-10", 5, "makeup_workdays.2026-10-10",
+            "2026-10-10 在第 3 行又是放假日，请只留一处。",
+            id="AMB-11 worked and off on one day",
+        ),
+    ],
+)  # fmt: skip
+def test_a_mistake_says_where_and_what_to_write(folder, file, old, new, line, key, text):
+    folder.change(file, old, new)
+
+    assert Mistake(file, line, key, text) in folder.mistakes()
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        pytest.param("returns.yaml", "limit: 24 h", "limit: 24", id="a bare number"),
+        pytest.param("returns.yaml", '"12.00"', "12.00", id="money"),
+        pytest.param("house.yaml", "Asia/Shanghai", "Beijing", id="a time zone"),
+        pytest.param("house.yaml", "head: C01", "head: C99", id="a head"),
+        pytest.param("returns.yaml", "freight_until_day: 30", "freight_until_day: 7", id="age bands"),
+    ],
+)
+def test_one_mistake_is_one_sentence(folder, file, old, new):
+    folder.change(file, old, new)
+
+    assert len(folder.mistakes()) == 1
+
+
+def test_all_mistakes_of_all_files_are_found_at_once(folder):
+    folder.change("house.yaml", "Asia/Shanghai", "Beijing")
+    folder.change("house.yaml", "head: C01", "head: C99")
+    folder.change("staff.yaml", '"2000.00"', "2000")
+    folder.change("returns.yaml", "limit: 24 h", "limit: 24")
+    folder.change("returns.yaml", "freight_until_day: 30", "freight_until_day: 7")
+    folder.change("returns.yaml", "owner: customer_service, rule: RET-04", "owner: custmer, rule: RET-04")
+    folder.change("calendars/2026.yaml", "2026-10-10", "2026-10-09")
+    (folder.path / "calendars" / "2027.yaml").write_text("year: [2027\n", "utf-8")
+
+    places = [(mistake.file, mistake.line) for mistake in folder.mistakes()]
+
+    assert places == [
+        ("house.yaml", 2),
+        ("house.yaml", 8),
+        ("staff.yaml", 4),
+        ("returns.yaml", 2),
+        ("returns.yaml", 3),
+        ("returns.yaml", 15),
+        ("calendars/2026.yaml", 5),
+        ("calendars/2027.yaml", 2),
+    ]
+
+
+def test_the_error_itself_lists_them(folder):
+    folder.change("returns.yaml", "limit: 24 h", "limit: 24")
+
+    with pytest.raises(TermsError) as error:
+        folder.load()
+
+    first, only = str(error.value).split("\n")
+    assert first == "规则文件有 1 处错误，请改正后再试："
+    assert only == (
+        f"{folder.path}/returns.yaml 第 2 行 stages.review.limit："
+        "24 没有单位，请写成 24 h（小时）、24 wd（工作日）或 24 d（自然日）。"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "text"),
+    [
+        pytest.param(None, 0, "没有这个文件，请建立它", id="a file is missing"),
+        pytest.param(b"", 0, "文件是空的，请填写", id="a file is empty"),
+        pytest.param(b"# nothing\n", 0, "文件是空的，请填写", id="a file holds comments alone"),
+        pytest.param("语言：中文\n".encode(), 1, "半角冒号加空格", id="a full-width colon makes no table"),
+        pytest.param("语言".encode("gb18030"), 0, "不是 UTF-8 编码", id="a file in another encoding"),
+        pytest.param(b"language: zh\n\ttimezone: x\n", 2, "YAML 写法不对", id="a tab"),
+        pytest.param(b"language: [zh\n", 2, "YAML 写法不对", id="a bracket left open"),
+        pytest.param(b"- language\n", 1, "半角冒号加空格", id="a list instead of a table"),
+    ],
+)
+def test_a_file_that_cannot_be_read(folder, content, line, text):
+    if content is None:
+        (folder.path / "house.yaml").unlink()
+    else:
+        (folder.path / "house.yaml").write_bytes(content)
+
+    (mistake,) = folder.mistakes()  # nothing follows from it: other files are not blamed for what is missing here
+
+    assert (mistake.file, mistake.line) == ("house.yaml", line)
+    assert text in mistake.text
+
+
+def test_a_folder_that_does_not_exist(tmp_path):
+    with pytest.raises(TermsError, match="没有这个文件夹，请在项目的根目录运行"):
+        terms.load(tmp_path / "config")
+
+
+def test_a_calendar_under_another_name(folder):
+    (folder.path / "calendars" / "新年.yaml").write_text(CALENDAR, "utf-8")
+
+    (mistake,) = folder.mistakes()
+
+    assert mistake.text == "文件名应当是四位年份，请改名为 2026.yaml 这样。"
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        pytest.param(None, "读不到通知模板 {path}，请补上该文件（UTF-8，第一行为标题）。", id="no template"),
+        pytest.param("已收到\n", "通知模板 {path} 不完整，第一行写标题，其后写正文。", id="a subject without body"),
+        pytest.param(
+            "已收到\n{case_no", "通知模板 {path} 的花括号不成对，请写成 {{case_no}} 这样。", id="an open brace"
+        ),
+    ],
+)
+def test_a_notice_whose_words_cannot_be_used(folder, content, text):
+    path = folder.path / "notices" / "zh" / "NTC-01.txt"
+    if content is None:
+        path.unlink()
+    else:
+        path.write_text(content, "utf-8")
+
+    assert folder.mistakes() == [Mistake("notices.yaml", 2, "expires.NTC-01", text.format(path=path))]
+
+
+def test_no_calendar_is_no_mistake(folder):
+    (folder.path / "calendars" / "2026.yaml").unlink()
+
+    assert folder.load().calendars == {}
+
+
+# --- the terms of a case --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "same"),
+    [
+        pytest.param("returns.yaml", "limit: 24 h", "limit: 48 h", False, id="GEN-07 a window is another version"),
+        pytest.param("returns.yaml", '"12.00"', '"12.01"', False, id="GEN-07 a fee is another version"),
+        pytest.param("house.yaml", "makeup_days_count: false", "makeup_days_count: true", False, id="a switch too"),
+        pytest.param("house.yaml", "24x7", '"09:00-17:00"', False, id="opening hours too"),
+        pytest.param("house.yaml", "language: zh", "language: en", True, id="the language judges nothing"),
+        pytest.param("house.yaml", "head: C01", "head: A01", True, id="a new head judges nothing"),
+        pytest.param("staff.yaml", "name: 许诺", "name: 许多", True, id="staff judge by the rules"),
+        pytest.param("calendars/2026.yaml", "2026-10-01", "2026-10-02", True, id="calendars come when they come"),
+        pytest.param("returns.yaml", "limit: 24 h", "limit:   24 h", True, id="writing is not content"),
+        pytest.param("returns.yaml", "free_until_day: 7\nfreight_until_day: 30", "freight_until_day: 30\nfree_until_day: 7", True, id="order is not content"),
+    ],
+)  # fmt: skip
+def test_the_fingerprint_is_of_what_judges_a_case(folder, file, old, new, same):
+    before = terms.fingerprint(folder.load())
+    folder.change(file, old, new)
+
+    assert (terms.fingerprint(folder.load()) == before) == same
+
+
+def test_gen_07_a_case_is_judged_by_its_own_terms_and_todays_people(folder):
+    then = folder.load()
+    stored = json.loads(json.dumps(terms.dump(then)))
+    folder.change("returns.yaml", '"12.00"', '"20.00"')
+    folder.change("house.yaml", "makeup_days_count: false", "makeup_days_count: true")
+    folder.change("staff.yaml", "name: 许诺", "name: 许多")
+    today = folder.load()
+
+    judging = terms.restore(stored, live=today)
+
+    assert terms.fingerprint(judging) == terms.fingerprint(then)
+    assert judging.returns == then.returns
+    assert not judging.house.makeup_days_count
+    assert judging.staff()["A02"].name == "许多"
+
+
+def test_gen_07_stored_terms_outlive_a_key(folder):
+    live = folder.load()
+    stored = terms.dump(live)
+    stored["returns"]["a_key_of_an_old_release"] = 1
+    del stored["returns"]["choose_route"]
+
+    assert terms.restore(stored, live=live).returns == live.returns
