@@ -6,7 +6,7 @@ A rehearsed case lives on its rehearsal's clock (design §5); everything else on
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol
 
 import pendulum
@@ -23,4 +23,5 @@ def now(case: Rehearsed | None = None) -> datetime:
     """Tell the time, in UTC: the rehearsal's for a rehearsed case, else the wall clock's."""
     if case is not None and case.rehearsal_at is not None:
         return case.rehearsal_at
-    return pendulum.now("UTC")
+    # plain, since arithmetic on pendulum's own type answers without a zone now and then
+    return datetime.fromtimestamp(pendulum.now("UTC").timestamp(), UTC)

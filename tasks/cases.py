@@ -112,6 +112,8 @@ async def needs_person(case: str) -> bool:
 async def confirm(case: str) -> None:
     """Tell the customer that the application was approved (RET-02, NTC-02)."""
     leg = await legs.here()
+    if notices.was_told(leg, "NTC-02", "confirmed-0"):
+        return
     shipping = _request(leg)["shipping"]
     following = (
         "请将商品寄回，并把承运商和运单号告诉客服。"
@@ -126,6 +128,8 @@ async def explain_rejection(case: str, answer: Any, *, final: bool) -> None:
     """Tell the customer why the application was rejected and what is missing (RET-04, NTC-03)."""
     leg = await legs.here()
     entry = f"explained-{leg.round('explained')}"
+    if notices.was_told(leg, "NTC-03", entry):
+        return
     missing = "、".join(answer.data.get("missing") or [])
     guidance = "如有疑问请联系客服。" if final else f"请补充：{missing or '相关材料'}，并联系客服重新提交。"
     async with transaction() as connection:

@@ -133,14 +133,22 @@ async def accept(
     return written
 
 
-def read_form(gate: str, answer: Mapping[str, Any], promise: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+def read_form(
+    gate: str,
+    answer: Mapping[str, Any],
+    promise: Mapping[str, Any],
+    *,
+    options: Mapping[str, Mapping[str, str]] | None = None,
+) -> tuple[dict[str, Any], str]:
     """
     Read a form's answer: its values as codes with personal data masked, and the operator.
+
+    `options` replaces what the gate's drop-downs offer.
 
     Raises forms.Misfilled.
     """
     form = forms.GATES[gate]
-    taken = forms.read(form, answer, options=options_of(promise), ref=promise["gate"]["ref"])
+    taken = forms.read(form, answer, options=options or options_of(promise), ref=promise["gate"]["ref"])
     values = taken.model_dump(mode="json", exclude={"gate", "operator"})
     for name in forms.free_text(form):
         values[name] = _masked(values[name])

@@ -93,6 +93,8 @@ async def tell_refunded(case: str) -> None:
     leg = await legs.here()
     told = standing(leg.history)
     entry = f"refunded-{leg.round('refunded')}"
+    if notices.was_told(leg, "NTC-07", entry):
+        return
     async with transaction() as connection:
         order = await facts.load(connection, told.request["order_no"])
         assert order is not None, "a case has its order"

@@ -11,6 +11,11 @@ from aftersales.rules import clocks
 from aftersales.store import cases
 
 
+def was_told(leg: Leg, notice: str, entry: str) -> bool:
+    """Whether an earlier telling has put this notice into the outbox."""
+    return f"{entry}.{notice}" in leg.entries
+
+
 async def tell_customer(
     connection: AsyncConnection, leg: Leg, notice: str, entry: str, values: Mapping[str, str]
 ) -> None:

@@ -39,6 +39,8 @@ async def book_pickup(intent: Intent, case: str) -> Outcome:
 async def tell_how_to_send(case: str) -> None:
     """Tell the customer that a pick-up is arranged, or by when to send the goods themselves (NTC-04)."""
     leg = await legs.here()
+    if notices.was_told(leg, "NTC-04", "sending-0"):
+        return
     assert leg.terms is not None
     promised = leg.terms.returns.stages["pickup"]
     due = clocks.due(start_at=leg.now(), limit=promised.limit, calendars=leg.terms.calendars, house=leg.terms.house)
@@ -70,6 +72,8 @@ async def tell_result(case: str) -> None:
     assert leg.terms is not None
     told = standing(leg.history)
     entry = f"told-{leg.round('told')}"
+    if notices.was_told(leg, "NTC-05", entry):
+        return
     inspected = told.inspections[-1]
     result = "、".join(
         f"{told.label(item['line_no'])} {item['quantity']} 件{Grade(item['grade']).label}"
@@ -92,6 +96,6 @@ async def tell_result(case: str) -> None:
 
 
 async def expects_more(case: str) -> bool:
-    """Whether something that was asked for has not arrived and is still coming (P-14)."""
+    """Whether something that was asked for has not arrived and is still coming, as of this place in the story (P-14)."""
     leg = await legs.here()
-    return standing(leg.history).expects_more
+    return standing(leg.history).at_receipt(leg.rounds["gate receipt"]).expects_more

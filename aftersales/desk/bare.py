@@ -39,6 +39,9 @@ class Bare:
     async def show(self, *, name: str, tags: list[str], pages: Mapping[str, str]) -> None:
         """There is no run to show."""
 
+    async def wake(self, case_no: str) -> None:
+        """There is no run to wake."""
+
     async def wait(
         self, entry: str, schema: Mapping[str, Any], summary: str, answered: Callable[[], Awaitable[bool]]
     ) -> NoReturn:

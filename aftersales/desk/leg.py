@@ -62,6 +62,9 @@ class Driver(Protocol):
     async def show(self, *, name: str, tags: list[str], pages: Mapping[str, str]) -> None:
         """Name and tag the run, and bring its pages (artifacts) up to date."""
 
+    async def wake(self, case_no: str) -> None:
+        """Wake another case's run, which something has just been told."""
+
     async def wait(
         self, entry: str, schema: Mapping[str, Any], summary: str, answered: Callable[[], Awaitable[bool]]
     ) -> None:

@@ -101,6 +101,10 @@ class Run:
             async with transaction() as connection:
                 await cases.keep_artifacts(connection, self.run_id, {**known, **made})
 
+    async def wake(self, case_no: str) -> None:
+        """Wake another case's run, which something has just been told."""
+        await wake(self._client, case_no)
+
     async def wait(
         self, entry: str, schema: Mapping[str, Any], summary: str, answered: Callable[[], Awaitable[bool]]
     ) -> None:

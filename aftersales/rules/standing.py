@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
@@ -89,6 +89,10 @@ class Standing:
     def expects_more(self) -> bool:
         """True while something is outstanding and nobody said that it will not come."""
         return bool(self.outstanding) and not (self.receipts and self.receipts[-1].rest == "none")
+
+    def at_receipt(self, number: int) -> Standing:
+        """The return as it stood after so many receipts: a story told again must decide as it did the first time."""
+        return replace(self, receipts=self.receipts[:number])
 
     @property
     def charged(self) -> tuple[Line, ...]:

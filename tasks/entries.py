@@ -1,0 +1,61 @@
+"""
+The small forms beside the stories: what staff enter that belongs to no open gate (design §3).
+
+The run's id is the key of what it tells, so that a run told twice enters it once; its page says what became of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from aftersales import forms
+from aftersales.desk import leg as legs
+from aftersales.rules import masking
+from aftersales.words import Event, Unable
+from tasks import outside
+
+
+async def arrival(request: Mapping[str, Any]) -> str:
+    """Take a parcel in, for its case or without one (RET-06)."""
+
+    async def enter(key: str) -> tuple[str, str]:
+        form = forms.read(forms.ArrivalForm, request)
+        data = form.model_dump(mode="json", exclude={"operator", "case_no"})
+        data["remark"] = masking.scrub(data["remark"])
+        if not form.case_no:
+            return "", await outside.parcel_without_case(staff=form.operator, data=data, key=key)
+        told = await outside.signal(
+            form.case_no, Event.PARCEL_RECEIVED, actor="", data=data, key=key, staff=form.operator
+        )
+        return form.case_no, told
+
+    return await _enter("到件登记", enter)
+
+
+async def cancellation(request: Mapping[str, Any]) -> str:
+    """Take a cancellation in (RET-17)."""
+
+    async def enter(key: str) -> tuple[str, str]:
+        form = forms.read(forms.CancelForm, request)
+        data = {"reason": masking.scrub(form.reason)}
+        told = await outside.signal(
+            form.case_no, Event.CASE_CANCELLED, actor="", data=data, key=key, staff=form.operator
+        )
+        return form.case_no, told
+
+    return await _enter("取消售后单", enter)
+
+
+async def _enter(title: str, enter: Callable[[str], Awaitable[tuple[str, str]]]) -> str:
+    leg = await legs.here()
+    try:
+        case_no, told = await enter(f"run/{leg.driver.run_id}")
+        tags = [title] + ([case_no] if case_no else ["无主包裹"])
+        name = f"{title} {case_no or '无主包裹'}"
+    except Unable as error:
+        case_no, told, tags, name = "", str(error), [title, "未受理"], f"{title} 未受理"
+    await leg.driver.show(name=name, tags=tags, pages={f"entry-{str(leg.driver.run_id)[:13]}": f"# {name}\n\n{told}"})
+    if case_no:
+        await leg.driver.wake(case_no)
+    return told

@@ -1,0 +1,195 @@
+"""
+What reaches a case from outside its run: a decision by command, an event by command, form or scanner.
+
+Each is committed first and wakes the run second, so that a lost wake-up loses nothing (design §3).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from aftersales import clock, forms
+from aftersales.rules import authority, decisions, masking, offers
+from aftersales.rules.standing import standing
+from aftersales.store import cases, journal
+from aftersales.store.engine import transaction
+from aftersales.store.journal import Entry
+from aftersales.terms import Terms
+from aftersales.words import AWAITED, Event, Right, Stage, Unable
+from tasks import gates
+from tasks.cases import terms_of
+
+# the right that telling an event asks for
+EVENT_RIGHTS = {
+    Event.PARCEL_PICKED_UP: Right.PICKUP,
+    Event.PARCEL_RECEIVED: Right.RECEIVE,
+    Event.REFUND_SENT: Right.REFUND,
+    Event.CASE_CANCELLED: Right.CANCEL,
+}
+# what each event may say
+EVENT_WORDS = {
+    Event.PARCEL_PICKED_UP: {
+        "carrier": "承运商",
+        "tracking_no": "运单号",
+        "freight": "承运凭证金额",
+        "voucher": "承运凭证",
+    },
+    Event.PARCEL_RECEIVED: {
+        "carrier": "承运商",
+        "tracking_no": "运单号",
+        "items": "实收商品",
+        "rest": "是否到齐",
+        "remark": "备注",
+    },
+    Event.REFUND_SENT: {"amount": "退款金额", "reference": "交易流水号"},
+    Event.CASE_CANCELLED: {"reason": "取消理由"},
+}
+
+
+class UnableToFind(Unable):
+    """There is no such case."""
+
+
+async def found(connection: AsyncConnection, case_no: str) -> tuple[cases.Case, Terms]:
+    """A case and its terms. Raises UnableToFind."""
+    case = await cases.read(connection, case_no)
+    if case is None:
+        raise UnableToFind(f"没有售后单 {case_no}，请核对单号（可用 aftersales case list 查看）。")
+    return case, await terms_of(connection, case)
+
+
+async def decide(case_no: str, gate: str, *, operator: str, answer: Mapping[str, Any]) -> Entry:
+    """
+    Decide at an open gate from outside the UI, held to the same rules as the form.
+
+    Raises Unable: no such case or gate, misfilled, not allowed, or somebody was first.
+    """
+    async with transaction() as connection:
+        case, terms = await found(connection, case_no)
+        promise = await cases.open_gate(connection, case_no, gate)
+        if promise is None:
+            raise await _not_open(connection, case, gate, terms)
+        person = terms.staff().get(operator)
+        # said by `accept` too, but a form's own drop-down would answer first, and less clearly
+        if person is None:
+            raise gates.Refused(f"经办人“{operator}”不在员工名单中，请用员工编号，如 C07。")
+        filled = {**answer, "gate": promise["gate"]["ref"], "operator": operator}
+        offered = {name: choices for name, choices in gates.options_of(promise).items() if name != "operator"}
+        values, _ = gates.read_form(gate, filled, promise, options=offered)
+        return await gates.accept(
+            connection,
+            case=case,
+            terms=terms,
+            promise=promise,
+            answer=values,
+            operator=operator,
+            via="command",
+            at=clock.now(case),
+        )
+
+
+async def signal(
+    case_no: str, event: Event, *, actor: str, data: Mapping[str, Any], key: str = "", staff: str = ""
+) -> str:
+    """
+    Tell a case an event: into the inbox, once a key; answers a sentence that says what became of it.
+
+    `staff` is the member of staff who tells it, empty for another system. What the case can already see to be wrong
+    is refused at once; what it does not wait for yet is kept until it does. Raises Unable.
+    """
+    async with transaction() as connection:
+        case, terms = await found(connection, case_no)
+        if staff:
+            no = authority.objection(operator=terms.staff().get(staff), named=staff, right=EVENT_RIGHTS[event])
+            if no:
+                raise gates.Refused(no)
+        values = _checked(event, data)
+        if case.stage.is_over:
+            raise gates.Refused(f"{case_no} {case.stage.label}，不再接收“{event.label}”，请核对售后单号。")
+        await _refuse_what_is_wrong(connection, case, event, values)
+        is_new = await cases.receive(
+            connection,
+            key=key or f"{event.value}/{uuid4()}",
+            case_no=case_no,
+            event=event.value,
+            actor=staff or actor,
+            data=values,
+            at=clock.now(case),
+        )
+    if not is_new:
+        return f"{case_no} 的“{event.label}”已登记过，未重复登记。"
+    if event in AWAITED[case.stage]:
+        return f"{case_no} 已登记“{event.label}”。"
+    return f"{case_no} 已登记“{event.label}”，现在{case.stage.label}，到相应环节时自动采用。"
+
+
+async def parcel_without_case(*, staff: str, data: Mapping[str, Any], key: str) -> str:
+    """Keep a parcel whose case nobody knows, to be matched later (RET-06)."""
+    async with transaction() as connection:
+        await cases.receive(
+            connection,
+            key=key,
+            case_no=None,
+            event=Event.PARCEL_RECEIVED.value,
+            actor=staff,
+            data=dict(data),
+            at=clock.now(),
+        )
+    return f"已登记无主包裹 {data.get('tracking_no') or ''}，找到售后单后再登记一次并填写售后单号。"
+
+
+async def _not_open(connection: AsyncConnection, case: cases.Case, gate: str, terms: Terms) -> Unable:
+    """Say why a gate cannot be decided now: there is none of that name, it was decided, or it is another's turn."""
+    if gate not in forms.GATES:
+        names = "、".join(f"{name}（{Stage(name).label.removeprefix('待')}）" for name in forms.GATES)
+        return Unable(f"没有“{gate}”这个环节，可以填写：{names}。")
+    entries = await journal.read(connection, case.case_no)
+    decided = [e for e in entries.values() if e.kind == "decision" and e.entry.rpartition("-")[0] == gate]
+    if decided:
+        return gates.AlreadyDecided(await gates.told_late(case.case_no, gate, decided[-1], terms))
+    return Unable(f"{case.case_no} 现在{case.stage.label}，还不能办理{Stage(gate).label.removeprefix('待')}。")
+
+
+def _checked(event: Event, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Check what an event says; free text is masked. Raises Unable."""
+    words = EVENT_WORDS[event]
+    if unknown := set(data) - set(words):
+        allowed = "、".join(f"{name}（{title}）" for name, title in words.items())
+        raise Unable(f"“{event.label}”没有“{'、'.join(sorted(unknown))}”这一项，可以填写：{allowed}。")
+    values = dict(data)
+    for name, value in values.items():
+        if isinstance(value, str):
+            if "\x00" in value or len(value) > 500:
+                raise Unable(f"{words[name]}不能含空字符，且最多 500 字。")
+            if name in ("remark", "reason", "voucher"):
+                values[name] = masking.scrub(value)
+    for name in ("amount", "freight"):
+        if values.get(name) and not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,2})?", str(values[name])):
+            raise Unable(f"{words[name]}要写成最多两位小数的金额，如 19.99。")
+    return values
+
+
+async def _refuse_what_is_wrong(
+    connection: AsyncConnection, case: cases.Case, event: Event, values: Mapping[str, Any]
+) -> None:
+    if event is Event.CASE_CANCELLED:
+        entries = await journal.read(connection, case.case_no)
+        if standing(entries.values()).receipts:
+            raise gates.Refused(f"{case.case_no} 的商品已收货，不能取消，请按验收结果继续处理。")
+        return
+    gate = {Event.PARCEL_PICKED_UP: "pickup", Event.PARCEL_RECEIVED: "receipt", Event.REFUND_SENT: "refund"}[event]
+    promise = await cases.open_gate(connection, case.case_no, gate)
+    if promise is None:
+        return
+    context = promise["gate"]["context"]
+    try:
+        answer = offers.from_event(event=event, data=values, context=context)
+    except ValueError as error:
+        raise gates.Refused(str(error)) from error
+    if no := decisions.disagreement(gate=gate, answer=answer, context=context):
+        raise gates.Refused(no)
