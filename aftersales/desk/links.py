@@ -1,7 +1,7 @@
 """
 Where to click: addresses in Prefect's V2 UI (3.8.8).
 
-The run list reads its filters from the address: `tags=a,b` shows the runs that carry all of them.
+The run list reads its filters from the address: `tags=a,b` shows the runs that carry any of them.
 Without `range` it shows runs of any age; a bare `/v2/runs` shows the past week only.
 """
 
@@ -16,7 +16,7 @@ APPLY = "退货"
 
 
 def runs(ui_url: str, *tags: str) -> str:
-    """The run list of those that carry every tag."""
+    """The run list of those that carry any of the tags (the run list knows no “all of them”)."""
     return f"{ui_url}/v2/runs?tags={quote(','.join(tags), safe='')}"
 
 
