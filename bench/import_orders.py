@@ -45,11 +45,18 @@ def make(path: Path) -> None:
             for line in range(1, lines + 1):
                 sku = dice.randrange(4_000)
                 price = f"{5 + sku % 900}.{sku % 100:02d}"
-                out.writerow(
-                    [f"N{number:08d}", line, "官方网站", f"U{customer}", "王小明", f"102{customer:08d}", "", "上海市"]
-                    + [f"{day} 10:{number % 60:02d}", f"{day} 23:00", f"S{sku}", f"商品 {sku}", "家居"]
-                    + [dice.randrange(1, 4), price, "", off, "8.00", "", "支付宝"]
+                of_the_order = (
+                    f"N{number:08d}",
+                    line,
+                    "官方网站",
+                    f"U{customer}",
+                    "王小明",
+                    f"102{customer:08d}",
+                    "",
+                    "上海市",
                 )
+                goods = (f"{day} 10:{number % 60:02d}", f"{day} 23:00", f"S{sku}", f"商品 {sku}", "家居")
+                out.writerow((*of_the_order, *goods, dice.randrange(1, 4), price, "", off, "8.00", "", "支付宝"))
             written += lines
 
 

@@ -135,10 +135,12 @@ async def test_an_order_that_is_there_is_never_changed(
 
 async def test_a_line_more_is_other_content(database: str, tmp_path: Path) -> None:
     await run(a_file(tmp_path, GOOD.replace(",5.00,", ",,")))
+    before = await everything()
 
     report = await run(a_file(tmp_path, GOOD.replace(",5.00,", ",,"), SECOND.replace(",5.00,", ",,")))
 
     assert "第 2 个商品行" in report.remarks[0].reason
+    assert await everything() == before
 
 
 async def test_bad_rows_stop_nothing_else(database: str, tmp_path: Path) -> None:
