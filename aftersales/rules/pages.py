@@ -132,7 +132,7 @@ def summary(
     if refusal:
         parts.append(f"> ⚠️ **上次提交未被接受：{cell(refusal)}**")
     parts.append(f"## {case_no} {stage.label}（{owner}）")
-    parts.append(f"**请在 {due} 处理**" if due else "")
+    parts.append(f"**请在 {due}处理**" if due else "")
     parts.append(
         "\n".join(
             [

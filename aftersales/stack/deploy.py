@@ -23,7 +23,7 @@ from aftersales.stack import schema
 from aftersales.stack.up import POOL, ask
 from aftersales.words import Unable
 
-SOURCES = ("prefect.yaml", "aftersales/forms.py", "flows/*.py", "config/*.yaml", "aftersales/desk/deployments.py")
+SOURCES = ("prefect.yaml", "aftersales/forms/*.py", "flows/*.py", "config/*.yaml", "aftersales/desk/deployments.py")
 RECORD = "deployed"
 
 

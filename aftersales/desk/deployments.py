@@ -1,0 +1,35 @@
+"""The deployments' own forms: drawn by us after Prefect has deployed, with today's staff and reasons."""
+
+from __future__ import annotations
+
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.actions import DeploymentUpdate
+
+from aftersales import forms, terms
+from aftersales.words import Right
+
+# deployment → its form, and the right that its operator needs
+FORMS: dict[str, tuple[type[forms.Form], Right]] = {
+    "returns/退货": (forms.ReturnRequest, Right.APPLY),
+    "arrivals/到件登记": (forms.ArrivalForm, Right.RECEIVE),
+    "cancellation/取消售后单": (forms.CancelForm, Right.CANCEL),
+}
+
+
+async def refine(client: PrefectClient) -> None:
+    """
+    Give every deployment its Chinese form: drop-downs of those who may, and of the reasons in force (design §3).
+
+    Without this the forms would still run, since the flows take any request and turn a misfilled one away.
+    """
+    rules = terms.load()
+    reasons = {code: reason.label for code, reason in rules.returns.reasons.items()}
+    for name, (form, right) in FORMS.items():
+        options = {"operator": {person.id: person.choice for person in rules.who_may(right)}}
+        if form is forms.ReturnRequest:
+            options["reason"] = reasons
+        deployment = await client.read_deployment_by_name(name)
+        update = DeploymentUpdate(
+            parameter_openapi_schema=forms.parameters(form, options=options), enforce_parameter_schema=True
+        )
+        await client.update_deployment(deployment.id, update)
