@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-from prefect import task
+from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
@@ -86,6 +86,7 @@ class Run:
         if name != self._name or set(tags) != self._tags:
             await self._client.update_flow_run(self.run_id, name=name, tags=tags)
             self._name, self._tags = name, set(tags)
+            get_run_logger().info(name)
         async with transaction() as connection:
             known = await cases.artifacts(connection, self.run_id)
         made: dict[str, str] = {}

@@ -53,7 +53,8 @@ HEAL_SECONDS = 20.0
 # a stock worker takes no lock before its first step; leave its runs alone for as long as a slow start may take
 FOREIGN_GRACE_SECONDS = 120.0
 LEGS_AT_ONCE = 24
-DRAIN_SECONDS = 7.0
+# the supervisor gives a worker five seconds before it kills it
+DRAIN_SECONDS = 4.0
 
 
 class LeanClient(PrefectClient):
@@ -297,6 +298,11 @@ async def work(*, poll_seconds: float = POLL_SECONDS, on_ready: Callable[[], Non
 def run() -> None:
     """Run one worker: `aftersales worker`."""
     logging.getLogger("aftersales").setLevel(logging.INFO)
-    # every suspension is an "error" to the engine; the run's own page says better where it stands
-    logging.getLogger("prefect.flow_runs").addFilter(lambda record: "Finished in state" not in record.getMessage())
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(name).addFilter(_is_worth_reading)
     asyncio.run(work())
+
+
+def _is_worth_reading(record: logging.LogRecord) -> bool:
+    """Keep the engine's chatter out of the run's log: staff read there where the case stands."""
+    return not record.getMessage().startswith(("Beginning flow run", "View at", "Finished in state"))
