@@ -344,6 +344,17 @@ class ContactRow(SQLModel, table=True):
     at: datetime = _instant()
 
 
+class LookRow(SQLModel, table=True):
+    """A look at a customer's full contact (GEN-10): who, when, at which order, and why. Append-only like the journal."""
+
+    __tablename__ = "looks"
+    id: int | None = _key()
+    at: datetime = _instant()
+    actor: str
+    order_no: str = Field(index=True)
+    reason: str = _text()
+
+
 class SettingRow(SQLModel, table=True):
     """Small facts about this installation, such as what was deployed last."""
 

@@ -1,4 +1,4 @@
-"""The journal is append-only: the database itself refuses to change or remove what was written (AUD-01)."""
+"""The journal and the looks are append-only: the database itself refuses to change what was written (AUD-01, GEN-10)."""
 
 from alembic import op
 
@@ -18,18 +18,19 @@ def upgrade() -> None:
         $$
         """
     )
-    op.execute(
-        """
-        create trigger journal_keeps_rows before update or delete on journal
-            for each row execute function journal_is_append_only()
-        """
-    )
-    op.execute(
-        """
-        create trigger journal_keeps_all before truncate on journal
-            for each statement execute function journal_is_append_only()
-        """
-    )
+    for table in ("journal", "looks"):
+        op.execute(
+            f"""
+            create trigger {table}_keeps_rows before update or delete on {table}
+                for each row execute function journal_is_append_only()
+            """
+        )
+        op.execute(
+            f"""
+            create trigger {table}_keeps_all before truncate on {table}
+                for each statement execute function journal_is_append_only()
+            """
+        )
 
 
 def downgrade() -> None:
