@@ -49,6 +49,9 @@ async def open_return(request: Mapping[str, Any]) -> str | None:
     leg = await legs.here()
     if known := await _known(leg):
         return known
+    if (masked := masking.scrub_all(request)) != request:
+        await leg.driver.hide(masked)
+        request = masked
     async with transaction() as connection:
         refusal = await cases.refusal_of_run(connection, leg.driver.run_id)
     if refusal is None:
@@ -57,7 +60,7 @@ async def open_return(request: Mapping[str, Any]) -> str | None:
         except (forms.Misfilled, UnableToOpen) as error:
             refusal = str(error)
             await _write_refusal(leg, request, refusal)
-    order_no = masking.scrub(str(_field(request, "order_no")))[:64]
+    order_no = str(_field(request, "order_no"))[:64]
     await leg.driver.show(
         name=f"{desks.PROCESS} 未受理 {order_no}".strip(),
         tags=[desks.PROCESS, "未受理"],
@@ -190,9 +193,6 @@ async def _open(leg: Leg, raw: Mapping[str, Any]) -> str:
     if no := authority.objection(operator=person, named=request.operator, right=Right.APPLY):
         raise UnableToOpen(no)
     values = request.model_dump(mode="json")
-    for name in forms.free_text(forms.ReturnRequest):
-        text = values[name]
-        values[name] = masking.scrub(text) if isinstance(text, str) else [masking.scrub(piece) for piece in text]
     zone = ZoneInfo(terms.house.timezone)
 
     async with transaction() as connection:
@@ -335,7 +335,7 @@ async def _write_refusal(leg: Leg, request: Mapping[str, Any], reason: str) -> N
             connection,
             at=clock.now(),
             operator=str(_field(request, "operator"))[:64].split(" ")[0],
-            order_no=masking.scrub(str(_field(request, "order_no")))[:64].replace("\x00", ""),
+            order_no=str(_field(request, "order_no"))[:64].replace("\x00", ""),
             reason=reason.replace("\x00", ""),
             run_id=leg.driver.run_id,
             data={},

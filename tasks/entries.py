@@ -19,10 +19,9 @@ from tasks import outside
 async def arrival(request: Mapping[str, Any]) -> str:
     """Take a parcel in, for its case or without one (RET-06)."""
 
-    async def enter(key: str) -> tuple[str, str]:
-        form = forms.read(forms.ArrivalForm, request)
+    async def enter(masked: Any, key: str) -> tuple[str, str]:
+        form = forms.read(forms.ArrivalForm, masked)
         data = form.model_dump(mode="json", exclude={"operator", "case_no"})
-        data["remark"] = masking.scrub(data["remark"])
         if not form.case_no:
             return "", await outside.parcel_without_case(staff=form.operator, data=data, key=key)
         told = await outside.signal(
@@ -30,27 +29,29 @@ async def arrival(request: Mapping[str, Any]) -> str:
         )
         return form.case_no, told
 
-    return await _enter("到件登记", enter)
+    return await _enter("到件登记", request, enter)
 
 
 async def cancellation(request: Mapping[str, Any]) -> str:
     """Take a cancellation in (RET-17)."""
 
-    async def enter(key: str) -> tuple[str, str]:
-        form = forms.read(forms.CancelForm, request)
-        data = {"reason": masking.scrub(form.reason)}
+    async def enter(masked: Any, key: str) -> tuple[str, str]:
+        form = forms.read(forms.CancelForm, masked)
+        data = {"reason": form.reason}
         told = await outside.signal(
             form.case_no, Event.CASE_CANCELLED, actor="", data=data, key=key, staff=form.operator
         )
         return form.case_no, told
 
-    return await _enter("取消售后单", enter)
+    return await _enter("取消售后单", request, enter)
 
 
-async def _enter(title: str, enter: Callable[[str], Awaitable[tuple[str, str]]]) -> str:
+async def _enter(title: str, request: Any, enter: Callable[[Any, str], Awaitable[tuple[str, str]]]) -> str:
     leg = await legs.here()
+    if (masked := masking.scrub_all(request)) != request:
+        await leg.driver.hide(masked)
     try:
-        case_no, told = await enter(f"run/{leg.driver.run_id}")
+        case_no, told = await enter(masked, f"run/{leg.driver.run_id}")
         tags = [title] + ([case_no] if case_no else ["无主包裹"])
         name = f"{title} {case_no or '无主包裹'}"
     except Unable as error:

@@ -39,6 +39,9 @@ class Bare:
     async def show(self, *, name: str, tags: list[str], pages: Mapping[str, str]) -> None:
         """There is no run to show."""
 
+    async def hide(self, request: Any) -> None:
+        """There is no run that keeps a request."""
+
     async def wake(self, case_no: str) -> None:
         """There is no run to wake."""
 

@@ -62,6 +62,9 @@ class Driver(Protocol):
     async def show(self, *, name: str, tags: list[str], pages: Mapping[str, str]) -> None:
         """Name and tag the run, and bring its pages (artifacts) up to date."""
 
+    async def hide(self, request: Any) -> None:
+        """Put a masked request in the place of the one that somebody submitted (GEN-10)."""
+
     async def wake(self, case_no: str) -> None:
         """Wake another case's run, which something has just been told."""
 

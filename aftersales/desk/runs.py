@@ -102,6 +102,10 @@ class Run:
             async with transaction() as connection:
                 await cases.keep_artifacts(connection, self.run_id, {**known, **made})
 
+    async def hide(self, request: Any) -> None:
+        """Put a masked request in the place of the one that somebody submitted: Prefect shows a run's parameters."""
+        await self._client.update_flow_run(self.run_id, parameters={"request": request})
+
     async def wake(self, case_no: str) -> None:
         """Wake another case's run, which something has just been told."""
         await wake(self._client, case_no)

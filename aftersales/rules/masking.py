@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from typing import Any
 
 STAR = "*"
 
@@ -104,6 +105,18 @@ def scrub(text: str) -> str:
     text = _MOBILE.sub(lambda found: (found["code"] or "") + masked_phone(found["number"]), text)
     text = _LANDLINE.sub(lambda found: f"{found['area']}-{_hidden(found['number'], 0, 2)}", text)
     return _ABROAD.sub(lambda found: _hidden(found[0], 3, 2), text)
+
+
+def scrub_all(value: Any) -> Any:
+    """Mask personal data in every text of an answer, however deep; order and parcel numbers stay."""
+    match value:
+        case str():
+            return scrub(value)
+        case dict():
+            return {key: scrub_all(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [scrub_all(inner) for inner in value]
+    return value
 
 
 def _long_run(found: re.Match[str]) -> str:
