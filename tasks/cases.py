@@ -58,7 +58,10 @@ async def open_return(request: Mapping[str, Any]) -> str | None:
         try:
             return await _open(leg, request)
         except (forms.Misfilled, UnableToOpen) as error:
-            refusal = str(error)
+            refusal = masking.scrub(str(error))
+            if (masked := masking.scrub_all(request, keep=())) != request:
+                await leg.driver.hide(masked)
+                request = masked
             await _write_refusal(leg, request, refusal)
     order_no = str(_field(request, "order_no"))[:64]
     await leg.driver.show(
@@ -87,7 +90,8 @@ async def amend(case: str, correction: Mapping[str, Any]) -> None:
         "reason": correction.get("reason") or last["reason"],
         "shipping": correction.get("shipping") or last["shipping"],
         "remark": correction.get("remark") or last["remark"],
-        "evidence": list(correction.get("evidence") or []),
+        # what was given once is never asked for again (POL-08)
+        "evidence": list(dict.fromkeys([*standing(leg.history).evidence, *(correction.get("evidence") or [])])),
         "items": correction.get("items") or [{"sku": i["sku"], "quantity": i["quantity"]} for i in last["items"]],
     }
     try:

@@ -9,6 +9,7 @@ Order and parcel numbers are long runs of digits too: a run is taken for persona
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from datetime import date
 from typing import Any
 
@@ -107,15 +108,19 @@ def scrub(text: str) -> str:
     return _ABROAD.sub(lambda found: _hidden(found[0], 3, 2), text)
 
 
-def scrub_all(value: Any) -> Any:
-    """Mask personal data in every text of an answer, however deep; order and parcel numbers stay."""
+# a long order number may look like a bank card; what is no number of ours is masked when it is turned away
+NUMBERS = frozenset({"order_no", "sku", "case_no", "tracking_no", "reference"})
+
+
+def scrub_all(value: Any, *, keep: Collection[str] = NUMBERS) -> Any:
+    """Mask personal data in every text of an answer, however deep; the fields in `keep` stay as they are."""
     match value:
         case str():
             return scrub(value)
         case dict():
-            return {key: scrub_all(inner) for key, inner in value.items()}
+            return {key: inner if key in keep else scrub_all(inner, keep=keep) for key, inner in value.items()}
         case list() | tuple():
-            return [scrub_all(inner) for inner in value]
+            return [scrub_all(inner, keep=keep) for inner in value]
     return value
 
 

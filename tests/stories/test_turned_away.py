@@ -84,3 +84,11 @@ async def test_gen10_a_phone_number_in_the_wrong_field_is_masked(shop):
 
     row = (await refusals())[0]
     assert "13812345678" not in str(row)
+
+
+async def test_a_long_order_number_that_looks_like_a_bank_card_is_an_order_number(shop):
+    await shop.order("6222020200112233445")
+
+    telling = await shop.tell(shop.application("6222020200112233445"))
+
+    assert telling.at == "review-0"
