@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-from aftersales.rules.standing import Standing, Told, lines_of
+from aftersales.rules.standing import Standing, Told, evidence_label, lines_of
 from aftersales.terms import Returns
 from aftersales.words import AgeBand, Grade, Line, Shipping, Staff, Stage
 
@@ -229,13 +229,15 @@ def _what(entry: Dated, reader: Reader) -> tuple[str, str]:
         case "closed":
             return "结案", Stage(data["stage"]).label
         case "evidence":
-            return "补充凭证", data["reference"]
+            return "补充凭证", evidence_label(data)
         case "access":
             return "查看客户联系方式", data.get("reason", "")
         case "contact":
             return "登记联系方式" if data["kind"] == "contact" else "登记收款账户", ""
         case "visit":
             return "安排回访", data["due_on"]
+        case "outer":
+            return "开始计整单时限", f"由{reader.departments.get(data['owner'], data['owner'])}负责"
     return entry.entry, ""
 
 

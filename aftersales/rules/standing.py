@@ -117,6 +117,11 @@ def lines_of(bill: Mapping[str, Any]) -> tuple[Line, ...]:
     )
 
 
+def evidence_label(data: Mapping[str, Any]) -> str:
+    """A piece of evidence as people read it: the link or note itself, a stored file by its name and hash."""
+    return f"{data['name']}（文件 {data['reference'][:12]}）" if data.get("name") else str(data["reference"])
+
+
 def standing(entries: Iterable[Told]) -> Standing:
     """Tell where a return stands from its journal, in order."""
     request: Mapping[str, Any] = {}
@@ -133,7 +138,7 @@ def standing(entries: Iterable[Told]) -> Standing:
             request = entry.data
             evidence += [piece for piece in entry.data.get("evidence", ()) if piece not in evidence]
         elif entry.kind == "evidence":
-            evidence.append(entry.data["reference"])
+            evidence.append(evidence_label(entry.data))
         elif entry.kind == "bill":
             bills.append(entry.data)
         elif entry.kind != "decision":
