@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,6 +17,21 @@ from aftersales.words import Stage
 
 PROCESS = "退货"
 REHEARSED = "演练"
+
+
+# which work lists a case changes by coming to a stage
+LISTS_OF = {
+    Stage.PICKUP: ("pickup",),
+    Stage.RECEIPT: ("pickup", "refund"),
+    Stage.REFUND: ("refund",),
+    Stage.CLOSED: ("refund",),
+    Stage.CANCELLED: ("pickup", "refund"),
+}
+
+
+async def _list(kind: str, words: pages.Reader) -> str:
+    async with transaction() as connection:
+        return pages.work_page(kind, await work.listed(connection, kind), words)
 
 
 def reader(terms: Terms) -> pages.Reader:
@@ -40,7 +56,7 @@ async def show(leg: Leg, *, stage: Stage, promise: Mapping[str, Any] | None) -> 
     tags = [PROCESS, stage.label, case.case_no]
     tags += [owner] if owner else []
     tags += [REHEARSED] if case.rehearsal else []
-    await leg.driver.show(
+    is_news = await leg.driver.show(
         name=f"{PROCESS} {case.case_no} {stage.label}",
         tags=tags,
         pages={
@@ -48,6 +64,9 @@ async def show(leg: Leg, *, stage: Stage, promise: Mapping[str, Any] | None) -> 
             f"{case.case_no.lower()}-quote": pages.quote_page(case.case_no, told),
         },
     )
+    if is_news and case.rehearsal is None:
+        for kind in LISTS_OF.get(stage, ()):
+            await leg.driver.publish(f"{kind}-list", functools.partial(_list, kind, words))
     if promise is None:
         return ""
     async with transaction() as connection:

@@ -14,6 +14,7 @@ from uuid import uuid4
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales import clock, forms
+from aftersales.forms.returns import PARCEL, PARCEL_RULE
 from aftersales.rules import authority, decisions, masking, offers
 from aftersales.rules.standing import standing
 from aftersales.store import cases, journal
@@ -48,6 +49,13 @@ EVENT_WORDS = {
     },
     Event.REFUND_SENT: {"amount": "退款金额", "reference": "交易流水号"},
     Event.CASE_CANCELLED: {"reason": "取消理由"},
+}
+# what some of it must look like, in a form's field and here alike
+SHAPES = {
+    "tracking_no": (PARCEL, PARCEL_RULE),
+    "reference": (r"[A-Za-z0-9_./:#-]{4,64}", "4～64 位字母、数字或 - _ . / : #"),
+    "amount": (r"[0-9]{1,9}(\.[0-9]{1,2})?", "最多两位小数的金额，如 19.99"),
+    "freight": (r"[0-9]{1,9}(\.[0-9]{1,2})?", "最多两位小数的金额，如 19.99"),
 }
 
 
@@ -163,15 +171,38 @@ def _checked(event: Event, data: Mapping[str, Any]) -> dict[str, Any]:
         raise Unable(f"“{event.label}”没有“{'、'.join(sorted(unknown))}”这一项，可以填写：{allowed}。")
     values = dict(data)
     for name, value in values.items():
-        if isinstance(value, str):
-            if "\x00" in value or len(value) > 500:
-                raise Unable(f"{words[name]}不能含空字符，且最多 500 字。")
-            if name in ("remark", "reason", "voucher"):
-                values[name] = masking.scrub(value)
-    for name in ("amount", "freight"):
-        if values.get(name) and not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,2})?", str(values[name])):
-            raise Unable(f"{words[name]}要写成最多两位小数的金额，如 19.99。")
+        if name == "items":
+            values[name] = _goods(value)
+            continue
+        if not isinstance(value, str) or "\x00" in value or len(value) > 500:
+            raise Unable(f"{words[name]}要写成文字，不能含空字符，且最多 500 字。")
+        if name in ("carrier", "remark", "reason", "voucher"):
+            values[name] = masking.scrub(value)
+        if name == "rest":
+            values[name] = _rest(value)
+        if name in SHAPES and value and not re.fullmatch(SHAPES[name][0], value):
+            raise Unable(f"{words[name]}没有填对，请写{SHAPES[name][1]}。")
     return values
+
+
+def _goods(items: Any) -> list[dict[str, Any]]:
+    """Quantities by SKU, as a parcel's event tells them. Raises Unable."""
+    try:
+        goods = [{"sku": str(item["sku"]), "quantity": item["quantity"]} for item in items]
+    except (TypeError, KeyError, IndexError):
+        raise Unable("实收商品要写成商品编码和件数的列表。") from None
+    for item in goods:
+        count = item["quantity"]
+        if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= 999_999:
+            raise Unable("实收商品的件数要写成 1 或以上的整数。")
+    return goods
+
+
+def _rest(text: str) -> str:
+    try:
+        return forms.Rest.read(text).value if text else ""
+    except ValueError as error:
+        raise Unable(f"是否到齐：{error}") from None
 
 
 async def _refuse_what_is_wrong(

@@ -36,8 +36,12 @@ class Bare:
     async def forget(self, answer: FormAnswer) -> None:
         """There are no forms."""
 
-    async def show(self, *, name: str, tags: list[str], pages: Mapping[str, str]) -> None:
+    async def show(self, *, name: str, tags: list[str], pages: Mapping[str, str]) -> bool:
         """There is no run to show."""
+        return False
+
+    async def publish(self, key: str, write: Callable[[], Awaitable[str]]) -> None:
+        """There is no desk to show a page on."""
 
     async def hide(self, request: Any) -> None:
         """There is no run that keeps a request."""

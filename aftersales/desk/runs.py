@@ -24,12 +24,13 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.context import FlowRunContext
 from prefect.exceptions import Abort, ObjectNotFound, Pause
 from prefect.input.run_input import keyset_from_base_key
+from prefect.settings import get_current_settings
 from prefect.states import Scheduled, Suspended
 from prefect.utilities.engine import propose_state
 
 from aftersales.desk.leg import FormAnswer
 from aftersales.desk.locks import LockLost, Locks, held
-from aftersales.store import cases, engine
+from aftersales.store import cases, engine, installation
 from aftersales.store.engine import transaction
 from aftersales.words import Unable
 
@@ -81,8 +82,9 @@ class Run:
             pass  # an earlier leg deleted it just before it was killed
         (await self._read_inputs()).pop(key, None)
 
-    async def show(self, *, name: str, tags: list[str], pages: Mapping[str, str]) -> None:
-        """Name and tag the run in one call, and write its pages; what has not changed costs nothing."""
+    async def show(self, *, name: str, tags: list[str], pages: Mapping[str, str]) -> bool:
+        """Name and tag the run in one call, and write its pages; True when the name has changed."""
+        is_news = name != self._name
         if name != self._name or set(tags) != self._tags:
             await self._client.update_flow_run(self.run_id, name=name, tags=tags)
             self._name, self._tags = name, set(tags)
@@ -101,6 +103,21 @@ class Run:
         if made:
             async with transaction() as connection:
                 await cases.keep_artifacts(connection, self.run_id, {**known, **made})
+        return is_news
+
+    async def publish(self, key: str, write: Callable[[], Awaitable[str]]) -> None:
+        """Write a page that belongs to no run, under a lock: who writes later has read later."""
+        async with transaction() as connection:
+            known = await installation.lock(connection, f"page:{key}")
+            text = await write()
+            if known:
+                try:
+                    await self._client.update_artifact(UUID(known["id"]), ArtifactUpdate(data=text))
+                    return
+                except ObjectNotFound:
+                    pass  # Prefect's database was lost or the page deleted: write a new one
+            artifact = await self._client.create_artifact(ArtifactCreate(key=key, type="markdown", data=text))
+            await installation.keep(connection, f"page:{key}", {"id": str(artifact.id)})
 
     async def hide(self, request: Any) -> None:
         """Put a masked request in the place of the one that somebody submitted: Prefect shows a run's parameters."""
@@ -216,14 +233,18 @@ async def wake(client: PrefectClient, case_no: str) -> bool:
 
 async def wake_from_outside(case_no: str) -> bool:
     """
-    Wake a case's run from a command. Raises Unable when Prefect cannot be reached.
+    Wake a case's run from a command. Raises Unable when Prefect cannot be reached, or the case is still being told.
 
     What was decided is in the journal already, so the worker finds it at its next look even then.
     """
+    later = f"{case_no} 会由工作进程自动继续，无需重复提交。"
+    # without an address Prefect's client would start a server of its own
+    if not get_current_settings().api.url:
+        raise Unable(f"已登记，但 Prefect 服务没有运行；服务启动后，{later}")
     try:
         async with get_client() as client:
             return await wake(client, case_no)
+    except Unable as error:
+        raise Unable(f"已登记，但 {case_no} 正在处理中，处理完后{later}") from error
     except (httpx.HTTPError, OSError) as error:
-        raise Unable(
-            f"已登记，但连不上 Prefect（{type(error).__name__}），{case_no} 会在工作进程恢复后自动继续，无需重复提交。"
-        ) from error
+        raise Unable(f"已登记，但连不上 Prefect（{type(error).__name__}）；恢复后，{later}") from error

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from aftersales.rules.standing import Standing, Told, evidence_label, lines_of
 from aftersales.terms import Returns
-from aftersales.words import AgeBand, Grade, Line, Shipping, Staff, Stage
+from aftersales.words import ZERO, AgeBand, Grade, Line, Shipping, Staff, Stage
 
 
 class Dated(Told, Protocol):
@@ -100,6 +100,27 @@ def quote_page(case_no: str, standing: Standing) -> str:
     for number, bill in enumerate(standing.bills, 1):
         parts += [f"## 第 {number} 次收货的结算", money_table(lines_of(bill), bill["total"])]
     return "\n\n".join(parts)
+
+
+def work_page(kind: str, rows: Sequence[Mapping[str, Any]], reader: Reader) -> str:
+    """The list of pick-ups to arrange, or of refunds to transfer, oldest first."""
+    if kind == "refund":
+        title, head, align = "转账清单", "| 售后单 | 金额（元） | 退款方式 | 登记时间 |", "| --- | ---: | --- | --- |"
+        lines = [
+            f"| {r['case_no']} | {r['amount']:.2f} | {cell(r['route'])} | {reader.time(r['created_at'])} |"
+            for r in rows
+        ]
+        total = sum((row["amount"] for row in rows), ZERO)
+        foot = f"共 {len(rows)} 笔，合计 {total:.2f} 元。付款后请在该售后单的运行页面用 ⋮ → Resume 确认退款。"
+    else:
+        title, head, align = "取件清单", "| 售后单 | 商品 | 登记时间 |", "| --- | --- | --- |"
+        lines = [
+            f"| {r['case_no']} | {cell('、'.join(i['sku'] + ' ×' + str(i['quantity']) for i in r['data']['items']))} "
+            f"| {reader.time(r['created_at'])} |"
+            for r in rows
+        ]
+        foot = f"共 {len(rows)} 单。取件后请在该售后单的运行页面用 ⋮ → Resume 登记承运商和运单号。"
+    return "\n".join([f"# {title}", "", head, align, *lines, "", foot])
 
 
 def timeline_page(case_no: str, entries: Iterable[Dated], reader: Reader) -> str:
