@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from aftersales.desk.leg import Leg
 from aftersales.rules import clocks, masking, pages
 from aftersales.rules.standing import standing
-from aftersales.store import orders
+from aftersales.store import orders, work
 from aftersales.store.engine import transaction
 from aftersales.terms import Terms
 from aftersales.words import Stage

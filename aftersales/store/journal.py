@@ -89,7 +89,7 @@ async def find(connection: AsyncConnection, case_no: str, entry: str) -> Entry |
         .mappings()
         .one_or_none()
     )
-    return row and _entry(row)
+    return _entry(row) if row else None
 
 
 def _entry(row: Mapping[Any, Any]) -> Entry:
