@@ -57,13 +57,16 @@ class Run:
         if case_no in self.locked:
             return
         if not await self._locks.take(case_no):
-            raise LockLost(f"{case_no} 正由另一个进程处理，本次运行让出。")
+            raise Abort(f"{case_no} is told by another process.")
         self.locked.add(case_no)
         self.case_no = case_no
 
     async def check(self) -> None:
-        """Make sure the lock is still ours. Raises LockLost."""
-        await self._locks.check()
+        """Make sure the lock is still ours. Raises Abort, which leaves the run's state to whoever tells it now."""
+        try:
+            await self._locks.check()
+        except LockLost as error:
+            raise Abort(str(error)) from error
 
     async def answers(self, entry: str) -> list[FormAnswer]:
         """What was submitted in this run's forms of a gate, in the order the forms were shown."""
@@ -221,14 +224,19 @@ async def wake(client: PrefectClient, case_no: str) -> bool:
     if run_id is None:
         return False
     async with held(case_no):
-        try:
-            flow_run = await client.read_flow_run(run_id)
-        except ObjectNotFound:
-            return False
-        if flow_run.state is None or not flow_run.state.is_paused():
-            return False
-        await client.set_flow_run_state(run_id, Scheduled(name="Resuming"))
-        return True
+        return await wake_if_asleep(client, run_id)
+
+
+async def wake_if_asleep(client: PrefectClient, run_id: UUID) -> bool:
+    """Schedule a suspended run; True when it was suspended. Only for who holds the case's lock."""
+    try:
+        flow_run = await client.read_flow_run(run_id)
+    except ObjectNotFound:
+        return False
+    if flow_run.state is None or not flow_run.state.is_paused():
+        return False
+    await client.set_flow_run_state(run_id, Scheduled(name="Resuming"))
+    return True
 
 
 async def wake_from_outside(case_no: str) -> bool:
@@ -237,14 +245,15 @@ async def wake_from_outside(case_no: str) -> bool:
 
     What was decided is in the journal already, so the worker finds it at its next look even then.
     """
-    later = f"{case_no} 会由工作进程自动继续，无需重复提交。"
     # without an address Prefect's client would start a server of its own
     if not get_current_settings().api.url:
-        raise Unable(f"已登记，但 Prefect 服务没有运行；服务启动后，{later}")
+        raise Unable(f"已登记，但 Prefect 服务没有运行；{case_no} 在服务启动后会自动继续，无需重复提交。")
     try:
         async with get_client() as client:
             return await wake(client, case_no)
     except Unable as error:
-        raise Unable(f"已登记，但 {case_no} 正在处理中，处理完后{later}") from error
+        raise Unable(f"已登记，但 {case_no} 正在处理中；处理完后会自动继续，无需重复提交。") from error
     except (httpx.HTTPError, OSError) as error:
-        raise Unable(f"已登记，但连不上 Prefect（{type(error).__name__}）；恢复后，{later}") from error
+        raise Unable(
+            f"已登记，但连不上 Prefect（{type(error).__name__}）；{case_no} 在恢复后会自动继续，无需重复提交。"
+        ) from error

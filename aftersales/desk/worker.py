@@ -136,9 +136,13 @@ class Worker:
         await self._heal_abandoned()
         async with transaction() as connection:
             answered = await cases.answered_asleep(connection)
-        for case_no in answered:
-            if await runs.wake(self._client, case_no):
-                log.info("Woke %s, which had been answered", case_no)
+        for case_no, run_id in answered:
+            if await self._locks.take(case_no):  # else it is being told, and will see for itself
+                try:
+                    if await runs.wake_if_asleep(self._client, run_id):
+                        log.info("Woke %s, which had been answered", case_no)
+                finally:
+                    await self._locks.free(case_no)
 
     async def _heal_abandoned(self) -> None:
         found = await self._client.read_flow_runs(
@@ -249,8 +253,8 @@ class Worker:
             await asyncio.sleep(seconds)
             try:
                 await chore()
-            except (httpx.HTTPError, OSError) as error:
-                log.warning("A chore failed (%s), trying again later", type(error).__name__)
+            except Exception as error:  # a chore that dies is never done again
+                log.warning("A chore failed (%s), trying again later", error)
 
     async def _rest(self, seconds: float) -> None:
         with suppress(TimeoutError):

@@ -361,8 +361,8 @@ async def one_at_a_time(connection: AsyncConnection, order_no: str) -> None:
 # --- waking ---------------------------------------------------------------------------------------------------------
 
 
-async def answered_asleep(connection: AsyncConnection) -> list[str]:
-    """Open cases that something waits for: an event its stage takes, or an answered gate with no later promise."""
+async def answered_asleep(connection: AsyncConnection) -> list[tuple[str, UUID]]:
+    """Open cases, with their runs, that something waits for: an event its stage takes, or an answered gate with no later promise."""
     waiting_events = (
         select(INBOX.c.case_no)
         .join(CASES, CASES.c.case_no == INBOX.c.case_no)
@@ -384,5 +384,12 @@ async def answered_asleep(connection: AsyncConnection) -> list[str]:
         .exists()
     )
     between_gates = select(CASES.c.case_no).where(CASES.c.closed_at.is_(None), ~asked)
-    rows = await connection.execute(waiting_events.union(between_gates).limit(200))
-    return [row.case_no for row in rows]
+    waiting = waiting_events.union(between_gates).subquery()
+    rows = await connection.execute(
+        select(RUNS.c.case_no, RUNS.c.run_id)
+        .join(waiting, waiting.c.case_no == RUNS.c.case_no)
+        .order_by(RUNS.c.case_no, RUNS.c.generation.desc())
+        .distinct(RUNS.c.case_no)
+        .limit(200)
+    )
+    return [(row.case_no, row.run_id) for row in rows]
