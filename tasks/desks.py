@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from aftersales.desk.leg import Leg
 from aftersales.rules import clocks, masking, pages
 from aftersales.rules.standing import standing
@@ -29,9 +31,8 @@ LISTS_OF = {
 }
 
 
-async def _list(kind: str, words: pages.Reader) -> str:
-    async with transaction() as connection:
-        return pages.work_page(kind, await work.listed(connection, kind), words)
+async def _list(kind: str, words: pages.Reader, connection: AsyncConnection) -> str:
+    return pages.work_page(kind, await work.listed(connection, kind), words)
 
 
 def reader(terms: Terms) -> pages.Reader:

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from uuid import UUID, uuid4
 
 import tenacity
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales.desk.leg import FormAnswer, Waiting
 
@@ -40,7 +41,7 @@ class Bare:
         """There is no run to show."""
         return False
 
-    async def publish(self, key: str, write: Callable[[], Awaitable[str]]) -> None:
+    async def publish(self, key: str, write: Callable[[AsyncConnection], Awaitable[str]]) -> None:
         """There is no desk to show a page on."""
 
     async def hide(self, request: Any) -> None:

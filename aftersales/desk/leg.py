@@ -62,7 +62,7 @@ class Driver(Protocol):
     async def show(self, *, name: str, tags: list[str], pages: Mapping[str, str]) -> bool:
         """Name and tag the run, and bring its pages (artifacts) up to date; True when the name has changed."""
 
-    async def publish(self, key: str, write: Callable[[], Awaitable[str]]) -> None:
+    async def publish(self, key: str, write: Callable[[AsyncConnection], Awaitable[str]]) -> None:
         """Write a page that belongs to no run; two writers never overtake each other."""
 
     async def hide(self, request: Any) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from uuid import UUID
@@ -27,6 +28,7 @@ from prefect.input.run_input import keyset_from_base_key
 from prefect.settings import get_current_settings
 from prefect.states import Scheduled, Suspended
 from prefect.utilities.engine import propose_state
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales.desk.leg import FormAnswer
 from aftersales.desk.locks import LockLost, Locks, held
@@ -36,6 +38,9 @@ from aftersales.words import Unable
 
 _RESPONSE = re.compile(r"suspended-(?P<key>.+)-response")
 _SCHEMA = re.compile(r"suspended-(?P<key>.+)-schema")
+
+
+_publishing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
 
 class Run:
@@ -108,11 +113,12 @@ class Run:
                 await cases.keep_artifacts(connection, self.run_id, {**known, **made})
         return is_news
 
-    async def publish(self, key: str, write: Callable[[], Awaitable[str]]) -> None:
+    async def publish(self, key: str, write: Callable[[AsyncConnection], Awaitable[str]]) -> None:
         """Write a page that belongs to no run, under a lock: who writes later has read later."""
-        async with transaction() as connection:
+        # inside the process first, so that no more than one connection of ours waits for the database's lock
+        async with _publishing[key], transaction() as connection:
             known = await installation.lock(connection, f"page:{key}")
-            text = await write()
+            text = await write(connection)
             if known:
                 try:
                     await self._client.update_artifact(UUID(known["id"]), ArtifactUpdate(data=text))

@@ -1,0 +1,142 @@
+"""What a decision must agree with, and who may make it (design §3, P-14, P-20)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from aftersales.rules import authority, decisions, offers
+from aftersales.words import Event, Right, Staff
+
+RECEIPT = {"outstanding": {"1": 3, "2": 1}, "skus": {"1": "A", "2": "B"}, "parcels": ["SF1000"]}
+
+
+def items(*pairs: tuple[int, int]) -> list[dict[str, int]]:
+    return [{"line_no": line_no, "quantity": quantity} for line_no, quantity in pairs]
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        pytest.param({"items": items((1, 3), (2, 1)), "rest": "complete"}, "", id="everything arrived"),
+        pytest.param({"items": items((1, 2)), "rest": "coming"}, "", id="a part arrived, the rest is coming"),
+        pytest.param({"items": items((1, 2)), "rest": "none"}, "", id="a part arrived, the rest will not come"),
+        pytest.param({"items": items((1, 1), (1, 2), (2, 1)), "rest": "complete"}, "", id="a line in two rows"),
+        pytest.param({"items": items((1, 4)), "rest": "coming"}, "还有 3 件待收，填写了 4 件", id="one too many"),
+        pytest.param({"items": items((1, 2), (1, 2)), "rest": "coming"}, "填写了 4 件", id="one too many in two rows"),
+        pytest.param({"items": items((3, 1)), "rest": "coming"}, "第 3 行不在", id="a line that is not of the case"),
+        pytest.param({"items": items((1, 3), (2, 1)), "rest": "coming"}, "已全部到齐", id="nothing more to come"),
+        pytest.param(
+            {"items": items((1, 2)), "rest": "complete"}, "第 1 行 1 件、第 2 行 1 件", id="said complete, but is not"
+        ),
+        pytest.param(
+            {"items": items((1, 1)), "rest": "coming", "tracking_no": "SF1000"}, "登记两次", id="the same parcel again"
+        ),
+    ],
+)
+def test_receipt(answer: dict[str, Any], sentence: str):
+    said = decisions.disagreement(gate="receipt", answer=answer, context=RECEIPT)
+
+    assert sentence in said
+    assert bool(said) is bool(sentence)
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        pytest.param(items((1, 2), (1, 1)), "", id="2 sellable and 1 not make 3"),
+        pytest.param(items((1, 2)), "收到 3 件，验收填写了 2 件", id="one was not looked at"),
+        pytest.param(items((1, 4)), "收到 3 件，验收填写了 4 件", id="one more than arrived"),
+        pytest.param(items((1, 3), (2, 1)), "第 2 行收到 0 件", id="a line that did not arrive"),
+    ],
+)
+def test_inspection(rows: list[dict[str, int]], sentence: str):
+    said = decisions.disagreement(gate="inspection", answer={"items": rows}, context={"received": {"1": 3}})
+
+    assert sentence in said
+    assert bool(said) is bool(sentence)
+
+
+@pytest.mark.parametrize(("amount", "fits"), [("188.00", True), ("188", True), ("188.01", False), ("187.99", False)])
+def test_refund_is_the_amount_due_to_the_fen(amount: str, fits: bool):
+    said = decisions.disagreement(gate="refund", answer={"amount": amount}, context={"amount": "188.00"})
+
+    assert (said == "") is fits
+
+
+CASHIER = Staff("A02", "许诺", "aftersales", "出纳", rights=frozenset({Right.REFUND}), refund_limit=Decimal("500.00"))
+
+
+def asked(**changes: Any) -> str:
+    return authority.objection(
+        **{
+            "operator": CASHIER,
+            "named": "A02",
+            "right": Right.REFUND,
+            "department": "aftersales",
+            "department_name": "售后服务部",
+            **changes,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        pytest.param({}, "", id="of the department, with the right"),
+        pytest.param({"operator": None, "named": "C99"}, "“C99”不在员工名单中", id="nobody knows them"),
+        pytest.param({"department": "warehouse", "department_name": "仓储部"}, "不属于仓储部", id="another department"),
+        pytest.param({"right": Right.REVIEW}, "没有“审核申请”权限", id="without the right"),
+        pytest.param({"amount": Decimal("500.00")}, "", id="at the limit"),
+        pytest.param({"amount": Decimal("500.01")}, "限额 500.00 元", id="a fen above the limit"),
+        pytest.param({"not_by": ["A02"]}, "审批与付款须由不同的人办理", id="who approved does not pay"),
+    ],
+)
+def test_authority(changes: dict[str, Any], sentence: str):
+    said = asked(**changes)
+
+    assert sentence in said
+    assert bool(said) is bool(sentence)
+
+
+@pytest.mark.parametrize(
+    ("data", "answer"),
+    [
+        pytest.param({}, (items((1, 3), (2, 1)), "complete"), id="a scan without quantities brought everything"),
+        pytest.param({"items": [{"sku": "A", "quantity": 2}]}, (items((1, 2)), "coming"), id="a part"),
+        pytest.param(
+            {"items": [{"sku": "A", "quantity": 2}], "rest": "none"}, (items((1, 2)), "none"), id="the rest lost"
+        ),
+        pytest.param(
+            {"items": [{"sku": "A", "quantity": 3}, {"sku": "B", "quantity": 1}], "rest": "coming"},
+            (items((1, 3), (2, 1)), "complete"),
+            id="everything, whatever was said",
+        ),
+    ],
+)
+def test_a_parcel_that_arrived_answers_the_receipt(data: dict[str, Any], answer: tuple[Any, str]):
+    found = offers.from_event(event=Event.PARCEL_RECEIVED, data=data, context=RECEIPT)
+
+    assert (found["items"], found["rest"]) == answer
+
+
+def test_a_parcel_with_foreign_goods_is_refused_by_name():
+    with pytest.raises(ValueError, match="商品 C 不在"):
+        offers.from_event(event=Event.PARCEL_RECEIVED, data={"items": [{"sku": "C", "quantity": 1}]}, context=RECEIPT)
+
+
+def test_quantities_by_sku_are_dealt_to_lines_in_order_and_too_many_are_seen():
+    context = {"outstanding": {"1": 2, "2": 2}, "skus": {"1": "A", "2": "A"}}
+
+    three = offers.from_event(
+        event=Event.PARCEL_RECEIVED, data={"items": [{"sku": "A", "quantity": 3}]}, context=context
+    )
+    five = offers.from_event(
+        event=Event.PARCEL_RECEIVED, data={"items": [{"sku": "A", "quantity": 5}]}, context=context
+    )
+
+    assert three["items"] == items((1, 2), (2, 1))
+    assert five["items"] == items((1, 2), (2, 3))
+    assert "第 2 行" in decisions.disagreement(gate="receipt", answer=five, context=context)

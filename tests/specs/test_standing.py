@@ -1,0 +1,94 @@
+"""Where a return stands is told from its journal alone (P-14, P-17)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from aftersales.rules.standing import standing
+from aftersales.words import Units
+
+AT = datetime(2026, 11, 20, 10, tzinfo=UTC)
+
+
+def row(entry: str, kind: str, **data: Any) -> Any:
+    return SimpleNamespace(entry=entry, kind=kind, at=AT, actor=data.pop("actor", "C07"), data=data)
+
+
+def opened(*items: dict[str, Any], **data: Any) -> Any:
+    return row("opened", "opened", items=list(items), evidence=[], **data)
+
+
+def item(line_no: int = 1, quantity: int = 3, units: list[list[int]] | None = None) -> dict[str, Any]:
+    return {
+        "line_no": line_no,
+        "sku": f"SKU-{line_no}",
+        "name": "台灯",
+        "quantity": quantity,
+        "units": units or [[0, quantity]],
+    }
+
+
+def receipt(number: int, quantity: int, rest: str = "coming", line_no: int = 1) -> Any:
+    return row(
+        f"receipt-{number}", "decision", items=[{"line_no": line_no, "quantity": quantity}], rest=rest, actor="W02"
+    )
+
+
+def test_everything_asked_for_is_outstanding_at_first():
+    told = standing([opened(item(1, 3), item(2, 1))])
+
+    assert told.outstanding == {1: 3, 2: 1}
+    assert told.expects_more
+
+
+def test_a_parcel_brings_the_lowest_units_held():
+    told = standing([opened(item(1, 3, [[1, 2], [4, 6]])), receipt(0, 2)])
+
+    assert told.receipts[0].units == {1: (Units(1, 2), Units(4, 5))}
+    assert told.outstanding == {1: 1}
+
+
+def test_the_second_parcel_goes_on_where_the_first_ended():
+    told = standing([opened(item(1, 3, [[1, 2], [4, 6]])), receipt(0, 2), receipt(1, 1, "complete")])
+
+    assert told.receipts[1].units == {1: (Units(5, 6),)}
+    assert not told.expects_more
+
+
+@pytest.mark.parametrize(("rest", "expects"), [("coming", True), ("none", False)])
+def test_what_will_not_come_is_not_waited_for(rest, expects):
+    assert standing([opened(item()), receipt(0, 2, rest)]).expects_more is expects
+
+
+def test_a_story_told_again_sees_the_standing_of_its_place():
+    told = standing([opened(item()), receipt(0, 3, "complete")])
+
+    assert told.at_receipt(0).expects_more
+    assert not told.at_receipt(1).expects_more
+
+
+def test_a_correction_takes_the_place_of_the_application_but_evidence_adds_up():
+    first = row("opened", "opened", items=[item(1, 1)], evidence=["照片一"])
+    amended = row("amended-0", "amended", items=[item(1, 2)], evidence=["照片二", "照片一"])
+
+    told = standing([first, amended])
+
+    assert told.items[0]["quantity"] == 2
+    assert told.evidence == ("照片一", "照片二")
+
+
+def test_only_those_who_approved_are_approvers():
+    told = standing(
+        [
+            opened(item()),
+            row("review-0", "decision", decision="reject", actor="C08"),
+            row("review-1", "decision", decision="approve", actor="C02"),
+            row("exception-0", "decision", decision="approve", actor="A01"),
+        ]
+    )
+
+    assert told.approvers == ("C02", "A01")
