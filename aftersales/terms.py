@@ -236,6 +236,17 @@ class Reason(Strict):
     evidence: bool = False
 
 
+class ChannelRules(Strict):
+    """What a channel's own platform rules put in the place of the shop's (POL-07); what is left out stays the shop's."""
+
+    free_until_day: int | None = Field(default=None, ge=0)
+    freight_until_day: int | None = Field(default=None, ge=0)
+    after_last_day: Literal["manual", "refuse", "charge"] | None = None
+    pickup_freight: Amount | None = None
+    late_freight: Amount | None = None
+    storage_per_day: Amount | None = None
+
+
 class Returns(Strict):
     """`returns.yaml`: windows, owners, fees, reasons and switches of a return (POL, RET, MON, AMB)."""
 
@@ -257,6 +268,12 @@ class Returns(Strict):
     selfship_grace: LimitText
     reasons: dict[Code, Reason]
     categories: dict[str, Literal["standard", "unopened", "manual"]]
+    channels: dict[str, ChannelRules] = {}
+
+    def on(self, channel: str) -> Returns:
+        """The terms of a channel: the shop's, with what the channel's platform rules replace (POL-07)."""
+        rules = self.channels.get(channel)
+        return self.model_copy(update=rules.model_dump(exclude_none=True)) if rules else self
 
     def fault(self, reason: str) -> Fault:
         """Whose fault a reason is."""
@@ -459,6 +476,7 @@ def load(folder: Path = CONFIG) -> Terms:
     # on the plain values, so that a mistake in one key does not hide those that need two
     _check_people(house_file, staff_file)
     _check_returns(returns_file, house_file)
+    _check_channels(returns_file)
     for year in years:
         _check_calendar(year)
     language = house.language if house else "zh"
@@ -781,6 +799,21 @@ def _check_returns(returns: _Document, house: _Document) -> None:
     for key, what in (("reasons", "退货原因"), ("payment_routes", "付款方式")):
         if _inside(returns.data, key) in ({}, []):
             returns.wrong((key,), f"一个{what}也没有，请至少写一个。")
+
+
+def _check_channels(returns: _Document) -> None:
+    """A channel's two days must be in order together with those it leaves to the shop."""
+    shop = _table(returns.data)
+    for channel, rules in _table(returns.data, "channels").items():
+        days = [
+            own if isinstance(own := _table(rules).get(name), int) else shop.get(name)
+            for name in ("free_until_day", "freight_until_day")
+        ]
+        if all(isinstance(day, int) for day in days) and days[0] >= days[1]:
+            returns.wrong(
+                ("channels", channel),
+                f"free_until_day（{days[0]}）要小于 freight_until_day（{days[1]}），请改正其中一个（未写的沿用店铺的值）。",
+            )
 
 
 def _check_calendar(calendar: _Document) -> None:

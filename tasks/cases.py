@@ -283,8 +283,9 @@ def _quote(order: Order, wanted: list[Wanted], request: Mapping[str, Any], terms
     """Quote an application. Raises UnableToOpen where no person is even asked (AMB-17 `refuse`)."""
     asked_on = date.fromisoformat(request["asked_on"])
     zone = ZoneInfo(terms.house.timezone)
+    returns = terms.returns.on(order.channel)
     judged = eligibility.check(
-        order=order, wanted=wanted, reason=request["reason"], asked_on=asked_on, terms=terms.returns, zone=zone
+        order=order, wanted=wanted, reason=request["reason"], asked_on=asked_on, terms=returns, zone=zone
     )
     if judged.refused:
         raise UnableToOpen("；".join(judged.refused))
@@ -294,7 +295,7 @@ def _quote(order: Order, wanted: list[Wanted], request: Mapping[str, Any], terms
         reason=request["reason"],
         asked_on=asked_on,
         shipping=Shipping(request["shipping"]),
-        terms=terms.returns,
+        terms=returns,
         zone=zone,
     )
 

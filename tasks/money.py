@@ -52,7 +52,7 @@ async def settle(case: str) -> Decimal:
                 reason=told.request["reason"],
                 asked_on=date.fromisoformat(told.request["asked_on"]),
                 shipping=Shipping(told.request["shipping"]),
-                terms=leg.terms.returns,
+                terms=leg.terms.returns.on(order.channel),
                 zone=zone,
                 received_on=receipt.received_at.astimezone(zone).date(),
                 refund_on=leg.now().astimezone(zone).date(),

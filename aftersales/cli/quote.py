@@ -79,7 +79,7 @@ def quote(
         reason=code,
         asked_on=asked_on,
         shipping=Shipping.SELF if self_shipped else Shipping.PICKUP,
-        terms=read.returns,
+        terms=read.returns.on(facts.channel),
         zone=zone,
     )
     if as_json:

@@ -204,3 +204,11 @@ def test_a_refusal_by_the_switch_asks_nobody():
 
     assert judged.verdict.answer == "no"
     assert judged.verdict.reason == "第 1 行 纯棉T恤：签收后第 31 天，已超过 30 天，不再受理退货（AMB-17）"
+
+
+def test_pol07_a_channels_own_rules_replace_the_shops():
+    terms = return_terms(channels={"抖音小店": {"free_until_day": 15}})
+
+    assert terms.on("抖音小店").free_until_day == 15
+    assert terms.on("抖音小店").freight_until_day == terms.freight_until_day
+    assert terms.on("官方网站") is terms
