@@ -1,0 +1,904 @@
+"""`aftersales case`, `decide`, `signal`, `evidence`, `audit`, `customer`: cases as staff see and move them in a shell."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from aftersales import forms
+from aftersales.words import AWAITED, Event, Shipping, Stage, Unable
+
+if TYPE_CHECKING:
+    from aftersales.rules.pages import Reader
+    from aftersales.rules.standing import Standing
+    from aftersales.store.cases import Case
+    from aftersales.store.journal import Entry
+    from aftersales.store.records import Listed
+    from aftersales.terms import House, Terms
+
+T = TypeVar("T")
+
+# who tells an event when no member of staff does
+WORLD = {
+    Event.PARCEL_PICKED_UP: "carrier",
+    Event.PARCEL_RECEIVED: "carrier",
+    Event.REFUND_SENT: "payment",
+    Event.CASE_CANCELLED: "customer",
+}
+
+
+# --- words on the command line --------------------------------------------------------------------------------------
+
+
+class Word(click.ParamType):
+    """A number or an id as people type it."""
+
+    name = "文字"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Trim it; what cannot be stored as text is refused."""
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            self.fail("含有无法识别的字符", param, ctx)
+        if "\x00" in value or not value.strip():
+            self.fail("没有内容或含有空字符", param, ctx)
+        return str(value).strip()
+
+
+class CaseNo(Word):
+    """A case number, in letters of any size."""
+
+    name = "售后单号"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Read it as it is stored: in capitals."""
+        return super().convert(value, param, ctx).upper()
+
+
+class GateName(click.ParamType):
+    """A gate by its code or its Chinese name: `review`, `审核`, `待审核`, `退款确认`."""
+
+    name = "环节"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Find the gate. Fails with the sentence that names all of them."""
+        for gate, form in forms.GATES.items():
+            label = Stage(gate).label
+            if value.strip() in (gate, label, label.removeprefix("待"), form.title):
+                return gate
+        known = "、".join(f"{gate}（{Stage(gate).label.removeprefix('待')}）" for gate in forms.GATES)
+        self.fail(f"没有环节“{value}”，可选：{known}", param, ctx)
+
+
+class EventName(click.ParamType):
+    """An event by its code or its Chinese name: `parcel.received`, `已收货`."""
+
+    name = "事件"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Event:
+        """Find the event. Fails with the sentence that names all of them."""
+        for event in Event:
+            if value.strip() in (event.value, event.label):
+                return event
+        known = "、".join(f"{event.value}（{event.label}）" for event in Event)
+        self.fail(f"没有事件“{value}”，可选：{known}", param, ctx)
+
+
+class StageName(click.ParamType):
+    """A stage by its code or its Chinese name: `review`, `待审核`, `审核`."""
+
+    name = "阶段"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Stage:
+        """Find the stage. Fails with the sentence that names all of them."""
+        if isinstance(value, Stage):
+            return value
+        for stage in Stage:
+            if value.strip() in (stage.value, stage.label, stage.label.removeprefix("待")):
+                return stage
+        self.fail(f"没有阶段“{value}”，可选：{'、'.join(stage.label for stage in Stage)}", param, ctx)
+
+
+class Rows(click.ParamType):
+    """How many rows to show."""
+
+    name = "行数"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read a number from 1 to 10000."""
+        if isinstance(value, int):
+            return value
+        if not re.fullmatch(r"[0-9]{1,5}", value.strip()) or not 1 <= int(value) <= 10_000:
+            self.fail(f"“{value}”应写成 1 到 10000 的整数", param, ctx)
+        return int(value)
+
+
+def by_staff(*, required: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add the option that says who acts."""
+    return click.option(
+        "--as",
+        "operator",
+        type=Word(),
+        required=required,
+        default=None,
+        metavar="工号",
+        help="经办人的员工编号，如 C07。",
+    )
+
+
+case_argument = click.argument("case_no", type=CaseNo(), metavar="售后单号")
+pairs_argument = click.argument("pairs", nargs=-1, metavar="[项目=内容]...")
+json_option = click.option("--json", "as_json", is_flag=True, help="输出 JSON。")
+
+
+def answer_from(form: type[forms.Form], pairs: Sequence[str]) -> dict[str, Any]:
+    """Read `key=value` words. Raises UsageError for what is no such word or no field of the form."""
+    try:
+        return forms.from_pairs(form, pairs)
+    except forms.Misfilled as error:
+        raise click.UsageError(str(error), click.get_current_context()) from None
+
+
+# --- case list ------------------------------------------------------------------------------------------------------
+
+
+@click.group()
+def case() -> None:
+    """查看售后单，登记联系人和收款账户。"""
+
+
+@case.command("list")
+@click.option("--stage", type=StageName(), metavar="阶段", help="只看某个阶段，如 待审核。")
+@click.option("--department", metavar="部门", help="只看某个部门的待办，如 客户服务部。")
+@click.option("--all", "everything", is_flag=True, help="包括已结案的，新的在前；默认只看未结案的，急的在前。")
+@click.option("--limit", type=Rows(), default=50, metavar="行数", help="最多显示多少行，默认 50。")
+@json_option
+def list_(stage: Stage | None, department: str | None, everything: bool, limit: int, as_json: bool) -> None:
+    """列出售后单：在谁手里、截止时间、金额。"""
+    from aftersales import terms
+
+    house = terms.load().house
+    owner = _department(department, house) if department is not None else None
+    everything = everything or (stage is not None and stage.is_over)
+    rows = asyncio.run(_listed(stage=stage, owner=owner, everything=everything, limit=limit + 1))
+    shown = rows[:limit]
+    if as_json:
+        click.echo(_json([_listed_data(row, house) for row in shown]))
+        return
+    _print_list(shown, house)
+    if len(rows) > limit:
+        click.echo(f"只显示了 {limit} 个，还有更多；可用 --limit 加大，或用 --stage、--department 缩小范围。", err=True)
+
+
+def _department(text: str, house: House) -> str:
+    for key, department in house.departments.items():
+        if text.strip() in (key, department.name):
+            return key
+    known = "、".join(f"{department.name}（{key}）" for key, department in house.departments.items())
+    raise click.BadParameter(f"没有部门“{text}”，可选：{known}", click.get_current_context(), param_hint="--department")
+
+
+async def _listed(**query: Any) -> list[Listed]:
+    from aftersales.cli.database import connected
+    from aftersales.store import records
+    from aftersales.store.engine import transaction
+
+    async with connected(), transaction() as connection:
+        return await records.listed(connection, **query)
+
+
+def _listed_data(row: Listed, house: House) -> dict[str, Any]:
+    return {
+        "case_no": row.case_no,
+        "order_no": row.order_no,
+        "stage": row.stage.value,
+        "stage_label": row.stage.label,
+        "department": row.owner,
+        "department_name": _department_name(row.owner, house),
+        "opened_at": _iso(row.opened_at, house),
+        "closed_at": _iso(row.closed_at, house),
+        "due_at": _iso(row.due_at, house),
+        "provisional": row.provisional,
+        "is_overdue": _is_overdue(row),
+        "amount": None if row.amount is None else f"{row.amount:.2f}",
+        "rehearsal": row.rehearsal,
+    }
+
+
+def _is_overdue(row: Listed) -> bool:
+    from aftersales import clock
+    from aftersales.rules import clocks
+
+    return row.due_at is not None and clocks.is_overdue(due_at=row.due_at, at=clock.now(row))
+
+
+def _print_list(rows: Sequence[Listed], house: House) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from aftersales import clock
+
+    table = Table()
+    for heading in ("售后单号", "订单", "阶段", "部门", "截止"):
+        table.add_column(heading, overflow="fold")
+    table.add_column("金额（元）", justify="right")
+    for row in rows:
+        due = _due(row.due_at, row.provisional, clock.now(row), house) if row.closed_at is None else ""
+        table.add_row(
+            Text(row.case_no + ("（演练）" if row.rehearsal else "")),
+            Text(row.order_no),
+            row.stage.label,
+            "" if row.stage.is_over else _department_name(row.owner, house),
+            Text(due, style="bold red" if _is_overdue(row) else ""),
+            "" if row.amount is None else f"{row.amount:.2f}",
+        )
+    if rows:
+        _console().print(table)
+    else:
+        click.echo("没有符合条件的售后单。")
+
+
+def _due(due_at: Any, provisional: bool, now: Any, house: House) -> str:
+    """A due time as people read it, and by how much it has passed; between two gates nobody owes anything."""
+    from aftersales.rules import clocks
+    from aftersales.rules.pages import spoken_difference
+
+    if due_at is None:
+        return "办理中"
+    spoken = f"{clocks.spoken(due_at, house=house)} 前{'（暂定）' if provisional else ''}"
+    late = f"，{spoken_difference(now, due_at)}" if clocks.is_overdue(due_at=due_at, at=now) else ""
+    return spoken + late
+
+
+# --- case show ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Everything that is known of a case, contacts masked."""
+
+    case: Case
+    terms: Terms
+    reader: Reader
+    standing: Standing
+    history: list[Entry]
+    promises: list[Mapping[str, Any]]
+    customer: dict[str, str]
+    recorded: dict[str, str]
+    evidence: list[str]
+
+
+@case.command("show")
+@case_argument
+@json_option
+def show(case_no: str, as_json: bool) -> None:
+    """显示一个售后单：商品、测算和结算、时限及原因、经过。联系方式已隐去中间几位。"""
+    page = asyncio.run(_page(case_no))
+    if as_json:
+        click.echo(_json(_page_data(page)))
+    else:
+        _print_page(page)
+
+
+async def _page(case_no: str) -> Page:
+    from aftersales.cli.database import connected
+    from aftersales.rules import masking
+    from aftersales.rules.standing import standing
+    from aftersales.store import cases, journal, orders, records
+    from aftersales.store.engine import transaction
+    from tasks import desks, outside
+    from tasks import records as recording
+
+    async with connected():
+        async with transaction() as connection:
+            found, terms = await outside.found(connection, case_no)
+            history = list((await journal.read(connection, case_no)).values())
+            promises = await cases.promises(connection, case_no)
+            order = await orders.show(connection, found.order_no)
+            contacts = await records.contacts(connection, [case_no])
+        pieces = await recording.evidence(case_no)
+    assert order is not None, "a case has its order"
+    return Page(
+        case=found,
+        terms=terms,
+        reader=desks.reader(terms),
+        standing=standing(history),
+        history=history,
+        promises=promises,
+        customer={
+            "name": masking.masked_name(order.name),
+            "phone": masking.masked_phone(order.phone),
+            "email": masking.masked_email(order.email),
+        },
+        recorded={row["kind"]: recording.masked(row["kind"], row["data"]) for row in contacts},
+        evidence=[piece.label for piece in pieces],
+    )
+
+
+def _page_data(page: Page) -> dict[str, Any]:
+    house, request = page.terms.house, page.standing.request
+    outstanding = page.standing.outstanding
+    return {
+        "case_no": page.case.case_no,
+        "order_no": page.case.order_no,
+        "channel": page.case.channel,
+        "stage": page.case.stage.value,
+        "stage_label": page.case.stage.label,
+        "department": page.case.owner,
+        "department_name": _department_name(page.case.owner, house),
+        "operator": page.case.operator,
+        "opened_at": _iso(page.case.opened_at, house),
+        "closed_at": _iso(page.case.closed_at, house),
+        "rehearsal": page.case.rehearsal,
+        "customer": page.customer,
+        "recorded": page.recorded,
+        "reason": request["reason"],
+        "reason_label": page.reader.reason(request["reason"]),
+        "shipping": request["shipping"],
+        "items": [
+            {
+                "line_no": item["line_no"],
+                "sku": item["sku"],
+                "name": item["name"],
+                "quantity": item["quantity"],
+                "outstanding": outstanding.get(item["line_no"], 0),
+            }
+            for item in page.standing.items
+        ],
+        "quote": request["quote"],
+        "bills": [dict(bill) for bill in page.standing.bills],
+        "refunded": f"{page.standing.refunded:.2f}",
+        "evidence": page.evidence,
+        "promises": [_promise_data(promise, page) for promise in page.promises],
+        "history": [
+            {
+                "at": _iso(entry.at, house),
+                "actor": entry.actor,
+                "who": row.actor,
+                "what": row.what,
+                "result": row.result,
+                "timing": row.timing,
+            }
+            for entry in page.history
+            for row in [page.reader.told(entry)]
+        ],
+    }
+
+
+def _promise_data(promise: Mapping[str, Any], page: Page) -> dict[str, Any]:
+    from aftersales import clock
+    from aftersales.rules import clocks
+
+    house = page.terms.house
+    is_open = promise["ended_at"] is None
+    return {
+        "stage": promise["stage"],
+        "owner": promise["owner"],
+        "rule": promise["rule"],
+        "limit": promise["limit"],
+        "started_at": _iso(promise["started_at"], house),
+        "due_at": _iso(promise["due_at"], house),
+        "provisional": promise["provisional"],
+        "ended_at": _iso(promise["ended_at"], house),
+        "is_overdue": clocks.is_overdue(
+            due_at=promise["due_at"], at=clock.now(page.case) if is_open else promise["ended_at"]
+        ),
+        "trace": clocks.explain(promise["trace"]),
+    }
+
+
+def _print_page(page: Page) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from aftersales.rules.standing import lines_of
+
+    console, house, request = _console(), page.terms.house, page.standing.request
+    stage = page.case.stage
+    owner = "" if stage.is_over else f"，由{_department_name(page.case.owner, house)}处理"
+    rows = [
+        ("售后单", f"{page.case.case_no}  {stage.label}{owner}" + ("（演练）" if page.case.rehearsal else "")),
+        ("订单", f"{page.case.order_no}  {page.case.channel}"),
+        ("客户", "  ".join(filter(None, page.customer.values())) or "未知"),
+        ("另行登记的联系人", page.recorded.get("contact", "")),
+        ("收款账户", page.recorded.get("account", "")),
+        ("首问责任人", page.reader.who(page.case.operator)),
+        ("申请", f"{page.reader.time(page.case.opened_at)}  {page.reader.reason(request['reason'])}"),
+        ("寄回方式", Shipping(request["shipping"]).label),
+        ("备注", request.get("remark", "")),
+    ]
+    facts = Table.grid(padding=(0, 2))
+    for label, value in rows:
+        if value:
+            facts.add_row(Text(label, style="bold"), Text(value))
+    console.print(facts)
+
+    items = _table("商品", "行", "编码", "商品", "申请", "待收", right=("行", "申请", "待收"))
+    outstanding = page.standing.outstanding
+    for item in page.standing.items:
+        left = outstanding.get(item["line_no"], 0)
+        items.add_row(*map(Text, map(str, (item["line_no"], item["sku"], item["name"], item["quantity"], left))))
+    console.print(items)
+
+    bills = [("退款测算", request["quote"])]
+    bills += [(f"第 {number} 次收货的结算", bill) for number, bill in enumerate(page.standing.bills, 1)]
+    for title, bill in bills:
+        money = _table(title, "规则", "项目", "金额（元）", right=("金额（元）",))
+        for line in lines_of(bill):
+            note = f"（{line.note}）" if line.note else ""
+            money.add_row(line.rule, Text(line.label + note), f"{line.amount:.2f}")
+        money.add_section()
+        money.add_row("", "合计", bill["total"])
+        console.print(money)
+        for because in bill.get("needs_person", ()):
+            console.print(Text(f"须人工决定：{because}"), soft_wrap=True)
+
+    promises = _table("时限", "环节", "部门", "规则", "截止", "说明")
+    for promise in page.promises:
+        promises.add_row(*_promise_row(promise, page))
+    console.print(promises)
+
+    if page.evidence:
+        console.print(Text("凭证", style="bold"))
+        for label in page.evidence:
+            console.print(Text(f"  {label}"), soft_wrap=True)
+
+    history = _table("经过", "时间", "谁", "事项", "结果", "早/晚")
+    for entry in page.history:
+        told = page.reader.told(entry)
+        history.add_row(*map(Text, (told.at, told.actor, told.what, told.result, told.timing)))
+    console.print(history)
+
+
+def _promise_row(promise: Mapping[str, Any], page: Page) -> list[Any]:
+    from rich.text import Text
+
+    from aftersales import clock
+    from aftersales.rules import clocks
+
+    house, ended_at = page.terms.house, promise["ended_at"]
+    due = _due(promise["due_at"], promise["provisional"], ended_at or clock.now(page.case), house)
+    stage = "整单" if promise["stage"] == "outer" else Stage(promise["stage"]).label.removeprefix("待")
+    # the last line repeats the due time of the column before
+    why = "\n".join(line for line in clocks.explain(promise["trace"]) if not line.startswith("截止"))
+    return [
+        stage + ("" if ended_at is None else "（已办）"),
+        _department_name(promise["owner"], house),
+        promise["rule"],
+        Text(due),
+        Text(why),
+    ]
+
+
+# --- case contact, case account -------------------------------------------------------------------------------------
+
+
+@case.command("contact")
+@case_argument
+@by_staff()
+@pairs_argument
+def contact(case_no: str, operator: str, pairs: tuple[str, ...]) -> None:
+    """登记另一个联系人：name=… phone=… email=…（电话和邮箱至少一个）。"""
+    _record(case_no, "contact", operator, pairs)
+    click.echo(f"{case_no} 已登记联系人；已有的以这次为准。")
+
+
+@case.command("account")
+@case_argument
+@by_staff()
+@pairs_argument
+def account(case_no: str, operator: str, pairs: tuple[str, ...]) -> None:
+    """登记人工转账的收款账户：holder=户名 bank=开户行 number=账号。"""
+    _record(case_no, "account", operator, pairs)
+    click.echo(f"{case_no} 已登记收款账户；已有的以这次为准。")
+
+
+def _record(case_no: str, kind: str, operator: str, pairs: Sequence[str]) -> None:
+    from tasks import records
+
+    answer = answer_from(records.FORMS[kind], pairs)
+    _run(lambda: records.record(case_no, kind, operator=operator, answer=answer))
+
+
+# --- decide, signal -------------------------------------------------------------------------------------------------
+
+
+@click.command()
+@case_argument
+@click.argument("gate", type=GateName(), metavar="环节")
+@by_staff()
+@pairs_argument
+def decide(case_no: str, gate: str, operator: str, pairs: tuple[str, ...]) -> None:
+    """
+    在命令行办理一个环节，与页面上的表单同样检查。
+
+    例：aftersales decide RT-20261122-0007 审核 --as C08 decision=通过；
+    列表用逗号分开，一行的各项用冒号：items=第1行:2:可再销售:质量问题。
+    """
+    answer = answer_from(forms.GATES[gate], pairs)
+
+    async def told() -> tuple[str, str]:
+        from aftersales.store.engine import transaction
+        from tasks import desks, outside
+
+        entry = await outside.decide(case_no, gate, operator=operator, answer=answer)
+        async with transaction() as connection:
+            found, terms = await outside.found(connection, case_no)
+        row = desks.reader(terms).told(entry)
+        result = f"：{row.result}" if row.result else ""
+        timing = f"，{row.timing}" if row.timing else ""
+        sentence = f"已登记：{case_no} {row.what}{result}（{row.actor}，{row.at}{timing}）。"
+        return sentence, await _wake(found.case_no)
+
+    sentence, warning = _run(told)
+    click.echo(sentence)
+    _next(case_no, warning)
+
+
+@click.command()
+@case_argument
+@click.argument("event", type=EventName(), metavar="事件")
+@by_staff(required=False)
+@click.option("--key", type=Word(), default="", metavar="编号", help="外部系统给的编号；同一编号只算一次。")
+@pairs_argument
+def signal(case_no: str, event: Event, operator: str | None, key: str, pairs: tuple[str, ...]) -> None:
+    """
+    告诉售后单一件事：已取件、已收货、已退款、已取消。
+
+    例：aftersales signal RT-20261122-0007 parcel.received items=TS-01:2,HW-02:1 tracking_no=SF100200300。
+    """
+    from tasks import outside
+
+    data = _event_data(event, pairs, outside.EVENT_WORDS[event])
+
+    async def told() -> tuple[str, str]:
+        from aftersales.store.engine import transaction
+
+        sentence = await outside.signal(case_no, event, actor=WORLD[event], data=data, key=key, staff=operator or "")
+        async with transaction() as connection:
+            found, _ = await outside.found(connection, case_no)
+        return sentence, await _wake(case_no) if event in AWAITED.get(found.stage, ()) else ""
+
+    sentence, warning = _run(told)
+    click.echo(sentence)
+    if warning:
+        click.echo(warning, err=True)
+
+
+def _event_data(event: Event, pairs: Sequence[str], words: Mapping[str, str]) -> dict[str, Any]:
+    """Read an event's `key=value` words by name or Chinese title. Raises UsageError."""
+    names = {title: name for name, title in words.items()} | {name: name for name in words}
+    allowed = "、".join(f"{name}（{title}）" for name, title in words.items())
+    data: dict[str, Any] = {}
+    ctx = click.get_current_context()
+    for pair in pairs:
+        word, equals, value = pair.partition("=")
+        name = names.get(word.strip())
+        if not equals or name is None:
+            raise click.UsageError(f"“{event.label}”的内容要写成“项目=内容”，项目可以是：{allowed}。", ctx)
+        if name == "items":
+            data.setdefault("items", []).extend(_goods(value, ctx))
+        elif name in data:
+            raise click.UsageError(f"{words[name]}写了两次，请只写一次。", ctx)
+        else:
+            data[name] = value.strip()
+    return data
+
+
+def _goods(text: str, ctx: click.Context) -> list[dict[str, Any]]:
+    """Read `TS-01:2,HW-02:1`; the number stands behind the last colon. Raises UsageError."""
+    goods = []
+    for part in filter(None, (part.strip() for part in re.split("[,，]", text))):
+        found = re.fullmatch(r"(.+?)\s*[:：]\s*([0-9]{1,6})", part)
+        if not found or int(found[2]) < 1:
+            raise click.UsageError(f"“{part}”应写成 商品编码:件数，如 items=TS-01:2,HW-02:1。", ctx)
+        goods.append({"sku": found[1], "quantity": int(found[2])})
+    return goods
+
+
+async def _wake(case_no: str) -> str:
+    """Wake the case's run; answers the warning when that has to wait."""
+    from aftersales.desk import runs
+
+    try:
+        await runs.wake_from_outside(case_no)
+    except Unable as error:
+        return str(error)
+    return ""
+
+
+def _next(case_no: str, warning: str) -> None:
+    if warning:
+        click.echo(warning, err=True)
+    else:
+        click.echo(f"{case_no} 正转入下一环节，可用 aftersales case show {case_no} 查看。")
+
+
+# --- evidence -------------------------------------------------------------------------------------------------------
+
+
+@click.group()
+def evidence() -> None:
+    """登记和查看凭证。"""
+
+
+@evidence.command("add")
+@case_argument
+@click.argument("what", metavar="文件|链接|说明")
+@by_staff()
+@click.option("--note", is_flag=True, help="内容是一句说明，即使看起来像文件名。")
+def add(case_no: str, what: str, operator: str, note: bool) -> None:
+    """登记一份凭证：文件（最大 20 MB）、http(s) 链接，或一句文字说明。"""
+    from tasks import records
+
+    path = Path(what).expanduser() if not note else None
+    if path is not None and _is_file(what, path):
+        kept = _run(lambda: records.add_file(case_no, path, operator=operator))
+    else:
+        kept = _run(lambda: records.add_text(case_no, what, operator=operator))
+    if not kept.is_new:
+        click.echo(f"{case_no} 已有这份凭证，未重复登记：{kept.label}")
+        return
+    click.echo(f"{case_no} 已登记凭证：{kept.label}" + ("（其中的个人信息已隐去）" if kept.is_masked else ""))
+
+
+def _is_file(text: str, path: Path) -> bool:
+    """Whether a word means a file. Raises Unable for what looks like one that is not there."""
+    if re.match(r"https?://", text, re.IGNORECASE):
+        return False
+    try:
+        if path.exists():
+            return True
+    except (OSError, ValueError):  # a long note is no path
+        return False
+    if re.match(r"(/|\.{1,2}/|~)", text) or re.search(r"\.[A-Za-z0-9]{2,5}$", text):
+        raise Unable(f"没有文件 {text}，请核对路径；如果这是一句说明，请加上 --note。")
+    return False
+
+
+@evidence.command("list")
+@case_argument
+@json_option
+def list_evidence(case_no: str, as_json: bool) -> None:
+    """列出一个售后单的全部凭证：申请、补正、验收时给的和另外登记的。"""
+    from aftersales import terms
+    from tasks import desks, records
+
+    live = terms.load()
+    reader = desks.reader(live)
+    pieces = _run(lambda: records.evidence(case_no))
+    if as_json:
+        rows = [
+            {
+                "at": _iso(piece.at, live.house),
+                "actor": piece.actor,
+                "label": piece.label,
+                "sha256": piece.file or None,
+            }
+            for piece in pieces
+        ]
+        click.echo(_json(rows))
+        return
+    if not pieces:
+        click.echo(f"{case_no} 还没有凭证。")
+        return
+    from rich.text import Text
+
+    from aftersales.settings import settings
+
+    table = _table("", "时间", "谁", "凭证")
+    for piece in pieces:
+        table.add_row(reader.time(piece.at), Text(reader.who(piece.actor)), Text(piece.label))
+    _console().print(table)
+    if any(piece.file for piece in pieces):
+        click.echo(f"文件存放在 {settings().home / 'files'}，文件名是 SHA-256（--json 可见全部）。")
+
+
+# --- audit ----------------------------------------------------------------------------------------------------------
+
+
+@click.group()
+def audit() -> None:
+    """核查经过。"""
+
+
+@audit.command("case")
+@case_argument
+@json_option
+def audit_case(case_no: str, as_json: bool) -> None:
+    """显示一个售后单的全部流水：谁、何时、应在何时、早晚、结果、规则、金额，并核对流水没有被改动。"""
+    rows, broken, terms = asyncio.run(_audited(case_no))
+    entries = [_audit_data(row, terms) for row in rows]
+    if as_json:
+        chain = {"intact": broken is None, "broken_at": broken, "rows": len(rows)}
+        click.echo(_json({"case_no": case_no, "chain": chain, "entries": entries}))
+    else:
+        _print_audit(entries)
+    if broken is not None:
+        raise Unable(
+            f"{case_no} 的流水从第 {broken} 条起对不上（被改动、删去或插入过），请立即报告负责人并保留数据库备份。"
+        )
+    if not as_json:
+        click.echo(f"流水共 {len(rows)} 条，哈希链完整，未被改动。")
+
+
+async def _audited(case_no: str) -> tuple[list[Mapping[str, Any]], int | None, Terms]:
+    from aftersales.cli.database import connected
+    from aftersales.rules import chain
+    from aftersales.store import records
+    from aftersales.store.engine import transaction
+    from tasks import outside
+
+    async with connected(), transaction() as connection:
+        _, terms = await outside.found(connection, case_no)
+        rows, last_hash = await records.audited(connection, case_no)
+    return list(rows), chain.first_break(rows, last_hash=last_hash), terms
+
+
+def _audit_data(row: Mapping[str, Any], terms: Terms) -> dict[str, Any]:
+    from aftersales.rules import pages
+    from aftersales.store.journal import Entry
+    from tasks import desks
+
+    entry = Entry(**{name: row[name] for name in Entry.__dataclass_fields__})
+    reader = desks.reader(terms)
+    try:
+        told = reader.told(entry)
+    except (KeyError, TypeError, ValueError):  # a row that somebody has tampered with must not hide the others
+        told = pages.Row(
+            reader.time(entry.at), reader.who(entry.actor), entry.entry, "", "", "内容无法读出", entry.rule
+        )
+    bill = row["data"] if row["kind"] == "bill" else row["data"].get("quote") or {}
+    amounts = [
+        {"rule": line["rule"], "label": line["label"], "amount": line["amount"]} for line in bill.get("lines", ())
+    ]
+    paid = row["data"].get("amount") if row["kind"] == "decision" else None
+    return {
+        "seq": row["seq"],
+        "entry": row["entry"],
+        "kind": row["kind"],
+        "at": _iso(row["at"], terms.house),
+        "actor": row["actor"],
+        "who": told.actor,
+        "what": told.what,
+        "due_at": _iso(row["due_at"], terms.house),
+        "timing": told.timing,
+        "result": told.result,
+        "rule": row["rule"],
+        "amount": bill.get("total") or paid,
+        "amounts": amounts,
+        "hash": row["hash"],
+    }
+
+
+def _print_audit(entries: Sequence[Mapping[str, Any]]) -> None:
+    from rich.text import Text
+
+    table = _table(
+        "",
+        "序",
+        "时间",
+        "谁",
+        "事项",
+        "截止",
+        "早/晚",
+        "结果",
+        "规则",
+        "金额（元）",
+        "哈希",
+        right=("序", "金额（元）"),
+    )
+    for entry in entries:
+        lines = [f"{line['amount']} {line['label']} {line['rule']}" for line in entry["amounts"]]
+        table.add_row(
+            str(entry["seq"]),
+            _minute(entry["at"]),
+            Text(entry["who"]),
+            Text(entry["what"]),
+            _minute(entry["due_at"]),
+            entry["timing"],
+            Text("\n".join([entry["result"], *lines]).strip()),
+            entry["rule"],
+            entry["amount"] or "",
+            entry["hash"][:8],
+        )
+    _console(width=200).print(table)
+
+
+def _minute(iso: str | None) -> str:
+    return "" if iso is None else iso[:16].replace("T", " ")
+
+
+# --- customer -------------------------------------------------------------------------------------------------------
+
+
+@click.group()
+def customer() -> None:
+    """查看客户。"""
+
+
+@customer.command("show")
+@click.argument("order_no", type=Word(), metavar="订单号")
+@by_staff()
+@click.option("--reason", default="", metavar="理由", help="为什么要看，会一并记录。")
+def show_customer(order_no: str, operator: str, reason: str) -> None:
+    """显示订单客户的完整联系方式。需要“查看联系方式”权限，每次查看都有记录。"""
+    from rich.table import Table
+    from rich.text import Text
+
+    from tasks import records
+
+    found = _run(lambda: records.look(order_no, operator=operator, reason=reason))
+    order = found.order
+    rows = [
+        ("订单", f"{order.order_no}  {order.channel}"),
+        ("客户编号", order.customer_no or "游客"),
+        ("姓名", order.name or "未填写"),
+        ("电话", order.phone or "未填写"),
+        ("邮箱", order.email or "未填写"),
+        ("地区", order.region or "未填写"),
+    ]
+    for row in found.recorded:
+        label = "联系人" if row["kind"] == "contact" else "收款账户"
+        names = records.FORMS[row["kind"]].model_fields
+        rows.append((f"{row['case_no']} {label}", "  ".join(row["data"][name] for name in names if row["data"][name])))
+    facts = Table.grid(padding=(0, 2))
+    for label, value in rows:
+        facts.add_row(Text(label, style="bold"), Text(value))
+    _console().print(facts)
+    click.echo(f"本次查看已记录（该订单第 {found.looks} 次）。")
+
+
+# --- common ---------------------------------------------------------------------------------------------------------
+
+
+def _run(work: Callable[[], Awaitable[T]]) -> T:
+    """Do some work with the database connected."""
+
+    async def connectedly() -> T:
+        from aftersales.cli.database import connected
+
+        async with connected():
+            return await work()
+
+    return asyncio.run(connectedly())
+
+
+def _json(data: Any) -> str:
+    return json.dumps(data, ensure_ascii=False, indent=2)
+
+
+def _iso(at: Any, house: House) -> str | None:
+    from aftersales.rules import clocks
+
+    return None if at is None else clocks.in_house(at, house=house).isoformat()
+
+
+def _department_name(key: str, house: House) -> str:
+    return house.departments[key].name if key in house.departments else key
+
+
+def _console(width: int = 160) -> Any:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = width  # a pipe or a log breaks no columns
+    return console
+
+
+def _table(title: str, *headings: str, right: Sequence[str] = ()) -> Any:
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left")
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+    return table

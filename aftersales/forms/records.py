@@ -1,0 +1,34 @@
+"""What staff record beside a case's story: another contact, and the account for a manual transfer (GEN-10)."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from aftersales.forms.base import Form, Needs
+from aftersales.forms.fields import Code, Text
+
+
+class ContactForm(Form, title="联系人"):
+    """Whom to reach about a case, where it is not the order's own contact."""
+
+    needs: ClassVar[tuple[Needs, ...]] = (Needs("phone", "", "email"),)
+
+    name: Annotated[str, Text(most=40, least=1)] = Field(title="姓名")
+    phone: Annotated[
+        str, Code(r"\+?[0-9](?:[ -]?[0-9]){5,17}", "6～18 位电话号码，可带 + 和短横线", most=30, optional=True)
+    ] = Field(default="", title="电话")
+    email: Annotated[
+        str, Code(r"[^@\s,;<>]{1,64}@[^@\s,;<>]+\.[^@\s,;<>.]{2,}", "邮箱地址，如 a@b.cn", most=120, optional=True)
+    ] = Field(default="", title="邮箱")
+
+
+class AccountForm(Form, title="收款账户"):
+    """Where a manual transfer goes when the original route is closed (MON-08)."""
+
+    holder: Annotated[str, Text(most=60, least=1)] = Field(title="户名")
+    bank: Annotated[str, Text(most=60, least=2)] = Field(title="开户行或支付平台")
+    number: Annotated[str, Code(r"[A-Za-z0-9@._+-](?:[ -]?[A-Za-z0-9@._+-]){3,39}", "4～40 位账号", most=60)] = Field(
+        title="账号"
+    )

@@ -1,0 +1,305 @@
+"""
+What staff record beside a case's story: evidence, another contact, an account; and looks at a full contact.
+
+The journal says that something was recorded and by whom; personal data stays in tables of its own (GEN-10).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from aftersales import clock, forms
+from aftersales.forms.fields import clean
+from aftersales.forms.records import AccountForm, ContactForm
+from aftersales.rules import authority, masking
+from aftersales.rules.standing import evidence_label
+from aftersales.settings import settings
+from aftersales.store import cases, journal, orders, records
+from aftersales.store.engine import transaction
+from aftersales.store.journal import Entry
+from aftersales.terms import Terms
+from aftersales.words import Right, Staff, Unable
+from tasks.cases import current_terms
+from tasks.outside import found
+
+MOST_BYTES = 20 * 1024 * 1024
+MOST_CHARACTERS = 500  # as in a form's field
+CHUNK = 1024 * 1024
+
+# what may be recorded of whom, and the word for it
+CONTACT = "contact"
+ACCOUNT = "account"
+FORMS: dict[str, type[forms.Form]] = {CONTACT: ContactForm, ACCOUNT: AccountForm}
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What became of a piece of evidence: `label` as people read it, not new when the case had it already."""
+
+    label: str
+    is_new: bool
+    is_masked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of evidence in a case's history."""
+
+    at: datetime
+    actor: str
+    label: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """An order's customer in full, and what was recorded for its cases; `looks` counts who has looked so far."""
+
+    order: orders.Shown
+    recorded: list[Mapping[str, Any]]
+    looks: int
+
+
+# --- evidence -------------------------------------------------------------------------------------------------------
+
+
+async def add_file(case_no: str, path: Path, *, operator: str) -> Kept:
+    """
+    Keep a file as evidence under its SHA-256, the same file once a case (POL-08).
+
+    Raises Unable: no such case or person, the case is over, or the file cannot be taken.
+    """
+    async with transaction() as connection:
+        await _may_add(connection, case_no, operator)
+    reference = store_file(path, settings().home / "files")
+    return await _keep(case_no, reference, _file_name(path), operator, is_masked=False)
+
+
+async def add_text(case_no: str, text: str, *, operator: str) -> Kept:
+    """
+    Keep a link or a note as evidence, personal data taken out of it (POL-08, GEN-10).
+
+    Raises Unable: no such case or person, the case is over, or a text that cannot be kept.
+    """
+    text = _clean(text, "凭证说明")
+    reference = masking.scrub(text)
+    return await _keep(case_no, reference, "", operator, is_masked=reference != text)
+
+
+async def evidence(case_no: str) -> list[Piece]:
+    """All evidence of a case over all rounds, each piece once: from forms, from the inspection, added later (POL-08)."""
+    async with transaction() as connection:
+        await found(connection, case_no)
+        entries = await journal.read(connection, case_no)
+    pieces: dict[str, Piece] = {}
+    for entry in entries.values():
+        if entry.kind == "evidence":
+            label = evidence_label(entry.data)
+            file = entry.data["reference"] if entry.data.get("name") else ""
+            pieces.setdefault(label, Piece(entry.at, entry.actor, label, file))
+            continue
+        given = entry.data.get("evidence") if entry.kind in ("opened", "amended", "decision") else None
+        for label in given or ():
+            pieces.setdefault(label, Piece(entry.at, entry.actor, label, ""))
+    return list(pieces.values())
+
+
+def store_file(path: Path, folder: Path) -> str:
+    """
+    Copy a file into a folder under its SHA-256 and answer that; readable by nobody else, there already costs nothing.
+
+    Raises Unable with one sentence for a file that cannot be taken.
+    """
+    if path.is_dir():
+        raise Unable(f"{path} 是文件夹，请指定其中的一个文件。")
+    if path.exists() and not path.is_file():
+        raise Unable(f"{path} 不是普通文件，请指定照片或文档。")
+    try:
+        source = path.open("rb")
+    except OSError as error:
+        raise Unable(f"读不了文件 {path}（{error.strerror}），请检查路径和权限。") from None
+    with source:
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # made with mode 0600; the name only becomes the real one when everything is written
+            handle, copy = tempfile.mkstemp(prefix=".incoming-", dir=folder)
+        except OSError as error:
+            raise Unable(f"凭证目录 {folder} 写不进去（{error.strerror}），请检查磁盘空间和权限。") from None
+        try:
+            with os.fdopen(handle, "wb") as out:
+                reference = _copy(source, out, path)
+                out.flush()
+                os.fsync(out.fileno())
+            os.replace(copy, folder / reference)
+        except OSError as error:
+            raise Unable(f"文件 {path} 存不下来（{error.strerror}），请检查磁盘空间和权限。") from None
+        finally:
+            Path(copy).unlink(missing_ok=True)
+    return reference
+
+
+def _copy(source: Any, out: Any, path: Path) -> str:
+    digest, size = hashlib.sha256(), 0
+    while chunk := source.read(CHUNK):
+        size += len(chunk)
+        if size > MOST_BYTES:
+            raise Unable(f"文件 {path} 超过 {MOST_BYTES // 1024 // 1024} MB，请压缩后再登记，或登记它的链接。")
+        digest.update(chunk)
+        out.write(chunk)
+    if not size:
+        raise Unable(f"文件 {path} 是空的，请核对文件。")
+    return digest.hexdigest()
+
+
+def _file_name(path: Path) -> str:
+    """A file's name without personal data, control characters or bytes that are no text; never empty."""
+    name = path.name.encode(errors="replace").decode(errors="replace")
+    return masking.scrub("".join(c if c.isprintable() else " " for c in name).strip())[:100] or "文件"
+
+
+async def _keep(case_no: str, reference: str, name: str, operator: str, *, is_masked: bool) -> Kept:
+    data = {"reference": reference, "name": name}
+    async with transaction() as connection:
+        case, person = await _may_add(connection, case_no, operator)
+        now = clock.now(case)
+        is_new = await records.add_evidence(
+            connection, case_no=case_no, reference=reference, name=name, actor=person.id, at=now
+        )
+        if is_new:
+            await _note(connection, case, "evidence", kind="evidence", actor=person.id, data=data)
+    return Kept(evidence_label(data), is_new, is_masked)
+
+
+async def _may_add(connection: AsyncConnection, case_no: str, operator: str) -> tuple[cases.Case, Staff]:
+    case, terms = await found(connection, case_no)
+    person = _person(terms, operator)
+    if case.stage.is_over:
+        raise Unable(f"{case_no} {case.stage.label}，结案后不再接收凭证；如需继续处理，请重新提交申请并附上凭证。")
+    return case, person
+
+
+# --- contacts and accounts ------------------------------------------------------------------------------------------
+
+
+async def record(case_no: str, kind: str, *, operator: str, answer: Mapping[str, Any]) -> Entry:
+    """
+    Keep another contact, or the account for a manual transfer, of a case; a new one takes the old one's place (MON-08).
+
+    The journal learns only that it was done. Raises Unable: no such case or person, misfilled, not allowed, too late.
+    """
+    values = forms.read(FORMS[kind], answer).model_dump(mode="json")
+    async with transaction() as connection:
+        case, terms = await found(connection, case_no)
+        person = _of_customer_service(terms, operator)
+        if kind == ACCOUNT and case.stage.is_over:
+            raise Unable(f"{case_no} {case.stage.label}，不会再付款，收款账户未登记。")
+        now = clock.now(case)
+        await records.keep_contact(connection, case_no=case_no, kind=kind, data=values, actor=person.id, at=now)
+        return await _note(connection, case, kind, kind="contact", actor=person.id, data={"kind": kind})
+
+
+def masked(kind: str, data: Mapping[str, str]) -> str:
+    """A contact or account as anybody may see it (GEN-10)."""
+    if kind == CONTACT:
+        parts = (
+            masking.masked_name(data["name"]),
+            masking.masked_phone(data.get("phone", "")),
+            masking.masked_email(data.get("email", "")),
+        )
+    else:
+        number = data["number"]
+        hidden = masking.masked_email(number) if "@" in number else masking.STAR * 4 + number[-4:]
+        parts = (masking.masked_name(data["holder"]), data["bank"], hidden)
+    return "  ".join(part for part in parts if part)
+
+
+async def look(order_no: str, *, operator: str, reason: str) -> Contact:
+    """
+    Show an order's full contact to those with the right, and write down who looked (GEN-10).
+
+    The trace is committed before anything is shown; every open case of the order has it in its journal too.
+    Raises Unable: no such order or person, or not allowed.
+    """
+    terms = current_terms()
+    person = _person(terms, operator)
+    if no := authority.objection(operator=person, named=operator, right=Right.VIEW_CONTACT):
+        raise Unable(no)
+    reason = masking.scrub(_clean(reason, "查看理由")) if reason.strip() else ""
+    async with transaction() as connection:
+        order = await orders.show(connection, order_no)
+        if order is None:
+            raise Unable(f"没有订单 {order_no}，请核对订单号。")
+        of_order = sorted(await cases.of_order(connection, order_no), key=lambda case: case.case_no)
+        for case in of_order:
+            if not case.stage.is_over:
+                data = {"order_no": order_no, "reason": reason}
+                await _note(connection, case, "access", kind="access", actor=person.id, data=data)
+        looks = await records.add_look(connection, order_no=order_no, actor=person.id, reason=reason, at=clock.now())
+        recorded = await records.contacts(connection, [case.case_no for case in of_order])
+    return Contact(order, recorded, looks)
+
+
+# --- common ---------------------------------------------------------------------------------------------------------
+
+
+async def _note(
+    connection: AsyncConnection, case: cases.Case, stem: str, *, kind: str, actor: str, data: Mapping[str, Any]
+) -> Entry:
+    """Write the next entry of a kind that may come any number of times: `evidence-0`, `evidence-1` …"""
+    known = await journal.read(connection, case.case_no)
+    number = sum(1 for name in known if name.rpartition("-")[0] == stem)
+    while True:
+        written = await journal.add(
+            connection, case.case_no, f"{stem}-{number}", kind=kind, at=clock.now(case), actor=actor, data=data
+        )
+        if written is not None:
+            return written
+        number += 1  # somebody else wrote one between our reading and the lock
+
+
+def _person(terms: Terms, operator: str) -> Staff:
+    person = terms.staff().get(operator)
+    if person is None:
+        raise Unable(f"经办人“{operator}”不在员工名单中，请用员工编号，如 C07。")
+    return person
+
+
+def _of_customer_service(terms: Terms, operator: str) -> Staff:
+    """Somebody who applies or reviews in the department that owns the review. Raises Unable."""
+    person = _person(terms, operator)
+    owner = terms.returns.stages["review"].owner
+    objections = [
+        authority.objection(
+            operator=person,
+            named=operator,
+            right=right,
+            department=owner,
+            department_name=terms.house.departments[owner].name,
+        )
+        for right in (Right.APPLY, Right.REVIEW)
+    ]
+    if all(objections):
+        raise Unable(objections[0])
+    return person
+
+
+def _clean(text: str, what: str) -> str:
+    """A text that can be kept. Raises Unable."""
+    try:
+        text = clean(text)
+    except ValueError as error:
+        raise Unable(f"{what}{error}。") from None
+    if not text:
+        raise Unable(f"{what}没有内容，请填写后再登记。")
+    if len(text) > MOST_CHARACTERS:
+        raise Unable(f"{what}超过 {MOST_CHARACTERS} 字，请写短一些，或作为文件登记。")
+    return text
