@@ -14,26 +14,26 @@ import click
 
 from aftersales.words import Unable
 
-# command → module:attribute; the order is the order of the help page
-COMMANDS = {
-    "up": "aftersales.cli.stack:up",
-    "worker": "aftersales.cli.stack:worker",
-    "prepare": "aftersales.cli.stack:prepare",
-    "deploy": "aftersales.cli.stack:deploy",
-    "demo": "aftersales.cli.demo:demo",
-    "check": "aftersales.cli.terms:check",
-    "due": "aftersales.cli.terms:due",
-    "calendar": "aftersales.cli.terms:calendar",
-    "quote": "aftersales.cli.quote:quote",
-    "import": "aftersales.cli.orders:import_",
-    "orders": "aftersales.cli.orders:orders",
-    "sample": "aftersales.cli.orders:sample",
-    "customer": "aftersales.cli.cases:customer",
-    "case": "aftersales.cli.cases:case",
-    "decide": "aftersales.cli.cases:decide",
-    "signal": "aftersales.cli.cases:signal",
-    "evidence": "aftersales.cli.cases:evidence",
-    "audit": "aftersales.cli.cases:audit",
+# command → where it lives, and its line on the help page (none: not for people); in the order of the help page
+COMMANDS: dict[str, tuple[str, str]] = {
+    "up": ("aftersales.cli.stack:up", "启动全部服务（make run 就是它）"),
+    "worker": ("aftersales.cli.stack:worker", "只启动工作进程"),
+    "prepare": ("aftersales.cli.stack:prepare", ""),
+    "deploy": ("aftersales.cli.stack:deploy", ""),
+    "demo": ("aftersales.cli.demo:demo", "在运行中的服务上演示各种退货"),
+    "check": ("aftersales.cli.terms:check", "检查 config/ 中的规则文件"),
+    "due": ("aftersales.cli.terms:due", '计算截止时间：aftersales due "2025-03-07 10:00" "3 wd"'),
+    "calendar": ("aftersales.cli.terms:calendar", "生成一年的工作日历"),
+    "quote": ("aftersales.cli.quote:quote", "测算一次退货应退多少"),
+    "import": ("aftersales.cli.orders:import_", "导入订单"),
+    "orders": ("aftersales.cli.orders:orders", "查看订单"),
+    "sample": ("aftersales.cli.orders:sample", "装载示例店铺"),
+    "customer": ("aftersales.cli.cases:customer", "查看客户联系方式（需权限，留痕）"),
+    "case": ("aftersales.cli.cases:case", "查看售后单，登记联系方式和收款账户"),
+    "decide": ("aftersales.cli.cases:decide", "在某个环节作决定"),
+    "signal": ("aftersales.cli.cases:signal", "告知售后单一件事：已取件、已收货、已退款、已取消"),
+    "evidence": ("aftersales.cli.cases:evidence", "补充凭证"),
+    "audit": ("aftersales.cli.cases:audit", "查看一张售后单的全部记录"),
 }
 
 
@@ -46,8 +46,12 @@ class Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module, attribute = COMMANDS[cmd_name].split(":")
+        module, attribute = COMMANDS[cmd_name][0].split(":")
         return getattr(importlib.import_module(module), attribute)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("命令"):
+            formatter.write_dl([(name, told) for name, (_, told) in COMMANDS.items() if told])
 
 
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
@@ -95,7 +99,7 @@ def wrong_use(error: click.ClickException) -> str:
                 if param is None
                 else (param.opts[0] if isinstance(param, click.Option) else param.human_readable_name)
             )
-            return f"{name} 的值不对：{error.message.rstrip('.。')}{where}。"
+            return f"{name + ' 的值不对：' if name else ''}{error.message.rstrip('.。')}{where}。"
         case click.exceptions.NoArgsIsHelpError():
             return f"缺少子命令{where}。"
         case click.UsageError() if error.message.startswith("No such command"):

@@ -19,7 +19,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales import clock
 from aftersales.store import cases, journal
-from aftersales.store.engine import transaction
 from aftersales.store.journal import Entry
 from aftersales.terms import Terms
 
@@ -140,12 +139,6 @@ class Leg:
             self.entries[entry] = standing
         return written
 
-    async def answered(self, entry: str) -> bool:
-        """Look once more whether a gate has been answered meanwhile, in the journal or by an event."""
-        assert self.case is not None
-        async with transaction() as connection:
-            return await journal.find(connection, self.case.case_no, entry) is not None
-
 
 _leg: ContextVar[Leg | None] = ContextVar("aftersales_leg", default=None)
 
@@ -154,7 +147,7 @@ async def here() -> Leg:
     """The leg this code runs in. Raises RuntimeError outside a run when none was begun."""
     leg = _leg.get()
     if leg is None:
-        from aftersales.desk import runs
+        from aftersales.desk import runs  # not at the top: a story told without Prefect does not load it
 
         leg = begin(await runs.driver())
     return leg
