@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
@@ -52,6 +52,13 @@ class Reader:
         """An instant in house time: `2026-11-22 15:04`."""
         return f"{at.astimezone(self.zone):%Y-%m-%d %H:%M}"
 
+    def due(self, at: datetime) -> str:
+        """The end of a window in house time: midnight is 24:00 of the day before, since due times are exclusive."""
+        local = at.astimezone(self.zone)
+        if (local.hour, local.minute, local.second) == (0, 0, 0):
+            return f"{local - timedelta(days=1):%Y-%m-%d} 24:00"
+        return self.time(at)
+
     def who(self, actor: str) -> str:
         """A person or party by name."""
         if actor in self.staff:
@@ -65,7 +72,7 @@ class Reader:
     def told(self, entry: Dated) -> Row:
         """A journal row as people read it: who, what, by when, early or late, with what result."""
         what, result = _what(entry, self)
-        due = "" if entry.due_at is None else self.time(entry.due_at)
+        due = "" if entry.due_at is None else self.due(entry.due_at)
         timing = ""
         if entry.kind == "decision" and entry.due_at is not None:
             timing = spoken_difference(entry.at, entry.due_at)

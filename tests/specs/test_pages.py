@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from aftersales.rules import chain, pages
+from tests.builders import return_terms
 
 DUE = datetime(2026, 11, 20, 16, tzinfo=UTC)
 
@@ -23,6 +25,19 @@ DUE = datetime(2026, 11, 20, 16, tzinfo=UTC)
 )
 def test_spoken_difference(late_by: timedelta, words: str):
     assert pages.spoken_difference(DUE + late_by, DUE) == words
+
+
+@pytest.mark.parametrize(
+    ("at", "shown"),
+    [
+        pytest.param(DUE, "2026-11-20 24:00", id="midnight ends the day before"),
+        pytest.param(DUE + timedelta(minutes=1), "2026-11-21 00:01", id="a minute later is the next day"),
+    ],
+)
+def test_gen04_a_due_time_is_shown_as_the_end_of_its_day(at: datetime, shown: str):
+    reader = pages.Reader(returns=return_terms(), staff={}, departments={}, zone=ZoneInfo("Asia/Shanghai"))
+
+    assert reader.due(at) == shown
 
 
 @pytest.mark.parametrize(
