@@ -15,8 +15,8 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from uuid import UUID
 
@@ -280,23 +280,30 @@ def _is_ours_to_heal(flow_run: FlowRun) -> bool:
     return since is not None and (clock.now() - since).total_seconds() > FOREIGN_GRACE_SECONDS
 
 
+@asynccontextmanager
+async def hired(*, name: str, poll_seconds: float = POLL_SECONDS) -> AsyncIterator[Worker]:
+    """A worker with its own locks and client, in the settings and the context that its legs need."""
+    locks = await Locks.open()
+    client = LeanClient(PREFECT_API_URL.value(), auth_string=PREFECT_API_AUTH_STRING.value() or None)
+    try:
+        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+            async with LeanContext(client):
+                yield Worker(client, locks, name=name, poll_seconds=poll_seconds)
+    finally:
+        await locks.close()
+
+
 async def work(*, poll_seconds: float = POLL_SECONDS, on_ready: Callable[[], None] | None = None) -> None:
     """Run one worker until SIGTERM or SIGINT."""
     engine.connect_from_settings()
-    locks = await Locks.open()
-    name = f"{socket.gethostname()}-{os.getpid()}"
-    client = LeanClient(PREFECT_API_URL.value(), auth_string=PREFECT_API_AUTH_STRING.value() or None)
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-        async with LeanContext(client):
-            worker = Worker(client, locks, name=name, poll_seconds=poll_seconds)
+    try:
+        async with hired(name=f"{socket.gethostname()}-{os.getpid()}", poll_seconds=poll_seconds) as worker:
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, worker.stop)
-            try:
-                await worker.run(on_ready)
-            finally:
-                await locks.close()
-                await engine.disconnect()
+            await worker.run(on_ready)
+    finally:
+        await engine.disconnect()
 
 
 def run() -> None:

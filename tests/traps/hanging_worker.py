@@ -1,0 +1,69 @@
+"""
+A worker that stops in the middle of a step and waits to be killed, and the outside world as a sheet of paper.
+
+`python -m tests.traps.hanging_worker before book-pickup-0 SHEET` says `"before"` and hangs when the step
+`book-pickup-0` has written its intent and is about to call; `after` hangs when the call has landed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from aftersales.gateways import Outcome
+
+
+class Paper:
+    """Carrier and payment provider in one; every call that lands is a line on a sheet, the same key as often as told."""
+
+    def __init__(self, sheet: Path, *, hang: str = "", at: str = "") -> None:
+        self._sheet, self._hang, self._at = sheet, hang, at
+
+    @property
+    def calls(self) -> list[str]:
+        """The keys of the calls that landed, in order."""
+        return self._sheet.read_text().splitlines() if self._sheet.exists() else []
+
+    async def ask(self, key: str) -> Outcome | None:
+        """Look on the sheet."""
+        return Outcome("done") if key in self.calls else None
+
+    async def book(self, key: str, *, case_no: str, data: Mapping[str, Any]) -> Outcome:
+        """Take a pick-up."""
+        return await self._land(key)
+
+    async def refund(self, key: str, *, case_no: str, amount: Decimal, route: str) -> Outcome:
+        """Take a refund."""
+        return await self._land(key)
+
+    async def _land(self, key: str) -> Outcome:
+        await self._stop("before", key)
+        with self._sheet.open("a") as sheet:
+            sheet.write(f"{key}\n")
+        await self._stop("after", key)
+        return Outcome("done")
+
+    async def _stop(self, where: str, key: str) -> None:
+        if where == self._hang and key.endswith(self._at):
+            print(json.dumps(where), flush=True)
+            await asyncio.Event().wait()
+
+
+def main() -> None:
+    """Work, with paper for gateways, until killed."""
+    from aftersales.desk import worker
+    from tasks import money, parcels
+
+    where, step, sheet = sys.argv[1:]
+    paper = Paper(Path(sheet), hang=where, at=step)
+    parcels.carrier = money.payment = lambda: paper
+    worker.run()
+
+
+if __name__ == "__main__":
+    main()
