@@ -148,7 +148,9 @@ def read_form(
     Raises forms.Misfilled.
     """
     form = forms.GATES[gate]
-    taken = forms.read(form, answer, options=options or options_of(promise), ref=promise["gate"]["ref"])
+    taken = forms.read(
+        form, answer, options=options_of(promise) if options is None else options, ref=promise["gate"]["ref"]
+    )
     values = taken.model_dump(mode="json", exclude={"gate", "operator"})
     for name in forms.free_text(form):
         values[name] = _masked(values[name])

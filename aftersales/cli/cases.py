@@ -128,7 +128,6 @@ def by_staff(*, required: bool = True) -> Callable[[Callable[..., Any]], Callabl
         "operator",
         type=Word(),
         required=required,
-        default=None,
         metavar="工号",
         help="经办人的员工编号，如 C07。",
     )
@@ -547,9 +546,9 @@ def decide(case_no: str, gate: str, operator: str, pairs: tuple[str, ...]) -> No
 @case_argument
 @click.argument("event", type=EventName(), metavar="事件")
 @by_staff(required=False)
-@click.option("--key", type=Word(), default="", metavar="编号", help="外部系统给的编号；同一编号只算一次。")
+@click.option("--key", type=Word(), metavar="编号", help="外部系统给的编号；同一编号只算一次。")
 @pairs_argument
-def signal(case_no: str, event: Event, operator: str | None, key: str, pairs: tuple[str, ...]) -> None:
+def signal(case_no: str, event: Event, operator: str | None, key: str | None, pairs: tuple[str, ...]) -> None:
     """
     告诉售后单一件事：已取件、已收货、已退款、已取消。
 
@@ -562,7 +561,9 @@ def signal(case_no: str, event: Event, operator: str | None, key: str, pairs: tu
     async def told() -> tuple[str, str]:
         from aftersales.store.engine import transaction
 
-        sentence = await outside.signal(case_no, event, actor=WORLD[event], data=data, key=key, staff=operator or "")
+        sentence = await outside.signal(
+            case_no, event, actor=WORLD[event], data=data, key=key or "", staff=operator or ""
+        )
         async with transaction() as connection:
             found, _ = await outside.found(connection, case_no)
         return sentence, await _wake(case_no) if event in AWAITED.get(found.stage, ()) else ""
