@@ -54,8 +54,8 @@ async def show(leg: Leg, *, stage: Stage, promise: Mapping[str, Any] | None) -> 
     history = leg.history
     told = standing(history)
     owner = words.departments.get(promise["owner"], "") if promise else ""
-    tags = [PROCESS, stage.label, case.case_no]
-    tags += [owner] if owner else []
+    # the run's page shows three and counts the rest; the number stands in the name already
+    tags = [PROCESS, stage.label, *([owner] if owner else []), case.case_no]
     tags += [REHEARSED] if case.rehearsal else []
     is_news = await leg.driver.show(
         name=f"{PROCESS} {case.case_no} {stage.label}",

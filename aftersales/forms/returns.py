@@ -63,7 +63,7 @@ class Result(Named):
 class RequestItem(Row):
     """Goods by their number, as the customer names them."""
 
-    sku: Annotated[str, Code(r"\S(.{0,62}\S)?", "商品编号（SKU），最多 64 字")] = Field(title="商品编号")
+    sku: Annotated[str, Code(r"\S(.{0,62}\S)?", "商品编码（SKU），最多 64 字")] = Field(title="商品编码")
     quantity: Annotated[int, Count()] = Field(title="数量")
 
 

@@ -76,7 +76,8 @@ class Reader:
         timing = ""
         if entry.kind == "decision" and entry.due_at is not None:
             timing = spoken_difference(entry.at, entry.due_at)
-        return Row(self.time(entry.at), self.who(entry.actor), what, due, timing, result, entry.rule)
+        rule = entry.data["notice"] if entry.kind == "notice" else entry.rule
+        return Row(self.time(entry.at), self.who(entry.actor), what, due, timing, result, rule)
 
 
 def spoken_difference(at: datetime, due_at: datetime) -> str:
@@ -132,12 +133,12 @@ def work_page(kind: str, rows: Sequence[Mapping[str, Any]], reader: Reader) -> s
 
 def timeline_page(case_no: str, entries: Iterable[Dated], reader: Reader) -> str:
     """The whole history as a Markdown table."""
-    rows = ["| 时间 | 谁 | 事项 | 结果 | 截止 | 早/晚 |", "| --- | --- | --- | --- | --- | --- |"]
+    # few columns: Prefect gives a page little more than half of the window, and dates would break
+    rows = ["| 时间 | 谁 | 事项 | 结果 | 截止 |", "| --- | --- | --- | --- | --- |"]
     for entry in entries:
         row = reader.told(entry)
-        rows.append(
-            f"| {row.at} | {cell(row.actor)} | {cell(row.what)} | {cell(row.result)} | {row.due} | {row.timing} |"
-        )
+        due = f"{row.due}（{row.timing}）" if row.timing else row.due
+        rows.append(f"| {row.at} | {cell(row.actor)} | {cell(row.what)} | {cell(row.result)} | {due} |")
     return f"# {case_no} 时间线\n\n" + "\n".join(rows)
 
 
@@ -161,29 +162,15 @@ def summary(
         parts.append(f"> ⚠️ **上次提交未被接受：{cell(refusal)}**")
     parts.append(f"## {case_no} {stage.label}（{owner}）")
     parts.append(f"**请在 {due}处理**" if due else "")
-    parts.append(
-        "\n".join(
-            [
-                "| 订单 | 渠道 | 客户 | 电话 | 退回方式 | 退货原因 | 付款方式 | 运费险 |",
-                "| --- | --- | --- | --- | --- | --- | --- | --- |",
-                "| "
-                + " | ".join(
-                    cell(text)
-                    for text in (
-                        order["order_no"],
-                        order["channel"],
-                        order["name"],
-                        order["phone"],
-                        Shipping(request["shipping"]).label,
-                        reader.reason(request["reason"]),
-                        order["payment_route"],
-                        order["insured"],
-                    )
-                )
-                + " |",
-            ]
-        )
-    )
+    # the window that Prefect gives a form is narrow: a fact a line, not a column
+    facts = [
+        ("订单", f"{order['order_no']}（{order['channel']}）"),
+        ("客户", f"{order['name']} {order['phone']}".strip() or "未留姓名和电话"),
+        ("申请", f"{reader.reason(request['reason'])}，{Shipping(request['shipping']).label}"),
+        ("付款", f"{order['payment_route']}，运费险：{order['insured']}"),
+    ]
+    first, *others = [f"| {label} | {cell(text)} |" for label, text in facts]
+    parts.append("\n".join([first, "| --- | --- |", *others]))
     outstanding = standing.outstanding
     items = ["| 行 | 商品编码 | 商品 | 申请数量 | 待收 |", "| ---: | --- | --- | ---: | ---: |"]
     items += [
@@ -204,7 +191,11 @@ def summary(
     if trace:
         parts.append("### 时限说明\n\n" + "\n".join(f"- {cell(line)}" for line in trace))
     parts.append("### 处理记录")
-    for entry in history:
+    entries = list(history)
+    answered = {entry.entry for entry in entries if entry.kind == "outcome"}
+    for entry in entries:
+        if entry.kind == "intent" and entry.entry.replace(".intent", ".outcome") in answered:
+            continue  # what came of it is told below; the timeline keeps both
         row = reader.told(entry)
         result = f"：{cell(row.result)}" if row.result else ""
         timing = f"（{row.timing}）" if row.timing else ""
@@ -251,7 +242,7 @@ def _what(entry: Dated, reader: Reader) -> tuple[str, str]:
         case "bill":
             return "结算", f"应退 {data['total']} 元"
         case "notice":
-            return f"通知 {data['notice']}", data.get("subject", "")
+            return "通知客户", data.get("subject", "")
         case "cancelled":
             return "取消售后单", data.get("reason", "")
         case "closed":
@@ -265,7 +256,7 @@ def _what(entry: Dated, reader: Reader) -> tuple[str, str]:
         case "visit":
             return "安排回访", data["due_on"]
         case "outer":
-            return "开始计整单时限", f"由{reader.departments.get(data['owner'], data['owner'])}负责"
+            return "整单时限开始计时", f"由{reader.departments.get(data['owner'], data['owner'])}负责"
     return entry.entry, ""
 
 

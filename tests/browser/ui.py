@@ -53,9 +53,19 @@ async def chromium() -> AsyncIterator[Browser]:
 
 async def start_deployment(page: Page, base: str, deployment_id: str, values: Mapping[str, Any]) -> Submitted:
     """Fill in a deployment's form (Deployments → its name → Run → Custom run) and press Submit."""
+    await open_deployment(page, base, deployment_id)
+    await fill(page.locator("form"), values)
+    return await press_submit(page)
+
+
+async def open_deployment(page: Page, base: str, deployment_id: str) -> None:
+    """Open the form that starts a deployment."""
     await page.goto(f"{base}/v2/deployments/deployment/{deployment_id}/run")
     await page.get_by_role("heading", name="Parameters").wait_for()
-    await fill(page.locator("form"), values)
+
+
+async def press_submit(page: Page) -> Submitted:
+    """Press Submit below a deployment's form and hear what the UI says."""
     answer = await _press(page, "Submit", r"/deployments/[^/]+/create_flow_run$")
     sent = _sent(answer).get("parameters", {})
     if answer is None or not answer.ok:

@@ -504,7 +504,7 @@ def test_a_refusal_never_repeats_what_was_written() -> None:
 def test_a_wrong_cell_is_named_by_row_and_title() -> None:
     said = refusal(forms.ReturnRequest, ANSWERS[forms.ReturnRequest] | {"items": [SHIRT, {"sku": "", "quantity": 0}]})
 
-    assert "退货商品第2行商品编号：" in said
+    assert "退货商品第2行商品编码：" in said
     assert "退货商品第2行数量：请填写整数，至少为 1" in said
 
 

@@ -1,0 +1,128 @@
+"""
+The people of the shop, as a script: each opens Prefect's V2 UI, looks at a case, and does their part of it.
+
+The browser test asserts what they see, `take_screenshots.py` photographs it for the handbook: the same hands for both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from playwright.async_api import Browser, Locator, Page
+
+from aftersales.desk import links
+from tests.browser import ui
+
+PATIENCE = 30.0  # a leg takes a second; a busy machine may need more
+
+
+@dataclass
+class Desk:
+    """One browser window on a running stack; with an album, it also keeps pictures."""
+
+    page: Page
+    base: str
+    api: str
+    album: Path | None = None
+
+    @classmethod
+    async def open(cls, browser: Browser, *, ui_url: str, api_url: str, album: Path | None = None) -> Desk:
+        """Open a window as a clerk in the house has it; it is high, so that a whole form fits into a picture."""
+        page = await browser.new_page(
+            viewport={"width": 1280, "height": 2000}, locale="zh-CN", timezone_id="Asia/Shanghai"
+        )
+        return cls(page, ui_url, api_url, album)
+
+    # --- starting and answering ---------------------------------------------------------------------------------------
+
+    async def apply(self, values: Mapping[str, Any]) -> str:
+        """Start a return with the deployment's form; answers the id of its run."""
+        async with httpx.AsyncClient() as client:
+            found = (await client.get(f"{self.api}/deployments/name/returns/{links.APPLY}")).raise_for_status()
+        deployment = found.json()["id"]
+        await ui.open_deployment(self.page, self.base, deployment)
+        await ui.fill(self.page.locator("form"), values)
+        await self.picture("form", self.page.locator("main form, form").first, settle=True)
+        submitted = await ui.press_submit(self.page)
+        assert submitted.accepted, submitted.said
+        return submitted.run_id
+
+    async def until(self, run_id: str, stage: str) -> str:
+        """Wait until the run has come to a stage and rests there; answers its name."""
+        async with httpx.AsyncClient() as client:
+            last, until = "", time.monotonic() + PATIENCE
+            while time.monotonic() < until:
+                run = (await client.get(f"{self.api}/flow_runs/{run_id}")).raise_for_status().json()
+                last = f"{run['name']}: {run['state_type']} {run['state'].get('message')}"
+                if run["name"].endswith(f" {stage}") and run["state_type"] in ("PAUSED", "COMPLETED"):
+                    return str(run["name"])
+                assert run["state_type"] not in ("FAILED", "CRASHED", "CANCELLED"), last
+                await asyncio.sleep(0.1)
+        raise AssertionError(f"not {stage} after {PATIENCE:.0f} s: {last}")
+
+    async def form(self, run_id: str) -> Locator:
+        """Open the form that a case waits for (⋮ → Resume)."""
+        return await ui.open_resume(self.page, self.base, run_id)
+
+    async def summary(self, form: Locator) -> str:
+        """Read the page that stands above a form's fields."""
+        return await form.locator(".prose").first.inner_text()
+
+    async def answer(self, run_id: str, values: Mapping[str, Any], *, picture: str = "") -> None:
+        """Fill in the form that a case waits for, and resume."""
+        form = await self.form(run_id)
+        await ui.fill(form, values)
+        await self.picture(picture, form, settle=True)
+        submitted = await ui.press_resume(self.page)
+        assert submitted.accepted, submitted.said
+
+    # --- looking ------------------------------------------------------------------------------------------------------
+
+    async def listed(self, tag: str, *, picture: str = "") -> list[str]:
+        """Open a department's link and read the names of the runs that it lists."""
+        await self.page.goto(links.runs(self.base, tag))
+        await self.page.get_by_text("No flow runs match your filters").or_(self._names).first.wait_for()
+        await self.picture(picture)
+        return [name.strip() for name in await self._names.all_inner_texts()]
+
+    async def run_page(self, run_id: str, *, picture: str = "") -> str:
+        """Open a case's run and read the head of its page: name, tags, state."""
+        await self.page.goto(links.run(self.base, run_id))
+        await self.page.get_by_role("tab", name="Artifacts").wait_for()
+        await self.picture(picture)
+        return await self.page.locator("body").inner_text()
+
+    async def artifact(self, run_id: str, key: str, *, picture: str = "") -> str:
+        """Walk from a run to one of its pages, as a clerk clicks: Artifacts, the page's card, its newest version."""
+        await self.page.goto(links.run(self.base, run_id))
+        await self.page.get_by_role("tab", name="Artifacts").click()
+        await self.page.locator("a", has_text=key).or_(self.page.get_by_text(key, exact=True)).first.click()
+        await self.page.locator("a[href*='/artifacts/artifact/']").first.click()
+        await self.page.locator(".prose table").first.wait_for()
+        await self.picture(picture)
+        return await self.page.locator("body").inner_text()
+
+    @property
+    def _names(self) -> Locator:
+        return self.page.locator("a[href*='/runs/flow-run/']").filter(has_text="RT-")
+
+    async def picture(self, name: str, of: Locator | None = None, *, settle: bool = False) -> None:
+        """Keep a picture of a part of the page, or of the page down to where it is empty."""
+        if self.album is None or not name:
+            return
+        if settle:  # a list that has just been chosen from fades out
+            await self.page.wait_for_timeout(300)
+        path = self.album / f"{name}.png"
+        if of is not None:
+            await of.screenshot(path=path)
+            return
+        await self.page.set_viewport_size({"width": 1280, "height": 900})
+        await self.page.wait_for_timeout(500)  # the page lays itself out anew
+        await self.page.screenshot(path=path)
+        await self.page.set_viewport_size({"width": 1280, "height": 2000})
