@@ -745,7 +745,7 @@ async def _audited(case_no: str) -> tuple[list[Mapping[str, Any]], int | None, T
 
 
 def _audit_data(row: Mapping[str, Any], terms: Terms) -> dict[str, Any]:
-    from aftersales.rules import pages
+    from aftersales.rules import clocks, pages
     from aftersales.store.journal import Entry
     from tasks import desks
 
@@ -771,6 +771,7 @@ def _audit_data(row: Mapping[str, Any], terms: Terms) -> dict[str, Any]:
         "who": told.actor,
         "what": told.what,
         "due_at": _iso(row["due_at"], terms.house),
+        "due": "" if row["due_at"] is None else f"{clocks.spoken(row['due_at'], house=terms.house)} 前",
         "timing": told.timing,
         "result": told.result,
         "rule": row["rule"],
@@ -801,10 +802,10 @@ def _print_audit(entries: Sequence[Mapping[str, Any]]) -> None:
         lines = [f"{line['amount']} {line['label']} {line['rule']}" for line in entry["amounts"]]
         table.add_row(
             str(entry["seq"]),
-            _minute(entry["at"]),
+            entry["at"][:16].replace("T", " "),
             Text(entry["who"]),
             Text(entry["what"]),
-            _minute(entry["due_at"]),
+            entry["due"],
             entry["timing"],
             Text("\n".join([entry["result"], *lines]).strip()),
             entry["rule"],
@@ -812,10 +813,6 @@ def _print_audit(entries: Sequence[Mapping[str, Any]]) -> None:
             entry["hash"][:8],
         )
     _console(width=200).print(table)
-
-
-def _minute(iso: str | None) -> str:
-    return "" if iso is None else iso[:16].replace("T", " ")
 
 
 # --- customer -------------------------------------------------------------------------------------------------------
