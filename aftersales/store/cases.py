@@ -98,20 +98,6 @@ async def of_order(connection: AsyncConnection, order_no: str) -> list[Case]:
     return [_case(row) for row in rows.mappings()]
 
 
-async def listed(
-    connection: AsyncConnection, *, stage: str | None, owner: str | None, everything: bool, limit: int
-) -> list[Case]:
-    """Open cases (or all), newest first, of a stage or an owning department when named."""
-    query = _CASE.order_by(CASES.c.opened_at.desc()).limit(limit)
-    if not everything:
-        query = query.where(CASES.c.closed_at.is_(None))
-    if stage:
-        query = query.where(CASES.c.stage == stage)
-    if owner:
-        query = query.where(CASES.c.owner == owner)
-    return [_case(row) for row in (await connection.execute(query)).mappings()]
-
-
 async def next_number(connection: AsyncConnection, *, prefix: str, on: date) -> str:
     """The next case number of a house day: `RT-20261122-0007`. Gaps are allowed."""
     name = f"{prefix}-{on:%Y%m%d}"
