@@ -32,9 +32,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales.desk.leg import FormAnswer
 from aftersales.desk.locks import LockLost, Locks, held
-from aftersales.store import cases, engine, installation
+from aftersales.store import cases, engine, installation, journal
 from aftersales.store.engine import transaction
-from aftersales.words import Unable
+from aftersales.words import AWAITED, Unable
 
 _RESPONSE = re.compile(r"suspended-(?P<key>.+)-response")
 _SCHEMA = re.compile(r"suspended-(?P<key>.+)-schema")
@@ -55,7 +55,8 @@ class Run:
         self._name = flow_run.name
         self._tags = set(flow_run.tags or [])
         self._fired = set((flow_run.empirical_policy and flow_run.empirical_policy.pause_keys) or ())
-        self._inputs: dict[str, Any] | None = None if self._fired else {}
+        # Prefect forgets the keys of a failed run that is scheduled without force, but keeps what was submitted
+        self._inputs: dict[str, Any] | None = None if self._fired or self.case_no else {}
 
     async def secure(self, case_no: str) -> None:
         """Hold the lock of a case that this leg has just opened; nobody else can know its number yet."""
@@ -230,19 +231,37 @@ async def wake(client: PrefectClient, case_no: str) -> bool:
     if run_id is None:
         return False
     async with held(case_no):
-        return await wake_if_asleep(client, run_id)
+        return await wake_if_asleep(client, case_no, run_id)
 
 
-async def wake_if_asleep(client: PrefectClient, run_id: UUID) -> bool:
-    """Schedule a suspended run; True when it was suspended. Only for who holds the case's lock."""
+async def wake_if_asleep(client: PrefectClient, case_no: str, run_id: UUID) -> bool:
+    """
+    Schedule a suspended run that was told something; True when it was. Only for who holds the case's lock.
+
+    A run that was told nothing would only open its form anew, under the hands of whoever is filling it in.
+    """
     try:
         flow_run = await client.read_flow_run(run_id)
     except ObjectNotFound:
         return False
     if flow_run.state is None or not flow_run.state.is_paused():
         return False
+    key = flow_run.state.state_details.pause_key
+    if key and not await _was_told(case_no, key.rpartition("-")[0]):
+        return False
     await client.set_flow_run_state(run_id, Scheduled(name="Resuming"))
     return True
+
+
+async def _was_told(case_no: str, entry: str) -> bool:
+    """Whether the gate that a run sleeps at was answered, or an event has come that its stage takes."""
+    async with transaction() as connection:
+        case = await cases.read(connection, case_no)
+        events = [event.value for event in AWAITED.get(case.stage, ())] if case else []
+        return (
+            await journal.find(connection, case_no, entry) is not None
+            or await cases.waiting(connection, case_no, events) is not None
+        )
 
 
 async def wake_from_outside(case_no: str) -> bool:

@@ -139,7 +139,7 @@ class Worker:
         for case_no, run_id in answered:
             if await self._locks.take(case_no):  # else it is being told, and will see for itself
                 try:
-                    if await runs.wake_if_asleep(self._client, run_id):
+                    if await runs.wake_if_asleep(self._client, case_no, run_id):
                         log.info("Woke %s, which had been answered", case_no)
                 finally:
                     await self._locks.free(case_no)
