@@ -1,0 +1,361 @@
+"""
+Playing ways on a rehearsal's clock: the clock jumps to the next act, and to whatever falls due before it (design §5).
+
+Everything is done as staff do it: the forms of the deployments, Resume forms, `decide`, `signal`. What came of it is
+read from our database alone. `Desk` is what differs between a running stack and a test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Protocol
+from uuid import UUID
+
+from aftersales import clock, forms
+from aftersales.cli.demo_ways import RIGHTS, START, Act, Apply, Arrive, Cancel, Fill, Tell, Way
+from aftersales.forms.base import wire
+from aftersales.imports.sales import Sale
+from aftersales.rules import authority, clocks
+from aftersales.rules.standing import standing
+from aftersales.settings import settings
+from aftersales.store import cases, journal, rehearsals, sample
+from aftersales.store.engine import transaction
+from aftersales.store.rehearsals import Owed
+from aftersales.terms import Returns
+from aftersales.words import AgeBand, Named, Right, Staff, Stage, Unable
+from tasks import outside
+from tasks.cases import current_terms, terms_of
+
+PATIENCE = 60.0
+CHANNEL = "官方网站"
+
+RETURN, ARRIVAL, CANCELLATION = "returns/退货", "arrivals/到件登记", "cancellation/取消售后单"
+
+
+class Desk(Protocol):
+    """Where staff submit what they decide."""
+
+    async def submit(self, deployment: str, request: Mapping[str, Any]) -> UUID:
+        """Send in the form of a deployment; answers the run."""
+
+    async def form(self, run_id: UUID, promise: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The form that a gate shows, once it does."""
+
+    async def resume(self, run_id: UUID, answer: Mapping[str, Any]) -> None:
+        """Send in a gate's form."""
+
+    async def wake(self, case_no: str) -> None:
+        """Let a case look at what it was told."""
+
+
+class Audience(Protocol):
+    """Who watches."""
+
+    async def moment(self, day: int, at: datetime, acts: Sequence[str]) -> None:
+        """The clock has jumped: these acts are next."""
+
+    def overdue(self, owed: Owed) -> None:
+        """The clock stands where something fell due that is still open."""
+
+
+@dataclass
+class Played:
+    """What came of a way: the case (none when it was not opened), how it ended, what was paid, what was late."""
+
+    way: Way
+    order_no: str
+    run_id: UUID | None = None
+    case_no: str = ""
+    stage: Stage | None = None
+    refusal: str = ""
+    paid: list[Decimal] = field(default_factory=list)
+    expected: list[Decimal] = field(default_factory=list)
+    late: int = 0
+
+    @property
+    def is_as_told(self) -> bool:
+        """True when it came out as its way says."""
+        return (self.stage, self.paid) == (self.way.ends, self.expected)
+
+    @property
+    def end(self) -> str:
+        """How it ended, as people read it."""
+        return self.stage.label if self.stage else "未受理"
+
+
+async def play(
+    ways: Sequence[Way], *, desk: Desk, audience: Audience, start_at: datetime | None = None, patience: float = PATIENCE
+) -> list[Played]:
+    """
+    Play ways on a rehearsal of their own, from `start_at` (this afternoon) on; answers what came of each.
+
+    Raises Unable when a case does not come to where its way leads within `patience` seconds.
+    """
+    return await _Play(ways, desk, audience, start_at, patience).all()
+
+
+class _Play:
+    def __init__(
+        self, ways: Sequence[Way], desk: Desk, audience: Audience, start_at: datetime | None, patience: float
+    ) -> None:
+        self.ways, self.desk, self.audience, self.patience = ways, desk, audience, patience
+        self.terms = current_terms()
+        today = clocks.in_house(start_at or clock.now(), house=self.terms.house).replace(tzinfo=None)
+        self.first = today if start_at else datetime.combine(today.date(), START)
+        self.rehearsal = ""
+        self.cases: dict[str, Played] = {}
+
+    async def all(self) -> list[Played]:
+        await self._begin()
+        moments: dict[tuple[int, Any], list[tuple[Way, Act]]] = defaultdict(list)
+        for way in self.ways:
+            for act in way.acts:
+                moments[act.day, act.at].append((way, act))
+        for day, at in sorted(moments):
+            acts = moments[day, at]
+            moment = self._moment(day, at)
+            await self._jump(moment)
+            await self.audience.moment(day, moment, list(dict.fromkeys(act.says for _, act in acts)))
+            await _together([self._act(way, act) for way, act in acts])
+        for played in self.cases.values():
+            await self._look_at(played)
+        return [self.cases[way.key] for way in self.ways]
+
+    async def _begin(self) -> None:
+        at = clocks.house_time(self.first, house=self.terms.house)
+        async with transaction() as connection:
+            self.rehearsal = await rehearsals.begin(connection, at=at, on=self.first.date())
+            sales = {
+                way.key: _sale(way, rehearsals.order_no(self.rehearsal, place), at, self.terms.returns)
+                for place, way in enumerate(self.ways, 1)
+                if way.item
+            }
+            await rehearsals.sell(connection, self.rehearsal, list(sales.values()))
+        for way in self.ways:
+            self.cases[way.key] = Played(way, sales[way.again or way.key].order_no)
+
+    def _moment(self, day: int, at: Any) -> datetime:
+        wall = self.first if day == 0 else datetime.combine(self.first.date() + timedelta(days=day), at)
+        return clocks.house_time(wall, house=self.terms.house)
+
+    async def _jump(self, to: datetime) -> None:
+        """Put the clock forward, with a stop at each due time on the way; the rounds will walk there."""
+        while True:
+            async with transaction() as connection:
+                due = await rehearsals.next_due(connection, self.rehearsal, until=to)
+                await rehearsals.jump(connection, self.rehearsal, due[0].due_at if due else to)
+            if not due:
+                return
+            for owed in due:
+                self.audience.overdue(owed)
+
+    # --- acts -------------------------------------------------------------------------------------------------------
+
+    async def _act(self, way: Way, act: Act) -> None:
+        played = self.cases[way.key]
+        match act.does:
+            case Apply():
+                await self._apply(played, act.does)
+            case Fill():
+                await self._fill(played, act.does)
+            case Tell():
+                key = f"demo/{played.case_no}/{act.does.event}/{act.day}"
+                await outside.signal(played.case_no, act.does.event, actor="carrier", data=act.does.data, key=key)
+                await self.desk.wake(played.case_no)
+            case Arrive():
+                request = {
+                    "operator": self._somebody(Right.RECEIVE, played, self._owner("receipt")).choice,
+                    "case_no": played.case_no,
+                    "items": self._items(way, act.does.quantity),
+                    "rest": act.does.rest.label,
+                }
+                await self.desk.submit(ARRIVAL, request)
+            case Cancel():
+                request = {
+                    "operator": self._somebody(Right.CANCEL, played, self._owner("review")).choice,
+                    "case_no": played.case_no,
+                    "reason": act.does.reason,
+                }
+                await self.desk.submit(CANCELLATION, request)
+        await self._until(played, act.to)
+
+    async def _apply(self, played: Played, does: Apply) -> None:
+        request = {
+            "operator": self._somebody(RIGHTS[Apply], played, self._owner("review")).choice,
+            "order_no": played.order_no,
+            "items": self._items(played.way, does.quantity),
+            "reason": self._reason(does.reason),
+            "shipping": does.shipping.label,
+            "evidence": list(does.evidence),
+        }
+        played.run_id = await self.desk.submit(RETURN, request)
+
+    async def _fill(self, played: Played, does: Fill) -> None:
+        async with transaction() as connection:
+            promise = await cases.open_gate(connection, played.case_no, does.gate)
+        if promise is None or played.run_id is None:
+            raise Unable(f"{played.case_no} 没有停在{Stage(does.gate).label}，演示无法继续。")
+        context = promise["gate"]["context"]
+        operator = self._somebody(
+            authority.RIGHTS[does.gate],
+            played,
+            promise["owner"],
+            amount=Decimal(context["amount"]) if "amount" in context else None,
+            not_by=context.get("not_by", ()),
+        )
+        if does.by_command:
+            answer = filled(promise["gate"]["prefill"], does, self._reason)
+            await outside.decide(played.case_no, does.gate, operator=operator.id, answer=answer)
+            await self.desk.wake(played.case_no)
+            return
+        drawn = await self.desk.form(played.run_id, promise)
+        await self.desk.resume(played.run_id, submitted(drawn, does, operator.choice, self._reason))
+
+    def _somebody(
+        self,
+        right: Right,
+        played: Played,
+        department: str,
+        *,
+        amount: Decimal | None = None,
+        not_by: Sequence[str] = (),
+    ) -> Staff:
+        """Somebody who may do it, not always the same."""
+        may = [
+            person
+            for person in self.terms.who_may(right, department)
+            if not authority.objection(operator=person, named=person.id, right=right, amount=amount, not_by=not_by)
+        ]
+        if not may:
+            name = self.terms.house.departments[department].name
+            raise Unable(f"{name}没有人能办理“{right.label}”，请在 config/staff.yaml 中给一位员工这个权限，再演示。")
+        return may[self.ways.index(played.way) % len(may)]
+
+    def _owner(self, gate: str) -> str:
+        return self.terms.returns.stages[gate].owner
+
+    def _reason(self, code: str) -> str:
+        reason = self.terms.returns.reasons.get(code)
+        if reason is None:
+            raise Unable(f"config/returns.yaml 的 reasons 中没有 {code}，演示要用到它，请补上后再演示。")
+        return reason.label
+
+    def _items(self, way: Way, quantity: int) -> list[dict[str, Any]]:
+        item = (self.cases[way.again].way if way.again else way).item
+        assert item is not None, "a way is about an order"
+        return [{"sku": item.sku, "quantity": quantity}]
+
+    # --- waiting and looking ----------------------------------------------------------------------------------------
+
+    async def _until(self, played: Played, to: Stage | None) -> None:
+        """Wait until the case stands where its way leads. Raises Unable."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self.patience
+        while True:
+            await self._see(played)
+            if played.stage is to and (to is not None or played.refusal):
+                return
+            is_stuck = played.refusal or (played.stage is not None and played.stage.is_over)
+            if is_stuck or loop.time() > until:
+                raise Unable(self._elsewhere(played, to, is_late=not is_stuck))
+            await asyncio.sleep(0.1)
+
+    async def _see(self, played: Played) -> None:
+        assert played.run_id is not None, "a case begins with its application"
+        async with transaction() as connection:
+            if not played.case_no:
+                played.case_no = await cases.case_of_run(connection, played.run_id) or ""
+            if played.case_no:
+                case = await cases.read(connection, played.case_no)
+                played.stage = case.stage if case else None
+            else:
+                played.refusal = await cases.refusal_of_run(connection, played.run_id) or ""
+
+    def _elsewhere(self, played: Played, to: Stage | None, *, is_late: bool) -> str:
+        expected = to.label if to else "未受理"
+        who = played.case_no or f"订单 {played.order_no} 的申请"
+        if is_late:
+            where = f"现在{played.stage.label}" if played.stage else "还没有售后单"
+            return (
+                f"“{played.way.story}”等了 {self.patience:.0f} 秒也没有到“{expected}”（{who}，{where}），"
+                f"请确认工作进程在运行（日志在 {settings().home / 'logs' / 'worker.log'}），再重新演示。"
+            )
+        ended = f"未受理：{played.refusal.rstrip('。')}" if played.refusal else played.end
+        return f"“{played.way.story}”应到“{expected}”，{who}却{ended}；若改过 config/ 里的规则，请先改回再演示。"
+
+    async def _look_at(self, played: Played) -> None:
+        """Read what came of a case: payments and delays from its journal, fees from the terms it was opened under."""
+        if not played.case_no:
+            return
+        async with transaction() as connection:
+            case = await cases.read(connection, played.case_no)
+            assert case is not None, "a case is never deleted"
+            terms = await terms_of(connection, case)
+            history = sorted((await journal.read(connection, case.case_no)).values(), key=lambda entry: entry.seq)
+        returns = terms.returns.on(case.channel)
+        played.paid = [Decimal(refund["amount"]) for refund in standing(history).refunds]
+        played.expected = [
+            refund.goods - (getattr(returns, refund.fee) if refund.fee else 0) for refund in played.way.refunds
+        ]
+        played.late = sum(
+            1
+            for entry in history
+            if entry.kind == "decision" and entry.due_at and clocks.is_overdue(due_at=entry.due_at, at=entry.at)
+        )
+
+
+async def _together(acts: Sequence[Awaitable[None]]) -> None:
+    """Let acts of the same moment happen side by side; what went wrong is told when all have ended."""
+    for ended in await asyncio.gather(*acts, return_exceptions=True):
+        if isinstance(ended, BaseException):
+            raise ended
+
+
+def filled(prefill: Mapping[str, Any], does: Fill, reason: Callable[[str], str]) -> dict[str, Any]:
+    """Fill in a gate's form: what is prefilled, changed as the act says; rows keep their line."""
+    answer = {**deepcopy(dict(prefill)), **{name: _shown(value) for name, value in does.answer.items()}}
+    if does.rows:
+        first = answer["items"][0]
+        answer["items"] = [
+            {**first, **{name: reason(value) if name == "cause" else _shown(value) for name, value in row.items()}}
+            for row in does.rows
+        ]
+    return answer
+
+
+def submitted(drawn: Mapping[str, Any], does: Fill, operator: str, reason: Callable[[str], str]) -> dict[str, Any]:
+    """Fill in a form as it was drawn, as its page would send it: with its defaults, and with its names for fields."""
+    form = forms.GATES[does.gate]
+    names = {wire(form, name): name for name in form.model_fields}
+    prefill = {names[sent]: field["default"] for sent, field in drawn["properties"].items() if "default" in field}
+    answer = filled(prefill, does, reason) | {"operator": operator}
+    return {wire(form, name): value for name, value in answer.items()}
+
+
+def _shown(value: Any) -> Any:
+    return value.label if isinstance(value, Named) else value
+
+
+def _sale(way: Way, order_no: str, now: datetime, returns: Returns) -> Sale:
+    """Make up the order of a way: a guest's, so that no customer of the shop's gets a rehearsed order."""
+    assert way.item is not None
+    ages = {
+        AgeBand.A: returns.free_until_day // 2,
+        AgeBand.B: (returns.free_until_day + returns.freight_until_day + 1) // 2,
+        AgeBand.C: returns.freight_until_day + 10,
+    }
+    made = sample.sale(
+        order_no,
+        [way.item],
+        now=now,
+        age=ages[way.band] if way.band else None,
+        freight=way.freight,
+        customer=None,
+    )
+    return replace(made, channel=CHANNEL, payment_route=next(iter(returns.payment_routes), "支付宝"))

@@ -1,0 +1,109 @@
+"""`aftersales demo` on a real stack: what a newcomer sees, what it leaves behind, and what stands in its way."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from typing import Any
+
+import psycopg
+import pytest
+
+from aftersales.cli.demo_ways import WAYS
+from aftersales.stack import up
+
+# what the table must say, reckoned by hand under the shipped terms
+TABLE = {
+    "七天无理由，上门取件": ("已完成", "188.00"),
+    "质量问题有凭证，连发货运费全额退": ("已完成", "409.00"),
+    "驳回后补正，第二轮通过（B 段）": ("已完成", "174.00"),
+    "驳回后客户放弃": ("已驳回", ""),
+    "客户自行寄回，不收取件运费": ("已完成", "139.00"),
+    "三件分两个包裹到货，退款两次": ("已完成", "269.97（2 笔）"),
+    "签收时间不明，售后经理批准": ("已完成", "287.00"),
+    "超过退货期（C 段），售后经理驳回": ("已驳回", ""),
+    "收货前客户取消": ("已取消", ""),
+    "报质量问题，验收两件完好一件有瑕疵": ("已完成", "137.70"),
+    "同一申请又提交一次": ("未受理", ""),
+    "验收不通过，售后经理逾期后批准": ("已完成", "257.00"),
+}
+
+
+def rows(stack: Any, query: str) -> list[Any]:
+    with psycopg.connect(stack.stack.database_url) as connection:
+        return connection.execute(query).fetchall()
+
+
+@pytest.fixture(scope="module")
+def real_order(stack) -> list[Any]:
+    """What the shop had before anybody rehearsed."""
+    return rows(stack, "select * from orders order by id")
+
+
+@pytest.fixture(scope="module")
+def played(stack, real_order) -> subprocess.CompletedProcess[str]:
+    """The demo, played once, as fast as possible."""
+    return stack.command("demo", "--speed", "0")
+
+
+pytestmark = [pytest.mark.timeout(400)]
+
+
+@pytest.mark.stack
+def test_it_ends_with_a_table_of_cases_amounts_and_links(stack, played):
+    assert played.returncode == 0, played.stderr
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in played.stdout.splitlines() if "│" in line]
+    assert {story: (end, paid) for _, story, end, paid, _, _ in cells} == TABLE
+    assert len(TABLE) == len(WAYS)
+    for number, _, end, _, _, url in cells:
+        assert number.startswith("RT-X-") or end == "未受理"
+        run = up.ask(f"{stack.stack.api_url}/flow_runs/{url.rpartition('/')[2]}")
+        assert run["state"]["type"] == "COMPLETED"
+        assert run["name"] == (f"退货 {number} {end}" if number.startswith("RT-X-") else run["name"])
+        assert (number in run["tags"] and "演练" in run["tags"]) or end == "未受理"
+    assert f"/v2/runs?tags={'%E6%BC%94%E7%BB%83'}" in played.stdout
+    assert re.search(r"aftersales audit case RT-X-\d{8}-\d{4}\n", played.stdout)
+
+
+@pytest.mark.stack
+def test_it_decides_by_the_same_ways_as_staff(stack, played):
+    ways = {
+        way for (way,) in rows(stack, "select split_part(data->>'via', ':', 1) from journal where kind = 'decision'")
+    }
+    started = {run["name"].split(" ")[0] for run in up.ask(f"{stack.stack.api_url}/flow_runs/filter", body={})}
+
+    assert ways == {"form", "command", "event"}
+    assert started == {"退货", "到件登记", "取消售后单"}
+
+
+@pytest.mark.stack
+def test_it_touches_nothing_else_and_leaves_nothing_open(stack, real_order, played):
+    assert rows(stack, "select * from orders where rehearsal is null order by id") == real_order
+    assert rows(stack, "select case_no from cases where rehearsal is null or closed_at is null") == []
+    assert rows(stack, "select case_no from promises where ended_at is null") == []
+    assert rows(stack, "select line_id from units where state = 'held'") == []
+    assert rows(stack, "select order_no from orders where rehearsal is not null and order_no not like 'DX-%'") == []
+
+
+@pytest.mark.stack
+def test_it_is_played_on_one_clock(stack, played):
+    ((begun, ends),) = rows(stack, "select min(at), max(at) from journal")
+    ((clock,),) = rows(stack, "select now_at from rehearsals")
+
+    assert ends == clock
+    assert (ends - begun).days == 11
+
+
+def test_without_a_stack_it_is_one_sentence(shops):
+    told = shops().command("demo")
+
+    assert told.returncode == 1
+    assert told.stderr == "服务没有运行，请先在另一个终端运行 make run。\n"
+
+
+@pytest.mark.parametrize("speed", ["-1", "nan", "fast", "1e9", ""])
+def test_a_speed_that_is_none_is_wrong_use(shops, speed):
+    told = shops().command("demo", "--speed", speed)
+
+    assert told.returncode == 2
+    assert "应写成 0 到 3600 的秒数" in told.stderr and told.stderr.count("\n") == 1

@@ -1,0 +1,311 @@
+"""
+A rehearsal: every way of a return, on a clock that jumps and that no other case lives on (design §5).
+
+The demo's own ways are played here by plain calls, so that what it promises to a newcomer is held without a stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import text
+
+from aftersales import clock, forms
+from aftersales.cli import demo_play
+from aftersales.cli.demo_ways import WAYS
+from aftersales.desk import leg as legs
+from aftersales.desk.bare import Bare
+from aftersales.store import cases, rehearsals
+from aftersales.store.engine import transaction
+from aftersales.terms import load
+from aftersales.words import Stage, Unable
+from tasks.gates import options_of
+
+# 2026-11-19, a Thursday, 15:00 in the house
+START = datetime(2026, 11, 19, 7, tzinfo=UTC)
+
+
+class BareDesk:
+    """A desk without Prefect: a form that is sent in is told at once, by a plain call."""
+
+    def __init__(self) -> None:
+        self.requests: dict[UUID, Mapping[str, Any]] = {}
+        self.submitted: list[str] = []
+
+    async def submit(self, deployment: str, request: Mapping[str, Any]) -> UUID:
+        from flows.arrivals import arrivals
+        from flows.cancellation import cancellation
+
+        run_id = uuid4()
+        self.submitted.append(deployment)
+        if deployment == demo_play.RETURN:
+            self.requests[run_id] = request
+            await self._tell(run_id)
+        else:
+            legs.begin(Bare(run_id))
+            story = {demo_play.ARRIVAL: arrivals, demo_play.CANCELLATION: cancellation}[deployment]
+            await story.fn(request)
+            await self.wake(request["case_no"])
+        return run_id
+
+    async def form(self, run_id: UUID, promise: Mapping[str, Any]) -> Mapping[str, Any]:
+        gate = promise["gate"]
+        form = forms.GATES[gate["gate"]]
+        return forms.schema(form, options=options_of(promise), prefill=gate["prefill"], ref=gate["ref"])
+
+    async def resume(self, run_id: UUID, answer: Mapping[str, Any]) -> None:
+        from tasks import outside
+
+        case_no, entry = answer["gate"].split(" ")
+        operator = answer["operator"].split(" ")[0]
+        await outside.decide(case_no, entry.rpartition("-")[0], operator=operator, answer=answer)
+        await self._tell(run_id)
+
+    async def wake(self, case_no: str) -> None:
+        async with transaction() as connection:
+            run_id = await cases.run_of_case(connection, case_no)
+        assert run_id is not None
+        await self._tell(run_id)
+
+    async def _tell(self, run_id: UUID) -> None:
+        from flows.returns import returns
+
+        legs.begin(Bare(run_id))
+        try:
+            await returns.fn(self.requests[run_id])
+        except legs.Waiting:
+            pass
+
+
+class Watcher:
+    """Remembers what an audience was shown; `at` is called at each moment."""
+
+    def __init__(self) -> None:
+        self.moments: list[datetime] = []
+        self.due: list[rehearsals.Owed] = []
+
+    async def moment(self, day: int, at: datetime, acts: Sequence[str]) -> None:
+        self.moments.append(at)
+
+    def overdue(self, owed: rehearsals.Owed) -> None:
+        self.due.append(owed)
+
+
+async def rows(query: str, **values: Any) -> list[Any]:
+    async with transaction() as connection:
+        return list((await connection.execute(text(query), values)).all())
+
+
+async def rehearse(*keys: str, **changes: Any) -> tuple[list[demo_play.Played], Watcher]:
+    """Play the ways of these names (all, when none is named) from Thursday afternoon."""
+    watcher = Watcher()
+    ways = [way for way in WAYS if not keys or way.key in keys]
+    played = await demo_play.play(
+        ways, **{"desk": BareDesk(), "audience": watcher, "start_at": START, "patience": 2.0, **changes}
+    )
+    return played, watcher
+
+
+HAND_RECKONED = {
+    "main": (Stage.CLOSED, ["188.00"]),
+    "quality": (Stage.CLOSED, ["409.00"]),
+    "corrected": (Stage.CLOSED, ["174.00"]),
+    "given up": (Stage.REJECTED, []),
+    "self-shipped": (Stage.CLOSED, ["139.00"]),
+    "two parcels": (Stage.CLOSED, ["179.98", "89.99"]),
+    "unknown date": (Stage.CLOSED, ["287.00"]),
+    "too old": (Stage.REJECTED, []),
+    "cancelled": (Stage.CANCELLED, []),
+    "other cause": (Stage.CLOSED, ["137.70"]),
+    "twice": (None, []),
+    "not passed": (Stage.CLOSED, ["257.00"]),
+}
+
+
+async def test_every_way_comes_out_as_it_says(database):
+    played, watcher = await rehearse()
+
+    assert {each.way.key: (each.stage, [str(paid) for paid in each.paid]) for each in played} == HAND_RECKONED
+    assert [each for each in played if not each.is_as_told] == []
+    assert watcher.moments == sorted(watcher.moments)
+    assert not await rows("select 1 from promises where ended_at is null")
+    assert not await rows("select 1 from units where state = 'held'")
+
+
+async def test_the_way_that_is_opened_twice_names_the_first_case(database):
+    played, _ = await rehearse("main", "twice")
+
+    main, twice = played
+    assert twice.case_no == "" and main.case_no in twice.refusal
+
+
+async def test_a_rehearsed_case_lives_on_the_rehearsals_time(database):
+    """Numbers, promises, journal, notices, work and visits all stand on its clock, none on the wall clock."""
+    (main,), watcher = await rehearse("main")
+
+    assert main.case_no == "RT-X-20261119-0001"
+    first, last = watcher.moments[0], watcher.moments[-1]
+    told = await rows(
+        "select at from journal where case_no = :c"
+        " union all select started_at from promises where case_no = :c"
+        " union all select ended_at from promises where case_no = :c"
+        " union all select created_at from outbox where case_no = :c"
+        " union all select created_at from work where case_no = :c"
+        " union all select done_at from work where case_no = :c"
+        " union all select received_at from inbox where case_no = :c"
+        " union all select taken_at from inbox where case_no = :c"
+        " union all select created_at from visits where case_no = :c"
+        " union all select opened_at from cases where case_no = :c"
+        " union all select closed_at from cases where case_no = :c",
+        c=main.case_no,
+    )
+    assert len(told) > 30
+    assert {row.at for row in told} <= set(watcher.moments)
+    assert first == START and last == datetime(2026, 11, 25, 8, tzinfo=UTC)
+    ((opened, closed),) = await rows("select opened_at, closed_at from cases")
+    assert (opened, closed) == (first, last)
+
+
+async def test_a_real_case_beside_it_is_untouched(shop, database):
+    await shop.order()
+    real = await shop.tell(shop.application())
+    before = [await rows(f"select * from {table} where case_no = :c", c=real.case_no) for table in TABLES]
+    orders = await rows("select * from orders")
+    customers = await rows("select * from customers")
+
+    await rehearse()
+
+    assert [await rows(f"select * from {table} where case_no = :c", c=real.case_no) for table in TABLES] == before
+    assert await rows("select * from orders where rehearsal is null") == orders
+    assert await rows("select * from customers") == customers
+    case = await real.case()
+    assert case.case_no.startswith("RT-2") and abs(clock.now(case) - clock.now()) < timedelta(minutes=1)
+
+
+TABLES = ("cases", "journal", "promises", "outbox", "inbox", "units", "work", "visits", "runs")
+
+
+async def test_two_rehearsals_share_neither_orders_nor_clock(database):
+    (first,), _ = await rehearse("given up")
+    (second,), _ = await rehearse("given up", start_at=START + timedelta(days=30))
+
+    assert first.order_no != second.order_no
+    assert first.case_no != second.case_no
+    found = await rows("select id, now_at from rehearsals order by now_at")
+    assert [row.now_at.date().isoformat() for row in found] == ["2026-11-21", "2026-12-21"]
+
+
+# --- the jump -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_jump_over_a_due_time_stops_there(database):
+    """The exception is owed from Tuesday 24 on by the end of Wednesday 25 (1 wd); it is decided on Sunday 29."""
+    (late,), watcher = await rehearse("not passed")
+
+    exception = [owed for owed in watcher.due if owed.stage == "exception"]
+    assert [(owed.owner, owed.due_at) for owed in exception] == [
+        ("aftersales", datetime(2026, 11, 25, 16, tzinfo=UTC)),
+    ]
+    assert late.late == 1
+    ((decided,),) = await rows("select at from journal where entry = 'exception-0'")
+    assert decided == datetime(2026, 11, 29, 1, 30, tzinfo=UTC)
+
+
+async def test_the_main_way_jumps_over_nothing(database):
+    (main,), watcher = await rehearse("main")
+
+    assert (main.late, watcher.due) == (0, [])
+
+
+@pytest.fixture
+async def rehearsal(database: str) -> str:
+    """A rehearsal that begins on Thursday afternoon."""
+    async with transaction() as connection:
+        return await rehearsals.begin(connection, at=START, on=START.date())
+
+
+async def test_a_clock_never_jumps_back(rehearsal):
+    async with transaction() as connection:
+        await rehearsals.jump(connection, rehearsal, START + timedelta(days=2))
+
+    with pytest.raises(ValueError, match="later"):
+        async with transaction() as connection:
+            await rehearsals.jump(connection, rehearsal, START + timedelta(days=1))
+    async with transaction() as connection:
+        assert await rehearsals.now(connection, rehearsal) == START + timedelta(days=2)
+
+
+async def test_what_is_due_next_is_of_this_rehearsal_alone(shop, rehearsal):
+    await shop.order()
+    real = await shop.tell(shop.application())
+
+    async with transaction() as connection:
+        found = await rehearsals.next_due(connection, rehearsal, until=clock.now() + timedelta(days=3650))
+
+    assert real.at == "review-0"
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("until", "found"),
+    [
+        pytest.param(timedelta(hours=24, microseconds=-1), [], id="just before it is due"),
+        pytest.param(timedelta(hours=24), ["review"], id="at the instant it is due it is late (P-28)"),
+    ],
+)
+async def test_what_is_due_next_knows_both_sides_of_the_edge(database, until, found):
+    way = next(way for way in WAYS if way.key == "main")
+    stops_there = demo_play.replace(way, acts=way.acts[:1], ends=Stage.REVIEW, refunds=())
+    await demo_play.play([stops_there], desk=BareDesk(), audience=Watcher(), start_at=START, patience=2.0)
+    ((name,),) = await rows("select id from rehearsals")
+
+    async with transaction() as connection:
+        due = await rehearsals.next_due(connection, name, until=START + until)
+
+    assert [owed.stage for owed in due] == found
+
+
+# --- what goes wrong ------------------------------------------------------------------------------------------------
+
+
+async def test_a_case_that_does_not_move_is_one_sentence(database):
+    class Asleep(BareDesk):
+        async def wake(self, case_no: str) -> None:
+            """Nobody works."""
+
+    with pytest.raises(Unable, match=r"“质量问题.*等了 0 秒也没有到“待取件”.*现在待审核.*工作进程") as told:
+        await rehearse("quality", desk=Asleep(), patience=0.2)
+    assert "\n" not in str(told.value)
+
+
+async def test_a_case_that_ends_elsewhere_is_told_at_once(database):
+    way = next(way for way in WAYS if way.key == "given up")
+    wrong = demo_play.replace(way, acts=(*way.acts[:2], demo_play.replace(way.acts[2], to=Stage.REVIEW)))
+
+    with pytest.raises(Unable, match=r"应到“待审核”，RT-X-20261119-0001却已驳回"):
+        await demo_play.play([wrong], desk=BareDesk(), audience=Watcher(), start_at=START, patience=60.0)
+
+
+async def test_another_amount_is_not_as_told(database):
+    way = next(way for way in WAYS if way.key == "main")
+    dearer = demo_play.replace(way, refunds=(demo_play.replace(way.refunds[0], goods=Decimal("201.00")),))
+
+    (played,) = await demo_play.play([dearer], desk=BareDesk(), audience=Watcher(), start_at=START, patience=2.0)
+
+    assert not played.is_as_told
+    assert (played.paid, played.expected) == ([Decimal("188.00")], [Decimal("189.00")])
+
+
+def test_the_ways_are_told_under_the_shipped_terms():
+    """A fee that a way names is one of `config/returns.yaml`; the stages it leads to are those of the story."""
+    returns = load().returns
+
+    for way in WAYS:
+        assert all(getattr(returns, refund.fee) > 0 for refund in way.refunds if refund.fee)
+        assert way.acts[-1].to is way.ends
+        assert [(act.day, act.at) for act in way.acts] == sorted((act.day, act.at) for act in way.acts)
