@@ -102,14 +102,13 @@ async def _pool() -> None:
     from prefect.exceptions import ObjectAlreadyExists
     from prefect.workers.process import ProcessWorker
 
+    template = ProcessWorker.get_default_base_job_template()
+    # a stock worker would run each leg in a folder made for it, where there is no config/
+    template["variables"]["properties"]["working_dir"]["default"] = "."
     async with get_client() as client:
         try:
             # of type process, so that the stock worker too can run every deployment (design §10)
-            await client.create_work_pool(
-                WorkPoolCreate(
-                    name=POOL, type="process", base_job_template=ProcessWorker.get_default_base_job_template()
-                )
-            )
+            await client.create_work_pool(WorkPoolCreate(name=POOL, type="process", base_job_template=template))
         except ObjectAlreadyExists:
             pass
 
