@@ -169,7 +169,9 @@ class Worker:
     async def _poll(self) -> None:
         if self._room.locked():
             return
-        for response in await self._client.get_scheduled_flow_runs_for_work_pool(POOL):
+        # without a bound the server hands out tomorrow's runs too, and their claim would wait for tomorrow
+        due = await self._client.get_scheduled_flow_runs_for_work_pool(POOL, scheduled_before=clock.now())
+        for response in due:
             flow_run = response.flow_run
             if flow_run.id in self._legs or self._stopping.is_set():
                 continue

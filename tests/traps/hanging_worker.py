@@ -22,12 +22,12 @@ class Paper:
     """Carrier and payment provider in one; every call that lands is a line on a sheet, the same key as often as told."""
 
     def __init__(self, sheet: Path, *, hang: str = "", at: str = "") -> None:
-        self._sheet, self._hang, self._at = sheet, hang, at
+        self.sheet, self._hang, self._at = sheet, hang, at
 
     @property
     def calls(self) -> list[str]:
         """The keys of the calls that landed, in order."""
-        return self._sheet.read_text().splitlines() if self._sheet.exists() else []
+        return self.sheet.read_text().splitlines() if self.sheet.exists() else []
 
     async def ask(self, key: str) -> Outcome | None:
         """Look on the sheet."""
@@ -43,7 +43,7 @@ class Paper:
 
     async def _land(self, key: str) -> Outcome:
         await self._stop("before", key)
-        with self._sheet.open("a") as sheet:
+        with self.sheet.open("a") as sheet:
             sheet.write(f"{key}\n")
         await self._stop("after", key)
         return Outcome("done")
