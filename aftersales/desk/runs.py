@@ -135,7 +135,10 @@ class Run:
 
     async def wake(self, case_no: str) -> None:
         """Wake another case's run, which something has just been told."""
-        await wake(self._client, case_no)
+        try:
+            await wake(self._client, case_no)
+        except Unable:
+            pass  # it is being told all the while, and looks once more before it sleeps
 
     async def wait(
         self, entry: str, schema: Mapping[str, Any], summary: str, answered: Callable[[], Awaitable[bool]]

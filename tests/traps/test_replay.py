@@ -8,7 +8,7 @@ import pytest
 from prefect.states import Scheduled
 
 from aftersales.words import Stage
-from tests.traps.conftest import MAIN_WAY, Desk, Run
+from tests.traps.conftest import MAIN_WAY, Desk
 from tests.traps.hanging_worker import Paper
 
 # how a failed run comes back: the UI's Retry forces it, an automation does not (and Prefect then forgets its keys)
@@ -109,22 +109,6 @@ async def test_trap_7_a_question_that_came_in_between_never_receives_the_other_o
     assert (journal["exception-0"].actor, journal["review-0"].actor) == ("A01", "C08")
 
 
-async def test_trap_1_a_copy_of_an_opened_application_opens_nothing(staffed: Desk):
-    """*Copy to new run* sends the same application again: it is turned away with the first case's number."""
-    first = await staffed.apply()
-    await first.at("review-0-1")
-    parameters = (await first.seen()).parameters
-
-    copy = await staffed.start("returns/退货", parameters["request"])
-
-    ended = await copy.ends()
-    assert ended.name == "退货 未受理 D1"
-    assert await copy.case_no() == ""
-    [refusal] = await refusals(copy)
-    assert await first.case_no() in refusal
-    assert len(await first.rows("units")) == 1
-
-
 def break_once(monkeypatch: pytest.MonkeyPatch, name: str, module: str = "cases") -> list[str]:
     """Let a function of `tasks` raise the next time it is called, and work again after that."""
     import importlib
@@ -141,14 +125,3 @@ def break_once(monkeypatch: pytest.MonkeyPatch, name: str, module: str = "cases"
 
     monkeypatch.setattr(room, name, breaks)
     return raised
-
-
-async def refusals(run: Run) -> list[str]:
-    """The sentences of the journal of refusals about a run."""
-    from sqlalchemy import text
-
-    from aftersales.store.engine import transaction
-
-    async with transaction() as connection:
-        found = await connection.execute(text("select reason from refusals where run_id = :r"), {"r": run.run_id})
-    return list(found.scalars())

@@ -1,0 +1,172 @@
+"""The runs that open nothing, and the small deployments beside the story (design §3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from prefect.states import Scheduled
+from sqlalchemy import text
+
+from aftersales.desk import runs
+from aftersales.store.engine import transaction
+from aftersales.words import Stage, Unable
+from tests.traps.conftest import ARRIVALS, CANCELLATION, RETURNS, Desk, Run
+
+
+async def test_an_unknown_parameter_fails_with_a_sentence(staffed: Desk):
+    """Prefect takes a parameter that the flow does not have; the run ends Failed and says what there is."""
+    await staffed.order("D1")
+
+    run = await staffed.start(RETURNS, staffed.request("D1"), enforce=False, requests={})
+
+    ended = await run.ends("Failed")
+    assert ended.state is not None
+    assert ended.state.message == "参数 requests 不存在，可用的参数：request。"
+    assert await run.case_no() == ""
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        pytest.param(lambda valid: {"order_no": valid["order_no"]}, "必填", id="fields missing"),
+        pytest.param(lambda valid: "退货", "没有内容", id="no form at all"),
+        pytest.param(lambda valid: None, "没有内容", id="nothing"),
+        pytest.param(lambda valid: valid | {"order_no": "D9"}, "没有订单 D9", id="no such order"),
+        pytest.param(lambda valid: valid | {"operator": "W03"}, "没有“提交申请”权限", id="an operator who may not"),
+        pytest.param(
+            lambda valid: valid | {"items": [{"sku": "SKU-1", "quantity": 5}]}, "SKU-1", id="more than was bought"
+        ),
+    ],
+)
+async def test_an_application_that_cannot_be_opened_is_turned_away_once(
+    staffed: Desk, spoil: Callable[[dict[str, Any]], Any], says: str
+):
+    """Past the schema: the run ends Completed as 未受理 with the sentence, and telling it again adds nothing."""
+    await staffed.order("D1")
+    run = await staffed.start(RETURNS, spoil(staffed.request("D1")), enforce=False)
+
+    ended = await run.ends()
+    assert ended.name.startswith("退货 未受理")
+    assert ended.tags == ["退货", "未受理"]
+    [reason] = await refusals(run)
+    assert says in reason
+    assert reason in await artifacts(run)
+
+    await staffed.client.set_flow_run_state(run.run_id, Scheduled(), force=True)
+    await run.until(lambda found: bool(found.state and found.state.is_completed()), "the end")
+    assert await run.legs() == 2
+    assert await refusals(run) == [reason]
+
+
+async def test_a_copy_of_an_opened_application_is_turned_away(staffed: Desk):
+    """*Copy to new run* sends the same application again: it is told the number of the first case."""
+    first = await staffed.apply()
+    await first.at("review-0-1")
+
+    copy = await staffed.start(RETURNS, (await first.seen()).parameters["request"])
+
+    assert (await copy.ends()).name == "退货 未受理 D1"
+    [reason] = await refusals(copy)
+    assert await first.case_no() in reason
+    assert len(await first.rows("units")) == 1
+
+
+async def test_an_arrival_moves_the_case_that_waits_for_it(staffed: Desk):
+    """到件登记 for a case at its receipt: the case goes on to the inspection by itself."""
+    run = await (await staffed.apply()).along("review", "pickup")
+    await run.at("receipt-0-1")
+    case_no = await run.case_no()
+
+    arrival = await staffed.start(
+        ARRIVALS,
+        {
+            "operator": "W02 郑凯",
+            "case_no": case_no,
+            "tracking_no": "SF100200300",
+            "items": [{"sku": "SKU-1", "quantity": 1}],
+            "rest": "全部到齐",
+        },
+    )
+
+    ended = await arrival.ends()
+    assert (ended.name, ended.tags) == (f"到件登记 {case_no}", ["到件登记", case_no])
+    await run.at("inspection-0-1")
+    assert (await run.journal())["receipt-0"].actor == "W02"
+
+
+async def test_an_arrival_without_a_case_is_kept(staffed: Desk):
+    """到件登记 with a parcel number alone: it is kept in the inbox, to be matched later (RET-06)."""
+    arrival = await staffed.start(
+        ARRIVALS,
+        {
+            "operator": "W02 郑凯",
+            "tracking_no": "SF100200300",
+            "items": [{"sku": "SKU-1", "quantity": 1}],
+            "rest": "全部到齐",
+        },
+    )
+
+    assert (await arrival.ends()).name == "到件登记 无主包裹"
+    async with transaction() as connection:
+        kept = (await connection.execute(text("select case_no, data from inbox"))).all()
+    assert [(row.case_no, row.data["tracking_no"]) for row in kept] == [(None, "SF100200300")]
+
+
+async def test_a_cancellation_ends_the_case_that_waits(staffed: Desk):
+    """取消售后单 while the review is open: the case is cancelled and its units are free (RET-17)."""
+    run = await staffed.apply()
+    await run.at("review-0-1")
+
+    entered = await staffed.start(
+        CANCELLATION, {"operator": "C07 王小明", "case_no": await run.case_no(), "reason": "客户不退了"}
+    )
+
+    await entered.ends()
+    await run.ends()
+    assert (await run.case()).stage is Stage.CANCELLED
+    assert {row.state for row in await run.rows("units")} == {"released"}
+
+
+async def test_an_entry_for_a_case_that_is_over_says_so(staffed: Desk):
+    """取消售后单 for a number nobody knows: the run ends Completed, named 未受理."""
+    entered = await staffed.start(
+        CANCELLATION, {"operator": "C07 王小明", "case_no": "RT-20200101-0001", "reason": "客户不退了"}
+    )
+
+    assert (await entered.ends()).name == "取消售后单 未受理"
+
+
+async def test_an_entry_does_not_fail_because_its_case_is_busy(staffed: Desk, monkeypatch: pytest.MonkeyPatch):
+    """A leg that outlasts the waker's patience looks into the inbox itself; what was entered is entered."""
+    run = await (await staffed.apply()).along("review", "pickup")
+    await run.at("receipt-0-1")
+
+    async def busy(client: object, case_no: str) -> bool:
+        raise Unable(f"{case_no} 正在处理中，请稍后再试。")
+
+    monkeypatch.setattr(runs, "wake", busy)
+    entered = await staffed.start(
+        CANCELLATION, {"operator": "C07 王小明", "case_no": await run.case_no(), "reason": "客户不退了"}
+    )
+
+    await entered.ends()
+    assert [row.event for row in await run.rows("inbox")] == ["case.cancelled"]
+
+
+async def refusals(run: Run) -> list[str]:
+    """The sentences of the journal of refusals about a run."""
+    async with transaction() as connection:
+        found = await connection.execute(text("select reason from refusals where run_id = :r"), {"r": run.run_id})
+    return list(found.scalars())
+
+
+async def artifacts(run: Run) -> str:
+    """Everything that a run's pages say."""
+    from prefect.client.schemas.filters import ArtifactFilter
+
+    found = await run.client.read_artifacts(
+        artifact_filter=ArtifactFilter.model_validate({"flow_run_id": {"any_": [run.run_id]}})
+    )
+    return "\n".join(str(artifact.data) for artifact in found)
