@@ -45,6 +45,10 @@ fix: $(READY) ## repair what tools can repair
 bench: $(READY) ## how fast it is, against the bounds we keep
 	@set -e; for measure in bench/*.py; do $(PY) $$measure; done
 
+.PHONY: screenshots
+screenshots: $(READY) ## the handbook's pictures: make screenshots ORDERS=online-retail.csv.gz (needs chromium)
+	$(PY) -m tests.browser.take_screenshots $(ORDERS)
+
 .PHONY: lock
 lock: $(READY) ## write requirements.lock anew from pyproject.toml
 	@$(PY) -m pip install -q uv

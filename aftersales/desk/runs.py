@@ -106,7 +106,9 @@ class Run:
                 await self._client.update_artifact(UUID(known[key]), ArtifactUpdate(data=text))
             else:
                 artifact = await self._client.create_artifact(
-                    ArtifactCreate(key=key, type="markdown", data=text, flow_run_id=self.run_id)
+                    ArtifactCreate(
+                        key=key, type="markdown", description=_title(text), data=text, flow_run_id=self.run_id
+                    )
                 )
                 made[key] = str(artifact.id)
         if made:
@@ -126,7 +128,9 @@ class Run:
                     return
                 except ObjectNotFound:
                     pass  # Prefect's database was lost or the page deleted: write a new one
-            artifact = await self._client.create_artifact(ArtifactCreate(key=key, type="markdown", data=text))
+            artifact = await self._client.create_artifact(
+                ArtifactCreate(key=key, type="markdown", description=_title(text), data=text)
+            )
             await installation.keep(connection, f"page:{key}", {"id": str(artifact.id)})
 
     async def hide(self, request: Any) -> None:
@@ -188,6 +192,11 @@ class Run:
             )
             self._inputs = {row.key: row.decoded_value for row in rows}
         return self._inputs
+
+
+def _title(page: str) -> str:
+    """A page's heading: its key may hold no Chinese, so the list of artifacts names it by this."""
+    return page.partition("\n")[0].lstrip("# ")
 
 
 def _attempt(key: str, entry: str) -> int:

@@ -6,6 +6,7 @@ Pure text from facts, in Chinese; contacts arrive here masked.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -133,8 +134,9 @@ def work_page(kind: str, rows: Sequence[Mapping[str, Any]], reader: Reader) -> s
 
 def timeline_page(case_no: str, entries: Iterable[Dated], reader: Reader) -> str:
     """The whole history as a Markdown table."""
-    # few columns: Prefect gives a page little more than half of the window, and dates would break
-    rows = ["| 时间 | 谁 | 事项 | 结果 | 截止 |", "| --- | --- | --- | --- | --- |"]
+    # few columns, some with a least width: Prefect gives a page half of the window, and dates and names would break
+    head = " | ".join(_wide(*column) for column in (("时间", 16), ("谁", 18), ("事项", 10), ("结果", 0), ("截止", 14)))
+    rows = [f"| {head} |", "| --- | --- | --- | --- | --- |"]
     for entry in entries:
         row = reader.told(entry)
         due = f"{row.due}（{row.timing}）" if row.timing else row.due
@@ -192,10 +194,13 @@ def summary(
         parts.append("### 时限说明\n\n" + "\n".join(f"- {cell(line)}" for line in trace))
     parts.append("### 处理记录")
     entries = list(history)
-    answered = {entry.entry for entry in entries if entry.kind == "outcome"}
+    finished = {entry.entry.removesuffix(".outcome") for entry in entries if entry.kind == "outcome"}
     for entry in entries:
-        if entry.kind == "intent" and entry.entry.replace(".intent", ".outcome") in answered:
-            continue  # what came of it is told below; the timeline keeps both
+        # the form stands below: only what somebody did; how the case wandered is in the timeline
+        if entry.kind in ("gate", "outer"):
+            continue
+        if entry.kind == "intent" and entry.entry.removesuffix(".intent") in finished:
+            continue
         row = reader.told(entry)
         result = f"：{cell(row.result)}" if row.result else ""
         timing = f"（{row.timing}）" if row.timing else ""
@@ -208,6 +213,11 @@ def cell(text: str) -> str:
     for character in "\\|*_`[]<>#":
         text = text.replace(character, f"\\{character}" if character not in "<>" else {"<": "＜", ">": "＞"}[character])
     return " ".join(text.split())
+
+
+def _wide(heading: str, blanks: int) -> str:
+    """A column's heading that keeps the column from becoming narrower: characters and blanks that do not break."""
+    return "\N{WORD JOINER}".join(heading) + "\N{NO-BREAK SPACE}" * blanks
 
 
 def _band(bill: Mapping[str, Any]) -> str:
@@ -242,7 +252,8 @@ def _what(entry: Dated, reader: Reader) -> tuple[str, str]:
         case "bill":
             return "结算", f"应退 {data['total']} 元"
         case "notice":
-            return "通知客户", data.get("subject", "")
+            # the case's number stands at the end of every subject; here it is the page's
+            return "通知客户", re.sub(r"\s*[（(][A-Z]{2,4}-[A-Z0-9-]+[)）]$", "", data.get("subject", ""))
         case "cancelled":
             return "取消售后单", data.get("reason", "")
         case "closed":
