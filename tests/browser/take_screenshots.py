@@ -46,7 +46,7 @@ async def take(shop: Shop, album: Path) -> None:
         await desk.answer(run, {"操作人": "C02 刘洋", "审核结果": "通过"}, picture="review")
 
         await desk.until(run, "待取件")
-        await desk.answer(run, {"操作人": "L02 孙磊", "承运商": "顺丰", "运单号": "SF100200300"}, picture="pickup")
+        await desk.answer(run, {"操作人": "L02 孙磊", "承运商": "顺丰", "运单号": "SF100200300"})
 
         await desk.until(run, "待收货")
         arrived = {"订单行": f"第1行 {SKU} {NAME}", "实收数量": 3}

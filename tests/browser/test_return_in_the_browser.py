@@ -19,7 +19,7 @@ from psycopg.rows import namedtuple_row
 from tests.browser import ui
 from tests.browser.person import Desk
 
-pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.stack]
 
 # the sample shop's first order: three T-shirts at 89.99, received three days ago, paid by Alipay
 ORDER, SKU = "D100001", "FZ-TX-01"
