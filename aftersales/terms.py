@@ -805,14 +805,12 @@ def _check_channels(returns: _Document) -> None:
     """A channel's two days must be in order together with those it leaves to the shop."""
     shop = _table(returns.data)
     for channel, rules in _table(returns.data, "channels").items():
-        days = [
-            own if isinstance(own := _table(rules).get(name), int) else shop.get(name)
-            for name in ("free_until_day", "freight_until_day")
-        ]
-        if all(isinstance(day, int) for day in days) and days[0] >= days[1]:
+        own = _table(rules)
+        free, freight = (own.get(name, shop.get(name)) for name in ("free_until_day", "freight_until_day"))
+        if isinstance(free, int) and isinstance(freight, int) and free >= freight:
             returns.wrong(
                 ("channels", channel),
-                f"free_until_day（{days[0]}）要小于 freight_until_day（{days[1]}），请改正其中一个（未写的沿用店铺的值）。",
+                f"free_until_day（{free}）要小于 freight_until_day（{freight}），请改正其中一个（未写的沿用店铺的值）。",
             )
 
 
