@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from prefect.client.orchestration import PrefectClient
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from aftersales import terms as rulebook
+from aftersales.desk import runs
 from aftersales.desk.leg import Leg
 from aftersales.rules import clocks, masking, pages
 from aftersales.rules.standing import standing
@@ -29,6 +32,13 @@ LISTS_OF = {
     Stage.CLOSED: ("refund",),
     Stage.CANCELLED: ("pickup", "refund"),
 }
+
+
+async def publish_lists(client: PrefectClient) -> None:
+    """Bring every work list to the desk, so that its address leads somewhere before the first case."""
+    words = reader(rulebook.load())
+    for kind in ("pickup", "refund"):
+        await runs.publish(client, f"{kind}-list", functools.partial(_list, kind, words))
 
 
 async def _list(kind: str, words: pages.Reader, connection: AsyncConnection) -> str:

@@ -98,8 +98,17 @@ def deploy(if_changed: bool) -> None:
     if if_changed and not stack.is_needed(**where):
         click.echo("没有变化，不需要重新部署。")
         return
-    refine = None
-    if importlib.util.find_spec("aftersales.desk.deployments"):
-        refine = importlib.import_module("aftersales.desk.deployments").refine
+    from aftersales.desk import deployments
+    from aftersales.store import engine
+    from tasks import desks
+
+    async def refine(client: Any) -> None:
+        await deployments.refine(client)
+        engine.connect(found.database_url)
+        try:
+            await desks.publish_lists(client)
+        finally:
+            await engine.disconnect()
+
     for name, key in stack.run(**where, refine=refine).items():
         click.echo(f"{name} {key}")

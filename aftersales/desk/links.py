@@ -35,6 +35,8 @@ def links(ui_url: str, house: House, *, deployments: Mapping[str, str] | None = 
     return [
         ("工作台", f"{ui_url}/v2/dashboard"),
         *((f"新建：{name}", form(ui_url, key)) for name, key in sorted((deployments or {}).items(), key=_by_use)),
+        ("取件清单", f"{ui_url}/v2/artifacts/key/pickup-list"),
+        ("转账清单", f"{ui_url}/v2/artifacts/key/refund-list"),
         *((f"{department.name}的待办", runs(ui_url, department.name)) for department in house.departments.values()),
     ]
 

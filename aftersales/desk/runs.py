@@ -117,21 +117,8 @@ class Run:
         return is_news
 
     async def publish(self, key: str, write: Callable[[AsyncConnection], Awaitable[str]]) -> None:
-        """Write a page that belongs to no run, under a lock: who writes later has read later."""
-        # inside the process first, so that no more than one connection of ours waits for the database's lock
-        async with _publishing[key], transaction() as connection:
-            known = await installation.lock(connection, f"page:{key}")
-            text = await write(connection)
-            if known:
-                try:
-                    await self._client.update_artifact(UUID(known["id"]), ArtifactUpdate(data=text))
-                    return
-                except ObjectNotFound:
-                    pass  # Prefect's database was lost or the page deleted: write a new one
-            artifact = await self._client.create_artifact(
-                ArtifactCreate(key=key, type="markdown", description=_title(text), data=text)
-            )
-            await installation.keep(connection, f"page:{key}", {"id": str(artifact.id)})
+        """Write a page that belongs to no run; who writes later has read later."""
+        await publish(self._client, key, write)
 
     async def hide(self, request: Any) -> None:
         """Put a masked request in the place of the one that somebody submitted: Prefect shows a run's parameters."""
@@ -192,6 +179,24 @@ class Run:
             )
             self._inputs = {row.key: row.decoded_value for row in rows}
         return self._inputs
+
+
+async def publish(client: PrefectClient, key: str, write: Callable[[AsyncConnection], Awaitable[str]]) -> None:
+    """Write a page that belongs to no run, under a lock: who writes later has read later."""
+    # inside the process first, so that no more than one connection of ours waits for the database's lock
+    async with _publishing[key], transaction() as connection:
+        known = await installation.lock(connection, f"page:{key}")
+        text = await write(connection)
+        if known:
+            try:
+                await client.update_artifact(UUID(known["id"]), ArtifactUpdate(data=text))
+                return
+            except ObjectNotFound:
+                pass  # Prefect's database was lost or the page deleted: write a new one
+        artifact = await client.create_artifact(
+            ArtifactCreate(key=key, type="markdown", description=_title(text), data=text)
+        )
+        await installation.keep(connection, f"page:{key}", {"id": str(artifact.id)})
 
 
 def _title(page: str) -> str:

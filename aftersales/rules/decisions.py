@@ -38,10 +38,10 @@ def _receipt(answer: Mapping[str, Any], context: Mapping[str, Any]) -> str:
             return f"第 {line_no} 行还有 {left[line_no]} 件待收，填写了 {quantity} 件，请核对数量。"
     everything = all(arrived.get(line_no, 0) == count for line_no, count in left.items())
     if everything and answer.get("rest") == "coming":
-        return "商品已全部到齐，“其余商品”请选“已全部到齐”。"
+        return "商品已全部到齐，“是否到齐”请选“全部到齐”。"
     if not everything and answer.get("rest") == "complete":
         missing = "、".join(f"第 {n} 行 {c - arrived.get(n, 0)} 件" for n, c in left.items() if c > arrived.get(n, 0))
-        return f"还缺{missing}，“其余商品”请选“还会寄来”或“不再寄来”。"
+        return f"还缺{missing}，“是否到齐”请选“其余还会寄来”或“其余不再寄来”。"
     return ""
 
 

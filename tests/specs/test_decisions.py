@@ -27,7 +27,7 @@ def items(*pairs: tuple[int, int]) -> list[dict[str, int]]:
         pytest.param({"items": items((1, 4)), "rest": "coming"}, "还有 3 件待收，填写了 4 件", id="one too many"),
         pytest.param({"items": items((1, 2), (1, 2)), "rest": "coming"}, "填写了 4 件", id="one too many in two rows"),
         pytest.param({"items": items((3, 1)), "rest": "coming"}, "第 3 行不在", id="a line that is not of the case"),
-        pytest.param({"items": items((1, 3), (2, 1)), "rest": "coming"}, "已全部到齐", id="nothing more to come"),
+        pytest.param({"items": items((1, 3), (2, 1)), "rest": "coming"}, "请选“全部到齐”", id="nothing more to come"),
         pytest.param(
             {"items": items((1, 2)), "rest": "complete"}, "第 1 行 1 件、第 2 行 1 件", id="said complete, but is not"
         ),

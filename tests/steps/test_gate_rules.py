@@ -219,12 +219,12 @@ async def test_telling_an_event_asks_for_its_right(applied, event, operator, rig
         ),
         pytest.param(
             {"items": goods(2), "rest": "complete"},
-            "还缺第 2 行 1 件，“其余商品”请选“还会寄来”或“不再寄来”。",
+            "还缺第 2 行 1 件，“是否到齐”请选“其余还会寄来”或“其余不再寄来”。",
             id="p14 something is missing and everything is said to be there",
         ),
         pytest.param(
             {"items": goods(2, 1), "rest": "coming"},
-            "商品已全部到齐，“其余商品”请选“已全部到齐”。",
+            "商品已全部到齐，“是否到齐”请选“全部到齐”。",
             id="p14 everything is there and more is said to come",
         ),
     ],
