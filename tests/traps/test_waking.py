@@ -28,7 +28,7 @@ async def test_trap_8_twenty_immediate_resumes(staffed: Desk, paper: Paper, capl
         assert await run.legs() == 6
         assert (await run.case()).stage is Stage.CLOSED
     assert len(paper.calls) == len(set(paper.calls)) == 8
-    assert not [told for told in caplog.messages if told.startswith("Woke")]
+    assert not healer_woke(caplog)
 
 
 async def test_trap_9_six_resumes_at_once(staffed: Desk):
@@ -94,11 +94,13 @@ async def test_the_empty_wake_opens_the_same_gate_again(staffed: Desk):
 
 
 @pytest.mark.parametrize("way", ["decision", "event"])
-async def test_the_lost_wake_up_is_found_after_suspending(staffed: Desk, monkeypatch: pytest.MonkeyPatch, way: str):
+async def test_the_lost_wake_up_is_found_after_suspending(
+    staffed: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, way: str
+):
     """Told between the gate's last look and the suspension, when no wake can reach the run: it goes on by itself."""
     run = await staffed.apply()
     await run.at("review-0-1")
-    woken: list[bool] = []
+    told: list[bool] = []
     save_form = runs.Run._save_form
 
     async def tell_just_now(self: runs.Run, entry: str, *args: object) -> object:
@@ -108,14 +110,15 @@ async def test_the_lost_wake_up_is_found_after_suspending(staffed: Desk, monkeyp
                 await run.signal(Event.PARCEL_PICKED_UP, wake=False, tracking_no="SF1000")
             else:
                 await run.command("pickup", "L02", wake=False, carrier="顺丰", tracking_no="SF1000")
-            woken.append(True)
+            told.append(True)
         return saved
 
     monkeypatch.setattr(runs.Run, "_save_form", tell_just_now)
     await run.submit()
 
     await run.at("receipt-0-1")
-    assert woken == [True]
+    assert told == [True]
+    assert not healer_woke(caplog)
     assert (await run.journal())["pickup-0"].data["tracking_no"] == "SF1000"
 
 
@@ -215,6 +218,11 @@ async def test_a_run_cancelled_in_the_ui_is_not_revived(desk: Desk):
     assert (await run.states())[-1] == "Cancelled"
     assert await run.legs() == 1
     assert list(await run.journal())[-1] == "review-0"
+
+
+def healer_woke(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Whom the healer had to wake, which is only the net below the leg's own last look."""
+    return [told for told in caplog.messages if told.startswith("Woke")]
 
 
 async def waits_for_a_lock() -> None:
