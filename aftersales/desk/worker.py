@@ -52,6 +52,8 @@ HEARTBEAT_SECONDS = 30.0
 HEAL_SECONDS = 20.0
 # a stock worker takes no lock before its first step; leave its runs alone for as long as a slow start may take
 FOREIGN_GRACE_SECONDS = 120.0
+# tells our claim from a stock worker's
+CLAIM = "claimed by an aftersales worker"
 LEGS_AT_ONCE = 24
 # the supervisor gives a worker five seconds before it kills it
 DRAIN_SECONDS = 4.0
@@ -229,7 +231,7 @@ class Worker:
 
     async def _claim(self, flow_run: FlowRun) -> bool:
         try:
-            state: State = await propose_state(self._client, Pending(), flow_run_id=flow_run.id)
+            state: State = await propose_state(self._client, Pending(message=CLAIM), flow_run_id=flow_run.id)
         except (Abort, Pause, ObjectNotFound):
             return False
         flow_run.state = state
@@ -275,11 +277,13 @@ def load(entrypoint: str) -> Flow:
 
 
 def _is_ours_to_heal(flow_run: FlowRun) -> bool:
-    """A stock worker's run has a process id and takes its lock late; ours have none and are locked from the start."""
-    if flow_run.infrastructure_pid is None:
+    """A stock worker's run takes its lock late: it is Pending without our claim, or Running with a process id."""
+    state = flow_run.state
+    if state is None:
+        return False
+    if (state.message == CLAIM) if state.is_pending() else (flow_run.infrastructure_pid is None):
         return True
-    since = flow_run.state.timestamp if flow_run.state else None
-    return since is not None and (clock.now() - since).total_seconds() > FOREIGN_GRACE_SECONDS
+    return (clock.now() - state.timestamp).total_seconds() > FOREIGN_GRACE_SECONDS
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ import pytest
 from prefect.states import Pending, Running, Scheduled
 
 from aftersales import clock
-from aftersales.desk.worker import POOL
+from aftersales.desk.worker import CLAIM, POOL
 from aftersales.store import engine
 from aftersales.words import Stage
 from tests.traps.conftest import RETURNS, Desk, Process
@@ -60,7 +60,7 @@ async def test_trap_10_kill_9_in_the_middle_of_a_step(
 async def test_trap_10_a_run_that_a_dead_worker_had_claimed_is_taken_up(desk: Desk, state: Callable[[], object]):
     """Trap 10: killed between the claim and the first line, or just after it: the next worker starts it at once."""
     run = await desk.apply()
-    await desk.client.set_flow_run_state(run.run_id, Pending())
+    await desk.client.set_flow_run_state(run.run_id, Pending(message=CLAIM))
     if state is not Pending:
         await desk.client.set_flow_run_state(run.run_id, state())  # type: ignore[arg-type]
 
