@@ -39,6 +39,9 @@ CONFIG = Path("config")
 
 FILES = ("house.yaml", "staff.yaml", "returns.yaml", "notices.yaml")
 
+# what AMB-09 and AMB-20 allow, but nothing does yet: better refused than silently without effect
+NOT_YET = (("review_on_timeout", "auto_approve", "escalate"), ("choose_route", True, "false"))
+
 # the stages of a return that wait for somebody: each needs a promise
 WAITING = tuple(stage for stage in Stage if not stage.is_over and stage is not Stage.OPENED)
 
@@ -796,6 +799,9 @@ def _check_returns(returns: _Document, house: _Document) -> None:
         if isinstance(label, str) and labels.setdefault(label, code) != code:
             text = f"名称“{label}”与 {labels[label]} 的相同，请换一个，否则表单里分不清。"
             returns.wrong(("reasons", code, "label"), text)
+    for key, value, instead in NOT_YET:
+        if _inside(returns.data, key) == value:
+            returns.wrong((key,), f"{str(value).lower()} 目前还不支持，请写 {instead}。")
     for key, what in (("reasons", "退货原因"), ("payment_routes", "付款方式")):
         if _inside(returns.data, key) in ({}, []):
             returns.wrong((key,), f"一个{what}也没有，请至少写一个。")

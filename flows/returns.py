@@ -49,14 +49,19 @@ async def accepted(case: str) -> bool:
             return False
         await cases.amend(case, correction.data)
 
-    if await cases.needs_person(case):
-        exception = await gates.decide(case, "exception")
-        if exception.rejected:
-            await cases.explain_rejection(case, exception, final=True)
-            return False
+    if await cases.needs_person(case) and not await allowed(case):
+        return False
 
     await cases.confirm(case)
     return True
+
+
+async def allowed(case: str) -> bool:
+    """Let the after-sales manager decide what no rule decides; the customer is told of a refusal."""
+    exception = await gates.decide(case, "exception")
+    if exception.rejected:
+        await cases.explain_rejection(case, exception, final=True)
+    return not exception.rejected
 
 
 async def sent_back(case: str) -> None:
@@ -73,13 +78,12 @@ async def paid_for_one_parcel(case: str) -> bool:
     await parcels.start_outer_limit(case)
 
     inspection = await gates.decide(case, "inspection")
-    if inspection.failed:
-        exception = await gates.decide(case, "exception")
-        if exception.rejected:
-            await cases.explain_rejection(case, exception, final=True)
-            return False
+    if inspection.failed and not await allowed(case):
+        return False
 
     amount = await money.settle(case)
+    if await money.needs_person(case) and not await allowed(case):
+        return False
     await parcels.tell_result(case)
     if money.nothing_to_pay(amount):
         return True

@@ -24,7 +24,7 @@ from aftersales.store import units as ledger
 from aftersales.store.engine import transaction
 from aftersales.terms import Terms
 from aftersales.words import Bill, Order, Right, Shipping, Stage, Unable, Wanted
-from tasks import desks, notices
+from tasks import desks, notices, promises
 
 PROCESS = "returns"
 
@@ -328,7 +328,7 @@ async def _refuse_twin(connection: AsyncConnection, values: Mapping[str, Any]) -
 async def _acknowledge(connection: AsyncConnection, leg: Leg, total: str) -> None:
     assert leg.terms is not None
     promised = leg.terms.returns.stages["review"]
-    due = clocks.due(start_at=leg.now(), limit=promised.limit, calendars=leg.terms.calendars, house=leg.terms.house)
+    due = promises.reckon(leg, promised.limit)
     await notices.tell_customer(
         connection, leg, "NTC-01", "opened", {"due": f"在 {clocks.spoken_due(due)}", "total": total}
     )
@@ -365,6 +365,10 @@ async def _end(leg: Leg, stage: Stage) -> str:
     if "closed" not in leg.entries:
         async with transaction() as connection:
             now = leg.now()
+            await cases.lock(connection, case_no)
+            for receipt in standing(leg.history).receipts:
+                # what has arrived is dealt with, paid or not: it cannot be asked for a second time
+                await ledger.settle(connection, case_no, wanted=receipt.wanted)
             await ledger.release(connection, case_no)
             await work.drop(connection, case_no)
             await cases.end_promise(connection, case_no, None, now)

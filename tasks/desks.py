@@ -31,6 +31,7 @@ LISTS_OF = {
     Stage.REFUND: ("refund",),
     Stage.CLOSED: ("refund",),
     Stage.CANCELLED: ("pickup", "refund"),
+    Stage.REJECTED: ("pickup", "refund"),
 }
 
 
@@ -67,7 +68,7 @@ async def show(leg: Leg, *, stage: Stage, promise: Mapping[str, Any] | None) -> 
     # the run's page shows three and counts the rest; the number stands in the name already
     tags = [PROCESS, stage.label, *([owner] if owner else []), case.case_no]
     tags += [REHEARSED] if case.rehearsal else []
-    is_news = await leg.driver.show(
+    await leg.driver.show(
         name=f"{PROCESS} {case.case_no} {stage.label}",
         tags=tags,
         pages={
@@ -75,7 +76,7 @@ async def show(leg: Leg, *, stage: Stage, promise: Mapping[str, Any] | None) -> 
             f"{case.case_no.lower()}-quote": pages.quote_page(case.case_no, told),
         },
     )
-    if is_news and case.rehearsal is None:
+    if case.rehearsal is None:
         for kind in LISTS_OF.get(stage, ()):
             await leg.driver.publish(f"{kind}-list", functools.partial(_list, kind, words))
     if promise is None:

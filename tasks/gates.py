@@ -24,7 +24,7 @@ from aftersales.store import cases, journal, work
 from aftersales.store.engine import transaction
 from aftersales.store.journal import Entry
 from aftersales.terms import Terms
-from aftersales.words import AWAITED, Event, Staff, Stage, Unable
+from aftersales.words import AWAITED, Event, Stage, Unable
 from tasks import desks, notices, promises
 
 # the step whose work-list item a gate's answer strikes off
@@ -103,12 +103,14 @@ async def accept(
     Raises forms.Misfilled, Refused or AlreadyDecided.
     """
     gate, entry, context = promise["gate"]["gate"], promise["entry"], promise["gate"]["context"]
-    if operator:
-        person = terms.staff().get(operator)
-        if no := _objection(gate, person, operator, answer, context, promise, terms):
-            raise Refused(no)
+    if operator and (no := objection(promise, operator, answer, terms)):
+        raise Refused(no)
     if no := decisions.disagreement(gate=gate, answer=answer, context=context):
         raise Refused(no)
+    # the case first, then its promise: the order in which a case is ended, else the two wait for each other
+    is_open = await cases.lock_gate(connection, case.case_no, entry)
+    if not is_open and await journal.find(connection, case.case_no, entry) is None:
+        raise Refused(f"{case.case_no} 已结束这个环节，不再接收提交，请刷新后查看。")
     written = await journal.add(
         connection,
         case.case_no,
@@ -200,9 +202,12 @@ async def _look(leg: Leg, gate: str, entry: str, event: Event | None) -> Answer 
     if promise is None or promise["entry"] != entry:
         # decided by a command between this leg's reading of the journal and now
         return await _somebody_elses(leg, gate, entry)
-    if event is not None and (taken := await _take_event(leg, gate, event, promise)):
-        return taken
-    return await _take_form(leg, gate, promise)
+    try:
+        if event is not None and (taken := await _take_event(leg, event, promise)):
+            return taken
+        return await _take_form(leg, gate, promise)
+    except AlreadyDecided:
+        return await _somebody_elses(leg, gate, entry)
 
 
 async def _take_form(leg: Leg, gate: str, promise: Mapping[str, Any]) -> Answer | None:
@@ -215,8 +220,6 @@ async def _take_form(leg: Leg, gate: str, promise: Mapping[str, Any]) -> Answer 
             values, operator = read_form(gate, form_answer.values, promise)
             async with transaction() as connection:
                 taken = await _accepted(connection, leg, promise, values, operator, via)
-        except AlreadyDecided:
-            return await _somebody_elses(leg, gate, promise["entry"])
         except (forms.Misfilled, Refused) as error:
             async with transaction() as connection:
                 await _refuse(connection, leg, promise, via, str(error), _operator(form_answer) or "system")
@@ -227,11 +230,13 @@ async def _take_form(leg: Leg, gate: str, promise: Mapping[str, Any]) -> Answer 
     return None
 
 
-async def _take_event(leg: Leg, gate: str, event: Event, promise: Mapping[str, Any]) -> Answer | None:
+async def _take_event(leg: Leg, event: Event, promise: Mapping[str, Any]) -> Answer | None:
     """Let the oldest event that breaks no rule answer; it leaves the inbox in the transaction that says what it did."""
     assert leg.case is not None
+    assert leg.terms is not None
     case_no = leg.case.case_no
-    while True:
+    overtaken: AlreadyDecided | None = None
+    while overtaken is None:
         async with transaction() as connection:
             row = await cases.waiting(connection, case_no, [event.value])
             if row is None:
@@ -240,20 +245,34 @@ async def _take_event(leg: Leg, gate: str, event: Event, promise: Mapping[str, A
             await cases.take(connection, row["id"], leg.now())
             try:
                 answer = offers.from_event(event=event, data=row["data"], context=promise["gate"]["context"])
-                return await _accepted(connection, leg, promise, {**answer, "actor": row["actor"]}, "", via)
+                operator = row["actor"] if row["actor"] in leg.terms.staff() else ""
+                answer = {**answer, "actor": row["actor"]}
+                return await _accepted(
+                    connection, leg, promise, answer, operator, via, at=max(row["received_at"], promise["started_at"])
+                )
             except (ValueError, Refused) as error:
                 await _refuse(connection, leg, promise, via, str(error), row["actor"])
             except AlreadyDecided as error:
                 name = f"{promise['entry']}.late:{via}"
                 await leg.note(connection, name, kind="late", actor=row["actor"], data={"reason": str(error)})
-                break
+                overtaken = error
+    if overtaken is not None:  # raised here, so that the event has left the inbox
+        raise overtaken
     if event is Event.PARCEL_PICKED_UP:
         # what has arrived was picked up, whether anybody scanned it or not
         async with transaction() as connection:
             arrived = await cases.waiting(connection, case_no, [Event.PARCEL_RECEIVED.value])
             if arrived is not None:
                 implied = {"implied": True, "actor": arrived["actor"]}
-                return await _accepted(connection, leg, promise, implied, "", "implied")
+                return await _accepted(
+                    connection,
+                    leg,
+                    promise,
+                    implied,
+                    "",
+                    "implied",
+                    at=max(arrived["received_at"], promise["started_at"]),
+                )
     return None
 
 
@@ -264,6 +283,8 @@ async def _accepted(
     values: Mapping[str, Any],
     operator: str,
     via: str,
+    *,
+    at: datetime | None = None,
 ) -> Answer:
     assert leg.case is not None
     assert leg.terms is not None
@@ -275,7 +296,7 @@ async def _accepted(
         answer=values,
         operator=operator,
         via=via,
-        at=leg.now(),
+        at=at or leg.now(),
     )
     leg.entries[written.entry] = written
     return Answer(written.data, written.actor, written.at)
@@ -305,9 +326,11 @@ async def _heed_cancellation(leg: Leg) -> None:
         raise Cancelled
     async with transaction() as connection:
         row = await cases.waiting(connection, leg.case.case_no, [Event.CASE_CANCELLED.value])
+        parcel = await cases.waiting(connection, leg.case.case_no, [Event.PARCEL_RECEIVED.value])
     if row is None:
         return
-    has_arrived = bool(standings.standing(leg.history).receipts)
+    is_scanned = parcel is not None and parcel["id"] < row["id"]
+    has_arrived = is_scanned or bool(standings.standing(leg.history).receipts)
     async with transaction() as connection:
         await cases.take(connection, row["id"], leg.now())
         if has_arrived:
@@ -321,6 +344,8 @@ async def _heed_cancellation(leg: Leg) -> None:
             )
             return
         await leg.note(connection, "cancelled-0", kind="cancelled", actor=row["actor"], data=row["data"], rule="RET-17")
+        # nobody decides any more, even if this leg is killed before the case has ended
+        await cases.end_promise(connection, leg.case.case_no, None, leg.now())
     raise Cancelled
 
 
@@ -368,25 +393,18 @@ async def _leave(leg: Leg, gate: str, entry: str) -> None:
     await leg.driver.wait(entry, schema, summary, answered)
 
 
-def _objection(
-    gate: str,
-    person: Staff | None,
-    named: str,
-    answer: Mapping[str, Any],
-    context: Mapping[str, Any],
-    promise: Mapping[str, Any],
-    terms: Terms,
-) -> str:
-    owner = promise["owner"]
+def objection(promise: Mapping[str, Any], operator: str, answer: Mapping[str, Any], terms: Terms) -> str:
+    """Say why somebody may not decide at a gate: department, right, limit, who approved; empty when they may."""
+    gate, owner = promise["gate"]["gate"], promise["owner"]
     department = terms.house.departments.get(owner)
     return authority.objection(
-        operator=person,
-        named=named,
+        operator=terms.staff().get(operator),
+        named=operator,
         right=authority.RIGHTS[gate],
         department=owner,
         department_name=department.name if department else owner,
         amount=Decimal(answer["amount"]) if answer.get("amount") else None,
-        not_by=context.get("not_by", ()),
+        not_by=promise["gate"]["context"].get("not_by", ()),
     )
 
 

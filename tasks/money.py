@@ -13,7 +13,7 @@ from aftersales.gateways import Outcome, Payment
 from aftersales.gateways.worklists import TransferList
 from aftersales.rules import money, units
 from aftersales.rules.standing import Receipt, standing
-from aftersales.store import facts, work
+from aftersales.store import cases, facts, work
 from aftersales.store import units as ledger
 from aftersales.store.engine import transaction
 from aftersales.words import ZERO, Shipping
@@ -43,6 +43,8 @@ async def settle(case: str) -> Decimal:
         receipt, inspected = told.receipts[-1], told.inspections[-1]
         zone = ZoneInfo(leg.terms.house.timezone)
         async with transaction() as connection:
+            # two cases of an order must not both count on the same money
+            await cases.one_at_a_time(connection, leg.case.order_no)
             order = await facts.load(connection, leg.case.order_no)
             assert order is not None, "a case has its order"
             voucher = (told.pickup or {}).get("freight")
@@ -59,7 +61,7 @@ async def settle(case: str) -> Decimal:
                 pickup_freight=Decimal(voucher) if voucher else None,
                 found=_found(leg, receipt, inspected),
                 already_charged=told.charged,
-                approved=True,
+                approved=told.is_exceptional,
             )
             await ledger.settle(connection, leg.case.case_no, wanted=receipt.wanted)
             await leg.note(connection, entry, kind="bill", data=bill_data(bill), rule="MON-14")
@@ -75,7 +77,7 @@ async def refund(intent: Intent, case: str) -> Outcome:
         return known
     leg = await legs.here()
     assert leg.terms is not None
-    bill = standing(leg.history).bills[intent.round]
+    bill = standing(leg.history).bills[-1]  # a bill of zero asks for no refund, so the rounds need not agree
     async with transaction() as connection:
         order = await facts.load(connection, standing(leg.history).request["order_no"])
     assert order is not None, "a case has its order"
@@ -105,6 +107,13 @@ async def tell_refunded(case: str) -> None:
             entry,
             {"amount": f"{Decimal(told.refunds[-1]['amount']):.2f}", "route": order.payment_route or "登记的收款账户"},
         )
+
+
+async def needs_person(case: str) -> bool:
+    """Whether the last bill goes to the after-sales manager: less can go back by the original route than is due."""
+    leg = await legs.here()
+    bill = leg.entries[f"bill-{leg.rounds['bill'] - 1}"]
+    return bool(bill.data["needs_person"])
 
 
 def nothing_to_pay(amount: Decimal) -> bool:

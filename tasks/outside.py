@@ -75,8 +75,16 @@ async def decide(case_no: str, gate: str, *, operator: str, answer: Mapping[str,
     """
     Decide at an open gate from outside the UI, held to the same rules as the form.
 
-    Raises Unable: no such case or gate, misfilled, not allowed, or somebody was first.
+    Raises Unable: no such case or gate, misfilled, not allowed (the journal keeps the refusal), or somebody was first.
     """
+    try:
+        return await _decide(case_no, gate, operator, answer)
+    except gates.Refused as error:
+        await _keep_refusal(case_no, gate, operator, str(error))
+        raise
+
+
+async def _decide(case_no: str, gate: str, operator: str, answer: Mapping[str, Any]) -> Entry:
     async with transaction() as connection:
         case, terms = await found(connection, case_no)
         promise = await cases.open_gate(connection, case_no, gate)
@@ -108,8 +116,17 @@ async def signal(
     Tell a case an event: into the inbox, once a key; answers a sentence that says what became of it.
 
     `staff` is the member of staff who tells it, empty for another system. What the case can already see to be wrong
-    is refused at once; what it does not wait for yet is kept until it does. Raises Unable.
+    is refused at once (the journal keeps the refusal); what it does not wait for yet is kept until it does.
+    Raises Unable.
     """
+    try:
+        return await _signal(case_no, event, staff or actor, data, key, staff)
+    except gates.Refused as error:
+        await _keep_refusal(case_no, event.value, staff or actor, str(error))
+        raise
+
+
+async def _signal(case_no: str, event: Event, actor: str, data: Mapping[str, Any], key: str, staff: str) -> str:
     async with transaction() as connection:
         case, terms = await found(connection, case_no)
         if staff:
@@ -119,13 +136,13 @@ async def signal(
         values = _checked(event, data)
         if case.stage.is_over:
             raise gates.Refused(f"{case_no} {case.stage.label}，不再接收“{event.label}”，请核对售后单号。")
-        await _refuse_what_is_wrong(connection, case, event, values)
+        await _refuse_what_is_wrong(connection, case, event, values, staff=staff, terms=terms)
         is_new = await cases.receive(
             connection,
             key=key or f"{event.value}/{uuid4()}",
             case_no=case_no,
             event=event.value,
-            actor=staff or actor,
+            actor=actor,
             data=values,
             at=clock.now(case),
         )
@@ -134,6 +151,22 @@ async def signal(
     if event in AWAITED[case.stage]:
         return f"{case_no} 已登记“{event.label}”。"
     return f"{case_no} 已登记“{event.label}”，现在{case.stage.label}，到相应环节时自动采用。"
+
+
+async def _keep_refusal(case_no: str, what: str, actor: str, reason: str) -> None:
+    """Write a refused command into the case's journal: every refusal is a row (design §3)."""
+    async with transaction() as connection:
+        case = await cases.read(connection, case_no)
+        if case is not None:
+            await journal.add(
+                connection,
+                case_no,
+                f"{what}.refused:command/{uuid4()}",
+                kind="refused",
+                at=clock.now(case),
+                actor=actor,
+                data={"reason": reason, "gate": what},
+            )
 
 
 async def parcel_without_case(*, staff: str, data: Mapping[str, Any], key: str) -> str:
@@ -206,11 +239,12 @@ def _rest(text: str) -> str:
 
 
 async def _refuse_what_is_wrong(
-    connection: AsyncConnection, case: cases.Case, event: Event, values: Mapping[str, Any]
+    connection: AsyncConnection, case: cases.Case, event: Event, values: Mapping[str, Any], *, staff: str, terms: Terms
 ) -> None:
     if event is Event.CASE_CANCELLED:
         entries = await journal.read(connection, case.case_no)
-        if standing(entries.values()).receipts:
+        is_scanned = await cases.waiting(connection, case.case_no, [Event.PARCEL_RECEIVED.value]) is not None
+        if is_scanned or standing(entries.values()).receipts:
             raise gates.Refused(f"{case.case_no} 的商品已收货，不能取消，请按验收结果继续处理。")
         return
     gate = {Event.PARCEL_PICKED_UP: "pickup", Event.PARCEL_RECEIVED: "receipt", Event.REFUND_SENT: "refund"}[event]
@@ -222,5 +256,6 @@ async def _refuse_what_is_wrong(
         answer = offers.from_event(event=event, data=values, context=context)
     except ValueError as error:
         raise gates.Refused(str(error)) from error
-    if no := decisions.disagreement(gate=gate, answer=answer, context=context):
+    no = gates.objection(promise, staff, answer, terms) if staff else ""
+    if no := no or decisions.disagreement(gate=gate, answer=answer, context=context):
         raise gates.Refused(no)

@@ -6,7 +6,7 @@ from aftersales.desk import leg as legs
 from aftersales.gateways import Carrier, Outcome
 from aftersales.gateways.worklists import PickupList
 from aftersales.rules import clocks
-from aftersales.rules.standing import standing
+from aftersales.rules.standing import Standing, lines_of, standing
 from aftersales.store import work
 from aftersales.store.engine import transaction
 from aftersales.words import Grade, Shipping
@@ -43,7 +43,7 @@ async def tell_how_to_send(case: str) -> None:
         return
     assert leg.terms is not None
     promised = leg.terms.returns.stages["pickup"]
-    due = clocks.due(start_at=leg.now(), limit=promised.limit, calendars=leg.terms.calendars, house=leg.terms.house)
+    due = promises.reckon(leg, promised.limit)
     if standing(leg.history).request["shipping"] == Shipping.SELF:
         subject, what = "请寄回退货商品", f"请在 {clocks.spoken_due(due)}寄出，并将承运商和运单号告诉客服。"
     else:
@@ -67,7 +67,7 @@ async def start_outer_limit(case: str) -> None:
 
 
 async def tell_result(case: str) -> None:
-    """Tell the customer what the inspection found and what will be paid (RET-07, NTC-05)."""
+    """Tell the customer what was found, a changed cause, and every line of what will be paid (RET-07, MON-17, NTC-05)."""
     leg = await legs.here()
     assert leg.terms is not None
     told = standing(leg.history)
@@ -79,20 +79,32 @@ async def tell_result(case: str) -> None:
         f"{told.label(item['line_no'])} {item['quantity']} 件{Grade(item['grade']).label}"
         for item in inspected["items"]
     )
-    due = clocks.due(
-        start_at=leg.now(),
-        limit=leg.terms.returns.refund_bound,
-        calendars=leg.terms.calendars,
-        house=leg.terms.house,
-    )
+    due = promises.reckon(leg, leg.terms.returns.refund_bound)
     async with transaction() as connection:
         await notices.tell_customer(
             connection,
             leg,
             "NTC-05",
             entry,
-            {"result": result, "total": told.bills[-1]["total"], "bound": clocks.spoken_due(due)},
+            {
+                "result": result,
+                "cause": _changed_cause(leg, told),
+                "lines": "；".join(f"{line.label} {line.amount:.2f} 元" for line in lines_of(told.bills[-1])),
+                "total": told.bills[-1]["total"],
+                "bound": clocks.spoken_due(due),
+            },
         )
+
+
+def _changed_cause(leg: legs.Leg, told: Standing) -> str:
+    """The cause as found where it is not the one that was claimed."""
+    assert leg.terms is not None
+    reasons = leg.terms.returns.reasons
+    claimed = told.request["reason"]
+    found = dict.fromkeys(item["cause"] for item in told.inspections[-1]["items"] if item["cause"] != claimed)
+    if not found:
+        return reasons[claimed].label
+    return f"{'、'.join(reasons[code].label for code in found)}（申请时为{reasons[claimed].label}）"
 
 
 async def expects_more(case: str) -> bool:

@@ -13,7 +13,7 @@ from aftersales.rules.standing import standing
 from aftersales.store import cases
 from aftersales.store.engine import transaction
 from aftersales.terms import Promised
-from aftersales.words import Stage
+from aftersales.words import Due, Limit, Stage
 
 
 async def ask(leg: Leg, gate: str, entry: str) -> None:
@@ -49,6 +49,23 @@ async def ask(leg: Leg, gate: str, entry: str) -> None:
         await cases.move(connection, leg.case.case_no, stage=Stage(gate), owner=promised.owner)
 
 
+def reckon(leg: Leg, limit: Limit) -> Due:
+    """
+    Reckon when something is due that began with what last happened to the case.
+
+    A window runs from the event that opens it (submission, confirmation, receipt, inspection: RET-02 to RET-10), not
+    from the moment a worker came to it; notices and promises agree because both ask here (GEN-11).
+    """
+    assert leg.terms is not None
+    began = [entry.at for entry in leg.history if entry.kind in ("opened", "decision")]
+    return clocks.due(
+        start_at=began[-1] if began else leg.now(),
+        limit=limit,
+        calendars=leg.terms.calendars,
+        house=leg.terms.house,
+    )
+
+
 async def give(
     connection: AsyncConnection,
     leg: Leg,
@@ -58,10 +75,10 @@ async def give(
     promised: Promised,
     gate: Mapping[str, Any] | None = None,
 ) -> Any:
-    """Write one promise that starts now; answers its due time (exclusive)."""
+    """Write one promise; answers its due time (exclusive)."""
     assert leg.case is not None
     assert leg.terms is not None
-    due = clocks.due(start_at=leg.now(), limit=promised.limit, calendars=leg.terms.calendars, house=leg.terms.house)
+    due = reckon(leg, promised.limit)
     await cases.promise(
         connection,
         leg.case.case_no,

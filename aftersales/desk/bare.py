@@ -37,9 +37,8 @@ class Bare:
     async def forget(self, answer: FormAnswer) -> None:
         """There are no forms."""
 
-    async def show(self, *, name: str, tags: list[str], pages: Mapping[str, str]) -> bool:
+    async def show(self, *, name: str, tags: list[str], pages: Mapping[str, str]) -> None:
         """There is no run to show."""
-        return False
 
     async def publish(self, key: str, write: Callable[[AsyncConnection], Awaitable[str]]) -> None:
         """There is no desk to show a page on."""

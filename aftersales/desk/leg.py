@@ -58,8 +58,8 @@ class Driver(Protocol):
     async def forget(self, answer: FormAnswer) -> None:
         """Delete an answer that the journal now holds (GEN-10)."""
 
-    async def show(self, *, name: str, tags: list[str], pages: Mapping[str, str]) -> bool:
-        """Name and tag the run, and bring its pages (artifacts) up to date; True when the name has changed."""
+    async def show(self, *, name: str, tags: list[str], pages: Mapping[str, str]) -> None:
+        """Name and tag the run, and bring its pages (artifacts) up to date."""
 
     async def publish(self, key: str, write: Callable[[AsyncConnection], Awaitable[str]]) -> None:
         """Write a page that belongs to no run; two writers never overtake each other."""

@@ -91,9 +91,8 @@ class Run:
             pass  # an earlier leg deleted it just before it was killed
         (await self._read_inputs()).pop(key, None)
 
-    async def show(self, *, name: str, tags: list[str], pages: Mapping[str, str]) -> bool:
-        """Name and tag the run in one call, and write its pages; True when the name has changed."""
-        is_news = name != self._name
+    async def show(self, *, name: str, tags: list[str], pages: Mapping[str, str]) -> None:
+        """Name and tag the run in one call, and write its pages; what has not changed costs nothing."""
         if name != self._name or set(tags) != self._tags:
             await self._client.update_flow_run(self.run_id, name=name, tags=tags)
             self._name, self._tags = name, set(tags)
@@ -102,9 +101,7 @@ class Run:
             known = await cases.artifacts(connection, self.run_id)
         made: dict[str, str] = {}
         for key, text in pages.items():
-            if key in known:
-                await self._client.update_artifact(UUID(known[key]), ArtifactUpdate(data=text))
-            else:
+            if key not in known or not await _rewrite(self._client, known[key], text):
                 artifact = await self._client.create_artifact(
                     ArtifactCreate(
                         key=key, type="markdown", description=_title(text), data=text, flow_run_id=self.run_id
@@ -114,7 +111,6 @@ class Run:
         if made:
             async with transaction() as connection:
                 await cases.keep_artifacts(connection, self.run_id, {**known, **made})
-        return is_news
 
     async def publish(self, key: str, write: Callable[[AsyncConnection], Awaitable[str]]) -> None:
         """Write a page that belongs to no run; who writes later has read later."""
@@ -187,16 +183,23 @@ async def publish(client: PrefectClient, key: str, write: Callable[[AsyncConnect
     async with _publishing[key], transaction() as connection:
         known = await installation.lock(connection, f"page:{key}")
         text = await write(connection)
-        if known:
-            try:
-                await client.update_artifact(UUID(known["id"]), ArtifactUpdate(data=text))
-                return
-            except ObjectNotFound:
-                pass  # Prefect's database was lost or the page deleted: write a new one
+        if known and await _rewrite(client, known["id"], text):
+            return
         artifact = await client.create_artifact(
             ArtifactCreate(key=key, type="markdown", description=_title(text), data=text)
         )
         await installation.keep(connection, f"page:{key}", {"id": str(artifact.id)})
+
+
+async def _rewrite(client: PrefectClient, artifact_id: str, text: str) -> bool:
+    """Write a page anew; False when it is gone (deleted in the UI, or Prefect's database was lost)."""
+    try:
+        await client.update_artifact(UUID(artifact_id), ArtifactUpdate(data=text))
+    except httpx.HTTPStatusError as error:
+        if error.response.status_code != httpx.codes.NOT_FOUND:
+            raise
+        return False
+    return True
 
 
 def _title(page: str) -> str:
@@ -227,7 +230,7 @@ async def driver() -> Run:
         if await locks.take(key):
             return Run(context.client, flow_run, locks, key)  # type: ignore[arg-type]
         await asyncio.sleep(0.1)
-    raise LockLost(f"{key} 正由另一个进程处理，本次运行让出。")
+    raise Abort(f"{key} is told by another process.")
 
 
 async def lock_key(flow_run: FlowRun) -> str:

@@ -21,6 +21,8 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import psycopg
+import sqlalchemy.exc
 from prefect import Flow
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, WorkPoolFilter
@@ -76,6 +78,23 @@ class LeanClient(PrefectClient):
             return None
         return await super().update_flow_run(flow_run_id, *args, **kwargs)
 
+    async def set_flow_run_state(self, flow_run_id: UUID | str, state: State, force: bool = False) -> Any:
+        """
+        A leg that an outage ended has not failed: leave its run Running, and the healer tells it again.
+
+        Raises Abort, on which the engine leaves the run alone.
+        """
+        if state.is_failed() and _is_outage(cause := getattr(state.data, "result", state.data)):
+            raise Abort(f"An outage ended this leg ({type(cause).__name__}); it is told again.")
+        return await super().set_flow_run_state(flow_run_id, state, force=force)
+
+
+def _is_outage(error: Any) -> bool:
+    """Whether it is the database or Prefect that failed, rather than our code."""
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response.status_code >= 500
+    return isinstance(error, sqlalchemy.exc.OperationalError | psycopg.OperationalError | httpx.TransportError)
+
 
 class LeanContext(AsyncClientContext):
     """Makes the engine use the worker's own client."""
@@ -123,6 +142,11 @@ class Worker:
             for chore in chores:
                 chore.cancel()
             await self._drain()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a leg is still under way."""
+        return bool(self._legs)
 
     def stop(self) -> None:
         """Take on nothing new."""
@@ -308,6 +332,10 @@ async def work(*, poll_seconds: float = POLL_SECONDS, on_ready: Callable[[], Non
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, worker.stop)
             await worker.run(on_ready)
+            if worker.is_busy:
+                # to cancel a leg would have Prefect call its run crashed; a killed one is healed by the next worker
+                logging.shutdown()
+                os._exit(0)
     finally:
         await engine.disconnect()
 

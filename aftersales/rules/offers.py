@@ -41,7 +41,8 @@ def offer(*, gate: str, standing: Standing, terms: Terms) -> Offer:
                 {"items": [{"line": line_no, "quantity": count} for line_no, count in outstanding.items()]},
                 {
                     "outstanding": {str(line_no): count for line_no, count in outstanding.items()},
-                    "parcels": [receipt.tracking_no for receipt in standing.receipts if receipt.tracking_no],
+                    "parcels": _parcels(standing),
+                    "is_later": bool(standing.receipts),
                     "skus": {str(item["line_no"]): item["sku"] for item in standing.items},
                 },
             )
@@ -63,6 +64,14 @@ def offer(*, gate: str, standing: Standing, terms: Terms) -> Offer:
     return Offer(options)
 
 
+def _parcels(standing: Standing) -> list[str]:
+    """The parcels that have arrived; the one that was picked up came first, whoever booked it in, by form or by scan."""
+    seen = [receipt.tracking_no for receipt in standing.receipts]
+    if standing.receipts and standing.pickup:
+        seen.append(standing.pickup.get("tracking_no", ""))
+    return sorted({number for number in seen if number})
+
+
 def _lines(standing: Standing, quantities: Mapping[int, int]) -> dict[str, str]:
     return {str(line_no): standing.label(line_no) for line_no in quantities}
 
@@ -79,6 +88,8 @@ def from_event(*, event: str, data: Mapping[str, Any], context: Mapping[str, Any
             return {"carrier": "", "tracking_no": "", "freight": "", "voucher": "", **data}
         case Event.PARCEL_RECEIVED:
             left = {int(line_no): count for line_no, count in context["outstanding"].items()}
+            if not data.get("items") and context.get("is_later"):
+                raise ValueError("本单已收过包裹，请写明这次收到的商品编码和数量。")
             items = _by_line(data.get("items") or [], left, context["skus"])
             if not data.get("items"):
                 items = [{"line_no": line_no, "quantity": count} for line_no, count in left.items()]

@@ -63,6 +63,7 @@ class Standing:
     refunds: tuple[Mapping[str, Any], ...] = ()
     pickup: Mapping[str, Any] | None = None
     approvers: tuple[str, ...] = ()
+    is_exceptional: bool = False
 
     @property
     def items(self) -> list[Mapping[str, Any]]:
@@ -132,11 +133,13 @@ def standing(entries: Iterable[Told]) -> Standing:
     refunds: list[Mapping[str, Any]] = []
     pickup: Mapping[str, Any] | None = None
     approvers: list[str] = []
+    is_exceptional = False
     for entry in entries:
         name = entry.entry.rpartition("-")[0]
+        if entry.kind in ("opened", "amended", "decision"):
+            evidence += [piece for piece in entry.data.get("evidence") or () if piece not in evidence]
         if entry.kind in ("opened", "amended"):
             request = entry.data
-            evidence += [piece for piece in entry.data.get("evidence", ()) if piece not in evidence]
         elif entry.kind == "evidence":
             evidence.append(evidence_label(entry.data))
         elif entry.kind == "bill":
@@ -145,6 +148,7 @@ def standing(entries: Iterable[Told]) -> Standing:
             continue
         elif name in ("review", "exception") and entry.data.get("decision") == "approve":
             approvers.append(entry.actor)
+            is_exceptional = is_exceptional or name == "exception"
         elif name == "pickup":
             pickup = entry.data
         elif name == "receipt":
@@ -162,6 +166,7 @@ def standing(entries: Iterable[Told]) -> Standing:
         tuple(refunds),
         pickup,
         tuple(approvers),
+        is_exceptional,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, insert, select, text, tuple_, update
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -248,6 +249,23 @@ async def open_gate(connection: AsyncConnection, case_no: str, gate: str) -> Map
     return dict(row) if row else None
 
 
+async def lock(connection: AsyncConnection, case_no: str) -> None:
+    """Let nobody else write into a case until this transaction ends."""
+    await connection.execute(select(CASES.c.case_no).where(CASES.c.case_no == case_no).with_for_update())
+
+
+async def lock_gate(connection: AsyncConnection, case_no: str, entry: str) -> bool:
+    """Lock a case and tell whether a gate of it is still open."""
+    await lock(connection, case_no)
+    return (
+        await connection.scalar(
+            select(PROMISES.c.id).where(
+                PROMISES.c.case_no == case_no, PROMISES.c.entry == entry, PROMISES.c.ended_at.is_(None)
+            )
+        )
+    ) is not None
+
+
 async def end_promise(connection: AsyncConnection, case_no: str, entry: str | None, at: datetime) -> None:
     """End one promise of a case, or every open one."""
     query = update(PROMISES).where(PROMISES.c.case_no == case_no, PROMISES.c.ended_at.is_(None)).values(ended_at=at)
@@ -375,7 +393,7 @@ async def answered_asleep(connection: AsyncConnection) -> list[tuple[str, UUID]]
         select(RUNS.c.case_no, RUNS.c.run_id)
         .join(waiting, waiting.c.case_no == RUNS.c.case_no)
         .order_by(RUNS.c.case_no, RUNS.c.generation.desc())
-        .distinct(RUNS.c.case_no)
+        .ext(distinct_on(RUNS.c.case_no))
         .limit(200)
     )
     return [(row.case_no, row.run_id) for row in rows]

@@ -25,7 +25,14 @@ def address(url: str) -> URL:
 def connect(url: str, *, size: int = 10) -> AsyncEngine:
     """Make this process talk to the database at `url`; a second call with another URL replaces the engine."""
     global _engine
-    _engine = create_async_engine(address(url), pool_size=size, max_overflow=size, pool_pre_ping=True)
+    _engine = create_async_engine(
+        address(url),
+        pool_size=size,
+        max_overflow=size,
+        pool_pre_ping=True,
+        # what is bound may name people, and an exception is logged and shown (GEN-10)
+        hide_parameters=True,
+    )
     return _engine
 
 

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Numeric, Row, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales.store import units
-from aftersales.store.tables import CaseRow, OrderLineRow, OrderRow, WorkRow
+from aftersales.store.tables import CaseRow, JournalRow, OrderLineRow, OrderRow
 from aftersales.words import ZERO, Order, OrderLine
 
 ORDERS = OrderRow.__table__  # type: ignore[attr-defined]
 LINES = OrderLineRow.__table__  # type: ignore[attr-defined]
 CASES = CaseRow.__table__  # type: ignore[attr-defined]
-WORK = WorkRow.__table__  # type: ignore[attr-defined]
+JOURNAL = JournalRow.__table__  # type: ignore[attr-defined]
 
 
 async def load(connection: AsyncConnection, order_no: str) -> Order | None:
     """
     Tell the facts of an order, None when there is none; with the units that cases hold or have settled, and what went back.
 
-    A refund counts from the moment it is asked for: two cases must not both count on the same money (MON-14).
+    A refund counts from the moment its bill is made: two cases must not both count on the same money (MON-14).
     """
     order = (await connection.execute(select(ORDERS).where(ORDERS.c.order_no == order_no))).one_or_none()
     if order is None:
@@ -60,11 +60,11 @@ async def load(connection: AsyncConnection, order_no: str) -> Order | None:
 
 
 async def refunded(connection: AsyncConnection, order_no: str) -> Decimal:
-    """Add up what was asked to go back for an order, over all its cases; a dropped request does not count."""
+    """Add up what the bills of all cases of an order pay."""
     return (
         await connection.scalar(
-            select(func.coalesce(func.sum(WORK.c.amount), ZERO))
-            .join(CASES, CASES.c.case_no == WORK.c.case_no)
-            .where(CASES.c.order_no == order_no, WORK.c.kind == "refund", WORK.c.state != "dropped")
+            select(func.coalesce(func.sum(cast(JOURNAL.c.data["total"].astext, Numeric(14, 2))), ZERO))
+            .join(CASES, CASES.c.case_no == JOURNAL.c.case_no)
+            .where(CASES.c.order_no == order_no, JOURNAL.c.kind == "bill")
         )
     ) or ZERO

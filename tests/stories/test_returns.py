@@ -71,7 +71,7 @@ async def test_told_again_after_each_of_its_gates_a_story_does_nothing_twice(sho
         lambda t: t.signal(Event.PARCEL_RECEIVED, items=[{"sku": "SKU-1", "quantity": 2}], tracking_no="SF1001"),
         lambda t: inspected(t, 2),
         lambda t: t.decide("refund", "A03", amount="167.98", reference="ALI-0001"),
-        lambda t: t.signal(Event.PARCEL_RECEIVED, tracking_no="SF1002"),
+        lambda t: t.signal(Event.PARCEL_RECEIVED, items=[{"sku": "SKU-1", "quantity": 1}], tracking_no="SF1002"),
         lambda t: inspected(t, 1),
         lambda t: t.decide("refund", "A03", amount="89.99", reference="ALI-0002"),
     ]
@@ -306,3 +306,157 @@ async def test_a_zero_bill_asks_no_cashier(shop):
 
     assert (await telling.case()).stage is Stage.CLOSED
     assert (await telling.journal())["bill-0"].data["lines"][-1]["label"] == "不低于零"
+
+
+async def test_mon17_a_changed_cause_is_told_with_every_line(shop):
+    await shop.order()
+    telling = await shop.tell(shop.application(reason="quality", evidence=["照片"]))
+    await telling.decide("review", "C08", decision="approve")
+    await telling.signal(Event.PARCEL_PICKED_UP)
+    await telling.signal(Event.PARCEL_RECEIVED)
+
+    await inspected(telling, cause="no_reason")
+
+    told = next(row.body for row in await telling.rows("outbox") if row.notice == "NTC-05")
+    assert "七天无理由（申请时为质量问题）" in told
+    assert "上门取件运费 -12.00 元" in told
+
+
+async def test_a_first_parcel_that_pays_nothing_does_not_shift_the_next_refund(shop):
+    """Two stickers for 20.00 at 12.00 pick-up: the first parcel pays 0.00, the second 8.00."""
+    await shop.order(lines=[("SKU-1", "贴纸", 2, "20.00")])
+    telling = await shop.tell(shop.application(items=[{"sku": "SKU-1", "quantity": 2}]))
+    await telling.decide("review", "C08", decision="approve")
+    await telling.signal(Event.PARCEL_PICKED_UP)
+    await telling.decide("receipt", "W02", items=[{"line": "第1行", "quantity": "1"}], rest="coming")
+    await inspected(telling)
+    await telling.decide("receipt", "W02", items=[{"line": "第1行", "quantity": "1"}], rest="complete")
+
+    await inspected(telling)
+
+    assert telling.at == "refund-0"
+    assert [str(row.amount) for row in await telling.rows("work", "amount", "and kind = 'refund'")] == ["8.00"]
+
+
+async def test_more_than_can_go_back_is_decided_by_the_manager(shop):
+    """Paid 200.00 for the line, but the order says 150.00 in all: the cap asks a person (MON-14)."""
+    from sqlalchemy import text
+
+    from aftersales.store.engine import transaction
+
+    await shop.order()
+    async with transaction() as connection:
+        await connection.execute(text("update orders set paid = 150.00"))
+    telling = await shop.tell(shop.application(reason="quality", evidence=["照片"]))
+    await telling.decide("review", "C08", decision="approve")
+    assert telling.at == "exception-0"
+    await telling.decide("exception", "A01", decision="approve", reason="差额不另付")
+    await telling.signal(Event.PARCEL_PICKED_UP)
+    await telling.signal(Event.PARCEL_RECEIVED)
+    await inspected(telling, cause="quality")
+
+    assert (await telling.journal())["bill-0"].data["total"] == "150.00"
+
+
+async def test_ret17_a_parcel_scanned_before_the_cancellation_is_not_cancelled(shop):
+    import pytest
+
+    from tasks import gates, outside
+
+    await shop.order()
+    telling = await shop.tell(shop.application())
+    await telling.decide("review", "C08", decision="approve")
+    await outside.signal(telling.case_no, Event.PARCEL_RECEIVED, actor="carrier", data={})
+
+    with pytest.raises(gates.Refused, match="已收货"):
+        await outside.signal(telling.case_no, Event.CASE_CANCELLED, actor="customer", data={"reason": "不退了"})
+
+    await telling.again()
+    assert telling.at == "inspection-0"
+
+
+async def test_a_scan_of_the_parcel_that_the_form_booked_in_is_no_second_parcel(shop):
+    import pytest
+
+    from tasks import gates
+
+    await shop.order(lines=[("SKU-1", "台灯", 3, "269.97")])
+    telling = await shop.tell(shop.application(items=[{"sku": "SKU-1", "quantity": 3}]))
+    await telling.decide("review", "C08", decision="approve")
+    await telling.decide("pickup", "L02", carrier="顺丰", tracking_no="SF100200300")
+    await telling.decide("receipt", "W02", items=[{"line": "第1行", "quantity": "2"}], rest="coming")
+    await inspected(telling, 2)
+    await telling.decide("refund", "A03", amount="167.98", reference="ALI-0001")
+    assert telling.at == "receipt-1"
+
+    with pytest.raises(gates.Refused, match="写明"):
+        await telling.signal(Event.PARCEL_RECEIVED)
+    with pytest.raises(gates.Refused, match="登记两次"):
+        await telling.signal(Event.PARCEL_RECEIVED, items=[{"sku": "SKU-1", "quantity": 1}], tracking_no="SF100200300")
+
+    assert (await telling.again()).at == "receipt-1"
+
+
+async def test_a_window_runs_from_its_event_not_from_when_a_worker_came_to_it(shop, monkeypatch):
+    """GEN-11: the worker was down for three days between the scan and the receipt."""
+    from datetime import timedelta
+
+    from aftersales import clock
+    from tasks import outside
+
+    await shop.order()
+    telling = await shop.tell(shop.application())
+    await telling.decide("review", "C08", decision="approve")
+    await telling.signal(Event.PARCEL_PICKED_UP)
+    scanned_at = clock.now()
+    await outside.signal(telling.case_no, Event.PARCEL_RECEIVED, actor="carrier", data={})
+    real = clock.now
+    monkeypatch.setattr(clock, "now", lambda case=None: real(case) + timedelta(days=3))
+
+    await telling.again()
+
+    receipt = (await telling.journal())["receipt-0"]
+    promise = (await telling.rows("promises", "*", "and stage = 'inspection'"))[0]
+    assert abs(receipt.at - scanned_at) < timedelta(minutes=1)
+    assert promise.started_at == receipt.at
+
+
+async def test_a_case_that_was_cancelled_takes_no_decision_even_before_it_has_ended(shop, monkeypatch):
+    import pytest
+
+    from aftersales.words import Unable
+    from tasks import cases, outside
+
+    await shop.order()
+    telling = await shop.tell(shop.application())
+
+    async def killed(case: str) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cases, "cancel", killed)
+    with pytest.raises(KeyboardInterrupt):
+        await telling.signal(Event.CASE_CANCELLED, reason="不退了")
+    with pytest.raises(Unable):
+        await outside.decide(telling.case_no, "review", operator="C08", answer={"decision": "approve"})
+    monkeypatch.undo()
+
+    await telling.again()
+    assert (await telling.case()).stage is Stage.CANCELLED
+
+
+async def test_rights_hold_for_events_too(shop):
+    """A right alone is not enough: limit and four eyes hold whether the cashier decides or signals (design §3)."""
+    import pytest
+
+    from tasks import gates, outside
+
+    await shop.order(lines=[("SKU-1", "电脑", 1, "9000.00")])
+    telling = await to_refund(await shop.tell(shop.application()))
+
+    with pytest.raises(gates.Refused, match="限额"):
+        await outside.signal(telling.case_no, Event.REFUND_SENT, actor="", staff="A02", data={"reference": "ALI-0001"})
+
+    await telling.again()
+    assert telling.at == "refund-0"
+    refused = [entry for entry in (await telling.journal()).values() if entry.kind == "refused"]
+    assert "限额" in refused[0].data["reason"]
