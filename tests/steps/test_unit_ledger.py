@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from aftersales.store import facts, units
+from aftersales.store import facts, journal, units
 from aftersales.store.engine import engine, transaction
-from aftersales.store.tables import CaseRow, OrderLineRow, OrderRow, TermsRow, WorkRow
+from aftersales.store.tables import CaseRow, OrderLineRow, OrderRow, TermsRow
 from aftersales.words import Holder, Unable, Wanted
 from tests.builders import DELIVERED_AT, runs, yuan
 
@@ -306,7 +306,7 @@ async def test_a_case_without_units_has_nothing_to_release(database):
 # --- facts ------------------------------------------------------------------------------------------------------------
 
 
-async def test_the_facts_of_an_order_count_what_was_asked_to_go_back(database):
+async def test_the_facts_of_an_order_count_the_bills_of_all_its_cases(database):
     await sold("SO-1", 2, 1)
     async with transaction() as connection:
         await connection.execute(insert(TermsRow.__table__).values(hash="h", document={}, stored_at=AT))
@@ -327,21 +327,13 @@ async def test_the_facts_of_an_order_count_what_was_asked_to_go_back(database):
                 for case_no, order_no in [("RT-1", "SO-1"), ("RT-2", "SO-1"), ("RT-3", "SO-2")]
             ],
         )
-        await connection.execute(
-            insert(WorkRow.__table__),
-            [
-                {"key": str(n), "kind": kind, "case_no": case_no, "amount": amount, "state": state, "created_at": AT}
-                for n, (kind, case_no, amount, state) in enumerate(
-                    [
-                        ("refund", "RT-1", yuan("5.00"), "done"),
-                        ("refund", "RT-2", yuan("2.50"), "open"),
-                        ("refund", "RT-2", yuan("9.00"), "dropped"),
-                        ("pickup", "RT-2", None, "done"),
-                        ("refund", "RT-3", yuan("7.00"), "done"),
-                    ]
-                )
-            ],
-        )
+        for case_no, entry, kind, total in [
+            ("RT-1", "bill-0", "bill", "5.00"),
+            ("RT-2", "bill-0", "bill", "2.50"),
+            ("RT-2", "opened", "opened", "9.00"),
+            ("RT-3", "bill-0", "bill", "7.00"),
+        ]:
+            await journal.add(connection, case_no, entry, kind=kind, at=AT, actor="system", data={"total": total})
 
         order = await facts.load(connection, "SO-1")
 
