@@ -538,10 +538,17 @@ def _read(path: Path) -> _Document:
     """Read a YAML file into plain values and remember the line of each."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
+    from ruamel.yaml.events import AliasEvent
 
     document = _Document(str(path))
     try:
-        root = YAML(typ="safe").compose(path.read_text("utf-8-sig"))
+        text = path.read_text("utf-8-sig")
+        # an alias may hold itself, or unfold without end
+        if "*" in text and (alias := next((e for e in YAML().parse(text) if isinstance(e, AliasEvent)), None)):
+            line = alias.start_mark.line + 1
+            document.mistakes.append(Mistake(document.file, line, "", "不支持 YAML 的引用（*），请把值直接写出来。"))
+            return document
+        root = YAML(typ="safe").compose(text)
     except FileNotFoundError:
         document.wrong((), f"没有这个文件，请建立它，样子见项目自带的 config/{path.name}。")
     except UnicodeDecodeError:
@@ -552,8 +559,8 @@ def _read(path: Path) -> _Document:
         mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
         problem = (error.problem if isinstance(error, MarkedYAMLError) else None) or str(error).split("\n")[0]
         line = mark.line + 1 if mark else 0
-        text = f"YAML 写法不对（{problem}），请检查这一行及上一行的缩进、引号、括号和半角冒号。"
-        document.mistakes.append(Mistake(document.file, line, "", text))
+        told = f"YAML 写法不对（{problem}），请检查这一行及上一行的缩进、引号、括号和半角冒号。"
+        document.mistakes.append(Mistake(document.file, line, "", told))
     else:
         if root is None:
             document.wrong((), f"文件是空的，请填写，样子见项目自带的 config/{path.name}。")

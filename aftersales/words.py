@@ -275,6 +275,7 @@ class OrderLine:
     delivered_at: datetime | None
     is_gift: bool = False
     opened: bool | None = None
+    variant: str = ""
     taken: tuple[Units, ...] = ()
     holders: tuple[Holder, ...] = ()
 

@@ -10,7 +10,7 @@ from tasks import entries
 
 
 @flow(name="arrivals", **desk.story)
-async def arrivals(request: Raw) -> str:
+async def arrivals(request: Raw = None) -> str:
     """
     到件登记：仓库收到包裹后填写；没有售后单号时只填运单号，系统先保管，找到售后单后再匹配。
     """

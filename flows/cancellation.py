@@ -10,7 +10,7 @@ from tasks import entries
 
 
 @flow(name="cancellation", **desk.story)
-async def cancellation(request: Raw) -> str:
+async def cancellation(request: Raw = None) -> str:
     """
     取消售后单：客户在仓库收货前撤回申请时填写；已收货的不能取消。
     """

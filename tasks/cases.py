@@ -23,7 +23,7 @@ from aftersales.store import cases, facts, work
 from aftersales.store import units as ledger
 from aftersales.store.engine import transaction
 from aftersales.terms import Terms
-from aftersales.words import Bill, Order, Right, Shipping, Stage, Unable, Wanted
+from aftersales.words import Bill, Order, OrderLine, Right, Shipping, Stage, Unable, Wanted
 from tasks import desks, notices, promises
 
 PROCESS = "returns"
@@ -58,15 +58,17 @@ async def open_return(request: Mapping[str, Any]) -> str | None:
         try:
             return await _open(leg, request)
         except (forms.Misfilled, UnableToOpen) as error:
-            refusal = masking.scrub(str(error))
+            refusal = masking.forget(masking.scrub(str(error)), request)
             if (masked := masking.scrub_all(request, keep=())) != request:
                 await leg.driver.hide(masked)
                 request = masked
             await _write_refusal(leg, request, refusal)
     order_no = str(_field(request, "order_no"))[:64]
+    async with transaction() as connection:
+        is_rehearsed = await cases.rehearsal_of_order(connection, order_no.replace("\x00", "")) is not None
     await leg.driver.show(
         name=f"{desks.PROCESS} 未受理 {order_no}".strip(),
-        tags=[desks.PROCESS, "未受理"],
+        tags=[desks.PROCESS, "未受理", *([desks.REHEARSED] if is_rehearsed else [])],
         pages={f"refused-{str(leg.driver.run_id)[:13]}": f"# 未受理\n\n{refusal}"},
     )
     return None
@@ -262,21 +264,40 @@ async def _hold(connection: AsyncConnection, terms: Terms, case_no: str, request
             {
                 "line_no": each.line_no,
                 "sku": names[each.line_no].sku,
-                "name": names[each.line_no].name,
+                "name": _shown(names[each.line_no]),
                 "quantity": each.quantity,
                 "units": [[run.first, run.end] for run in each.units],
             }
             for each in wanted
         ],
         "quote": bill_data(bill),
+        "ages": _ages(order, wanted, request, terms),
         "hints": _hints(request, terms),
     }
+
+
+def _shown(line: OrderLine) -> str:
+    """What was bought, with size and color: the warehouse checks against it."""
+    return f"{line.name}（{line.variant}）" if line.variant else line.name
 
 
 def _hints(request: Mapping[str, Any], terms: Terms) -> list[str]:
     """What the reviewer should look at: a claim without the evidence it asks for (POL-02, POL-08)."""
     proof = eligibility.evidence(reason=request["reason"], given=request["evidence"], terms=terms.returns)
     return [] if proof.answer == eligibility.YES else [proof.reason]
+
+
+def _ages(order: Order, wanted: list[Wanted], request: Mapping[str, Any], terms: Terms) -> list[str]:
+    """Why the application is in its age band, for the reviewer to check (POL-02 to POL-04)."""
+    judged = eligibility.check(
+        order=order,
+        wanted=wanted,
+        reason=request["reason"],
+        asked_on=date.fromisoformat(request["asked_on"]),
+        terms=terms.returns.on(order.channel),
+        zone=ZoneInfo(terms.house.timezone),
+    )
+    return list(dict.fromkeys(age.reason for _, age in judged.ages))
 
 
 def _quote(order: Order, wanted: list[Wanted], request: Mapping[str, Any], terms: Terms) -> Bill:

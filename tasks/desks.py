@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from prefect.client.orchestration import PrefectClient
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from aftersales import clock
 from aftersales import terms as rulebook
 from aftersales.desk import runs
 from aftersales.desk.leg import Leg
@@ -43,7 +44,7 @@ async def publish_lists(client: PrefectClient) -> None:
 
 
 async def _list(kind: str, words: pages.Reader, connection: AsyncConnection) -> str:
-    return pages.work_page(kind, await work.listed(connection, kind), words)
+    return pages.work_page(kind, await work.listed(connection, kind), words, clock.now())
 
 
 def reader(terms: Terms) -> pages.Reader:

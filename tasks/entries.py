@@ -55,7 +55,10 @@ async def _enter(title: str, request: Any, enter: Callable[[Any, str], Awaitable
         tags = [title] + ([case_no] if case_no else ["无主包裹"])
         name = f"{title} {case_no or '无主包裹'}"
     except Unable as error:
-        case_no, told, tags, name = "", str(error), [title, "未受理"], f"{title} 未受理"
+        told = masking.forget(masking.scrub(str(error)), masked)
+        if (hidden := masking.scrub_all(masked, keep=())) != masked:
+            await leg.driver.hide(hidden)
+        case_no, tags, name = "", [title, "未受理"], f"{title} 未受理"
     await leg.driver.show(name=name, tags=tags, pages={f"entry-{str(leg.driver.run_id)[:13]}": f"# {name}\n\n{told}"})
     if case_no:
         await leg.driver.wake(case_no)

@@ -330,8 +330,11 @@ async def _heed_cancellation(leg: Leg) -> None:
     if row is None:
         return
     is_scanned = parcel is not None and parcel["id"] < row["id"]
-    has_arrived = is_scanned or bool(standings.standing(leg.history).receipts)
     async with transaction() as connection:
+        # what a command decided meanwhile counts: read anew, with nobody writing beside us
+        await cases.lock(connection, leg.case.case_no)
+        leg.entries = await journal.read(connection, leg.case.case_no)
+        has_arrived = is_scanned or bool(standings.standing(leg.history).receipts)
         await cases.take(connection, row["id"], leg.now())
         if has_arrived:
             reason = f"{leg.case.case_no} 的商品已收货，不能取消，请按验收结果继续处理。"

@@ -23,7 +23,7 @@ from aftersales.store.journal import Entry
 from aftersales.terms import Terms
 from aftersales.words import AWAITED, Event, Right, Stage, Unable
 from tasks import gates
-from tasks.cases import terms_of
+from tasks.cases import current_terms, terms_of
 
 # the right that telling an event asks for
 EVENT_RIGHTS = {
@@ -139,7 +139,7 @@ async def _signal(case_no: str, event: Event, actor: str, data: Mapping[str, Any
         await _refuse_what_is_wrong(connection, case, event, values, staff=staff, terms=terms)
         is_new = await cases.receive(
             connection,
-            key=key or f"{event.value}/{uuid4()}",
+            key=key or _key(case_no, event, values),
             case_no=case_no,
             event=event.value,
             actor=actor,
@@ -151,6 +151,11 @@ async def _signal(case_no: str, event: Event, actor: str, data: Mapping[str, Any
     if event in AWAITED[case.stage]:
         return f"{case_no} 已登记“{event.label}”。"
     return f"{case_no} 已登记“{event.label}”，现在{case.stage.label}，到相应环节时自动采用。"
+
+
+def _key(case_no: str, event: Event, values: Mapping[str, Any]) -> str:
+    """What makes an event count once: the parcel it speaks of; without a number nobody can tell two tellings apart."""
+    return f"{case_no}/{event.value}/{values.get('tracking_no') or uuid4()}"
 
 
 async def _keep_refusal(case_no: str, what: str, actor: str, reason: str) -> None:
@@ -170,7 +175,10 @@ async def _keep_refusal(case_no: str, what: str, actor: str, reason: str) -> Non
 
 
 async def parcel_without_case(*, staff: str, data: Mapping[str, Any], key: str) -> str:
-    """Keep a parcel whose case nobody knows, to be matched later (RET-06)."""
+    """Keep a parcel whose case nobody knows, to be matched later (RET-06). Raises Unable."""
+    right = EVENT_RIGHTS[Event.PARCEL_RECEIVED]
+    if no := authority.objection(operator=current_terms().staff().get(staff), named=staff, right=right):
+        raise gates.Refused(no)
     async with transaction() as connection:
         await cases.receive(
             connection,
@@ -202,6 +210,8 @@ def _checked(event: Event, data: Mapping[str, Any]) -> dict[str, Any]:
     if unknown := set(data) - set(words):
         allowed = "、".join(f"{name}（{title}）" for name, title in words.items())
         raise Unable(f"“{event.label}”没有“{'、'.join(sorted(unknown))}”这一项，可以填写：{allowed}。")
+    if "items" in data and not data["items"]:
+        raise Unable("实收商品不能为空；全部到齐时不写这一项，否则写成 商品编码:数量。")
     values = dict(data)
     for name, value in values.items():
         if name == "items":

@@ -36,7 +36,8 @@ def _welcome(console: Any, stack: Any, house: Any) -> None:
     from aftersales.stack import deploy
 
     console.rule("已就绪，请用浏览器打开")
-    for label, url in links.links(stack.ui_url, house, deployments=deploy.known(stack.database_url)):
+    found, pages = deploy.known(stack.database_url), deploy.pages(stack.database_url)
+    for label, url in links.links(stack.ui_url, house, deployments=found, pages=pages):
         console.print(Text.assemble("  ", (label, "bold"), "\n    ", (url, f"link {url}")))
     if stack.auth:
         console.print("  登录：页面会询问密码，请输入 AFTERSALES_AUTH 的值（用户名:密码）。")

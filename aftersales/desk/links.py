@@ -13,6 +13,7 @@ from urllib.parse import quote
 from aftersales.terms import House
 
 APPLY = "退货"
+PAGES = {"pickup-list": "取件清单", "refund-list": "转账清单"}
 
 
 def runs(ui_url: str, *tags: str) -> str:
@@ -30,13 +31,18 @@ def form(ui_url: str, deployment_id: object) -> str:
     return f"{ui_url}/v2/deployments/deployment/{deployment_id}/run"
 
 
-def links(ui_url: str, house: House, *, deployments: Mapping[str, str] | None = None) -> list[tuple[str, str]]:
+def links(
+    ui_url: str, house: House, *, deployments: Mapping[str, str] | None = None, pages: Mapping[str, str] | None = None
+) -> list[tuple[str, str]]:
     """Everything that `make run` prints: the desk, the forms by name, and each department's work list."""
     return [
         ("工作台", f"{ui_url}/v2/dashboard"),
         *((f"新建：{name}", form(ui_url, key)) for name, key in sorted((deployments or {}).items(), key=_by_use)),
-        ("取件清单", f"{ui_url}/v2/artifacts/key/pickup-list"),
-        ("转账清单", f"{ui_url}/v2/artifacts/key/refund-list"),
+        *(
+            (title, f"{ui_url}/v2/artifacts/artifact/{(pages or {})[key]}")
+            for key, title in PAGES.items()
+            if key in (pages or {})
+        ),
         *((f"{department.name}的待办", runs(ui_url, department.name)) for department in house.departments.values()),
     ]
 

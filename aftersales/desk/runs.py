@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,13 +20,12 @@ from uuid import UUID
 import httpx
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.context import FlowRunContext
 from prefect.exceptions import Abort, ObjectNotFound, Pause
 from prefect.input.run_input import keyset_from_base_key
-from prefect.settings import get_current_settings
 from prefect.states import Scheduled, Suspended
 from prefect.utilities.engine import propose_state
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -35,6 +35,9 @@ from aftersales.desk.locks import LockLost, Locks, held
 from aftersales.store import cases, engine, installation, journal
 from aftersales.store.engine import transaction
 from aftersales.words import AWAITED, Unable
+
+# the most rows that Prefect gives in one answer
+PAGE = 200
 
 _RESPONSE = re.compile(r"suspended-(?P<key>.+)-response")
 _SCHEMA = re.compile(r"suspended-(?P<key>.+)-schema")
@@ -170,10 +173,14 @@ class Run:
 
     async def _read_inputs(self) -> dict[str, Any]:
         if self._inputs is None:
-            rows = await self._client.filter_flow_run_input(
-                self.run_id, key_prefix="suspended-", limit=200, exclude_keys=set()
-            )
-            self._inputs = {row.key: row.decoded_value for row in rows}
+            self._inputs = {}
+            while True:
+                rows = await self._client.filter_flow_run_input(
+                    self.run_id, key_prefix="suspended-", limit=PAGE, exclude_keys=set(self._inputs)
+                )
+                self._inputs |= {row.key: row.decoded_value for row in rows}
+                if len(rows) < PAGE:
+                    break
         return self._inputs
 
 
@@ -290,11 +297,13 @@ async def wake_from_outside(case_no: str) -> bool:
 
     What was decided is in the journal already, so the worker finds it at its next look even then.
     """
-    # without an address Prefect's client would start a server of its own
-    if not get_current_settings().api.url:
+    # from the environment, for Prefect read its settings when it was imported, maybe before the stack was found;
+    # without an address its client would start a server of its own
+    api, auth = os.environ.get("PREFECT_API_URL"), os.environ.get("PREFECT_API_AUTH_STRING")
+    if not api:
         raise Unable(f"已登记，但 Prefect 服务没有运行；{case_no} 在服务启动后会自动继续，无需重复提交。")
     try:
-        async with get_client() as client:
+        async with PrefectClient(api, auth_string=auth or None) as client:
             return await wake(client, case_no)
     except Unable as error:
         raise Unable(f"已登记，但 {case_no} 正在处理中；处理完后会自动继续，无需重复提交。") from error

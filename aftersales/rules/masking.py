@@ -124,6 +124,20 @@ def scrub_all(value: Any, *, keep: Collection[str] = NUMBERS) -> Any:
     return value
 
 
+def forget(text: str, value: Any) -> str:
+    """Take out of a text what an answer said that would be masked if it stood alone."""
+    match value:
+        case str():
+            return text.replace(value, scrub(value)) if value.strip() else text
+        case dict():
+            for inner in value.values():
+                text = forget(text, inner)
+        case list() | tuple():
+            for inner in value:
+                text = forget(text, inner)
+    return text
+
+
 def _long_run(found: re.Match[str]) -> str:
     run = re.sub(r"[^0-9Xx]", "", found[0])
     grouped = bool(re.search(r"\d\D\d", found[0]))

@@ -111,25 +111,33 @@ def quote_page(case_no: str, standing: Standing) -> str:
     return "\n\n".join(parts)
 
 
-def work_page(kind: str, rows: Sequence[Mapping[str, Any]], reader: Reader) -> str:
+def work_page(kind: str, rows: Sequence[Mapping[str, Any]], reader: Reader, at: datetime) -> str:
     """The list of pick-ups to arrange, or of refunds to transfer, oldest first."""
     if kind == "refund":
-        title, head, align = "转账清单", "| 售后单 | 金额（元） | 退款方式 | 登记时间 |", "| --- | ---: | --- | --- |"
+        title, head = "转账清单", "| 售后单 | 订单 | 金额（元） | 退款方式 | 登记时间 |"
+        align = "| --- | --- | ---: | --- | --- |"
         lines = [
-            f"| {r['case_no']} | {r['amount']:.2f} | {cell(r['route'])} | {reader.time(r['created_at'])} |"
+            f"| {_linked(r)} | {cell(r['order_no'])} | {r['amount']:.2f} | {cell(r['route'])} | {reader.time(r['created_at'])} |"
             for r in rows
         ]
         total = sum((row["amount"] for row in rows), ZERO)
-        foot = f"共 {len(rows)} 笔，合计 {total:.2f} 元。付款后请在该售后单的运行页面用 ⋮ → Resume 确认退款。"
+        foot = f"共 {len(rows)} 笔，合计 {total:.2f} 元。付款后请在该售后单的运行页面（点售后单号）用 ⋮ → Resume 确认退款。"
     else:
-        title, head, align = "取件清单", "| 售后单 | 商品 | 登记时间 |", "| --- | --- | --- |"
+        title, head = "取件清单", "| 售后单 | 订单 | 地区 | 商品 | 登记时间 |"
+        align = "| --- | --- | --- | --- | --- |"
         lines = [
-            f"| {r['case_no']} | {cell('、'.join(i['sku'] + ' ×' + str(i['quantity']) for i in r['data']['items']))} "
+            f"| {_linked(r)} | {cell(r['order_no'])} | {cell(r['region'])} | {cell('、'.join(i['sku'] + ' ×' + str(i['quantity']) for i in r['data']['items']))} "
             f"| {reader.time(r['created_at'])} |"
             for r in rows
         ]
-        foot = f"共 {len(rows)} 单。取件后请在该售后单的运行页面用 ⋮ → Resume 登记承运商和运单号。"
-    return "\n".join([f"# {title}", "", head, align, *lines, "", foot])
+        foot = f"共 {len(rows)} 单。取件后请在该售后单的运行页面（点售后单号）用 ⋮ → Resume 登记承运商和运单号。"
+    table = [head, align, *lines, ""] if rows else []
+    return "\n".join([f"# {title}", "", f"更新于 {reader.time(at)}。", "", *table, foot])
+
+
+def _linked(row: Mapping[str, Any]) -> str:
+    """A case's number that leads to its run, where its form is."""
+    return f"[{row['case_no']}](/v2/runs/flow-run/{row['run_id']})" if row["run_id"] else row["case_no"]
 
 
 def timeline_page(case_no: str, entries: Iterable[Dated], reader: Reader) -> str:

@@ -47,6 +47,13 @@ def known(database_url: str) -> dict[str, str]:
     return _record(database_url).get("deployments", {})
 
 
+def pages(database_url: str) -> dict[str, str]:
+    """The published work lists by key, with the ids of their artifacts."""
+    with schema.reach(database_url) as connection:
+        rows = connection.execute("select name, value from settings where name like 'page:%'").fetchall()
+    return {name.removeprefix("page:"): value["id"] for name, value in rows}
+
+
 def run(
     *, database_url: str, api_url: str, auth: str, refine: Callable[[Any], Awaitable[object]] | None = None
 ) -> dict[str, str]:

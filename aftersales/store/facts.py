@@ -46,6 +46,7 @@ async def load(connection: AsyncConnection, order_no: str) -> Order | None:
                 paid=line.paid,
                 delivered_at=line.delivered_at,
                 is_gift=line.is_gift,
+                variant="，".join(str(value) for value in (line.attributes or {}).values()),
                 taken=units.runs(taken[line.id]),
                 holders=units.holders(taken[line.id]),
             )

@@ -14,10 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from aftersales import clock
 from aftersales.store import cases
 from aftersales.store.engine import transaction
-from aftersales.store.tables import CaseRow, WorkRow
+from aftersales.store.tables import CaseRow, OrderRow, RunRow, WorkRow
 
 WORK = WorkRow.__table__  # type: ignore[attr-defined]
 CASES = CaseRow.__table__  # type: ignore[attr-defined]
+ORDERS = OrderRow.__table__  # type: ignore[attr-defined]
+RUNS = RunRow.__table__  # type: ignore[attr-defined]
 
 
 async def put(
@@ -58,10 +60,18 @@ async def drop(connection: AsyncConnection, case_no: str) -> None:
 
 
 async def listed(connection: AsyncConnection, kind: str, *, limit: int = 500) -> list[Mapping[str, Any]]:
-    """What is open on a list, oldest first; rehearsed items are left out."""
+    """What is open on a list, oldest first, with its order and the run that tells its case; rehearsed items are left out."""
+    teller = (
+        select(RUNS.c.run_id)
+        .where(RUNS.c.case_no == WORK.c.case_no)
+        .order_by(RUNS.c.generation.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
     rows = await connection.execute(
-        select(WORK)
+        select(WORK, CASES.c.order_no, ORDERS.c.region, teller.label("run_id"))
         .join(CASES, CASES.c.case_no == WORK.c.case_no)
+        .join(ORDERS, ORDERS.c.order_no == CASES.c.order_no)
         .where(WORK.c.kind == kind, WORK.c.state == "open", CASES.c.rehearsal.is_(None))
         .order_by(WORK.c.created_at)
         .limit(limit)

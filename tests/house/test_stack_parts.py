@@ -168,7 +168,14 @@ def test_forms_are_deployed_again_when_a_file_they_are_made_of_changes(tmp_path)
 def test_links_lead_to_the_forms_and_to_each_departments_list():
     house = House.model_construct(departments={"warehouse": type("D", (), {"name": "仓储部"})()})
 
-    found = dict(links.links("http://127.0.0.1:4200", house, deployments={"到件登记": "b", "退货": "a"}))
+    found = dict(
+        links.links(
+            "http://127.0.0.1:4200",
+            house,
+            deployments={"到件登记": "b", "退货": "a"},
+            pages={"pickup-list": "p", "refund-list": "r"},
+        )
+    )
 
     assert list(found) == ["工作台", "新建：退货", "新建：到件登记", "取件清单", "转账清单", "仓储部的待办"]
     assert found["新建：退货"] == "http://127.0.0.1:4200/v2/deployments/deployment/a/run"

@@ -596,3 +596,14 @@ def test_gen_07_stored_terms_outlive_a_key(folder):
     del stored["returns"]["choose_route"]
 
     assert terms.restore(stored, live=live).returns == live.returns
+
+
+@pytest.mark.parametrize("text", ["a: &a [*a]\n", "a: &a [1, 2]\nb: [*a, *a]\n"], ids=["in itself", "unfolding"])
+def test_an_alias_is_refused_with_its_line(tmp_path: Path, text: str):
+    for name in terms.FILES:
+        (tmp_path / name).write_text(text)
+
+    with pytest.raises(terms.TermsError) as error:
+        terms.load(tmp_path)
+
+    assert "不支持 YAML 的引用" in str(error.value)

@@ -460,3 +460,33 @@ async def test_rights_hold_for_events_too(shop):
     assert telling.at == "refund-0"
     refused = [entry for entry in (await telling.journal()).values() if entry.kind == "refused"]
     assert "限额" in refused[0].data["reason"]
+
+
+async def test_a_cancellation_and_a_receipt_at_once_never_both_count(shop):
+    """Whoever writes first wins; the units are released or inspected, never both (RET-17)."""
+    import asyncio
+
+    from aftersales.words import Unable
+    from tasks import outside
+
+    for number in range(6):
+        await shop.order(f"D{number}")
+        telling = await shop.tell(shop.application(f"D{number}"))
+        await telling.decide("review", "C08", decision="approve")
+        await telling.signal(Event.PARCEL_PICKED_UP)
+        await outside.signal(telling.case_no, Event.CASE_CANCELLED, actor="customer", data={"reason": "不退了"})
+
+        async def book_in(case_no: str = telling.case_no) -> bool:
+            answer = {"items": [{"line": "第1行", "quantity": "1"}], "rest": "complete"}
+            try:
+                await outside.decide(case_no, "receipt", operator="W02", answer=answer)
+            except Unable:
+                return False
+            return True
+
+        _, is_booked = await asyncio.gather(telling.again(), book_in())
+        await telling.again()
+
+        entries = await telling.journal()
+        assert ("cancelled-0" in entries) is not is_booked
+        assert ("receipt-0" in entries) is is_booked

@@ -92,3 +92,18 @@ async def test_a_long_order_number_that_looks_like_a_bank_card_is_an_order_numbe
     telling = await shop.tell(shop.application("6222020200112233445"))
 
     assert telling.at == "review-0"
+
+
+async def test_gen10_a_bank_card_in_place_of_the_order_number_is_masked(shop):
+    telling = await shop.tell(shop.application("4111111111111111"))
+
+    assert telling.result == "未受理"
+    assert "4111111111111111" not in str((await refusals())[0])
+
+
+async def test_a_parcel_without_a_case_needs_somebody_who_may_book_it_in(shop):
+    from tasks import gates, outside
+
+    for nobody in ("NOBODY", "L02"):
+        with pytest.raises(gates.Refused):
+            await outside.parcel_without_case(staff=nobody, data={"tracking_no": "SF1000"}, key=nobody)
