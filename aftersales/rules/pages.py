@@ -192,6 +192,7 @@ def summary(
     parts.append("### " + ("本次应退" if standing.bills else "退款测算"))
     parts.append(_band(bill))
     parts.append(money_table(lines_of(bill), bill["total"]))
+    parts += [f"- {cell(age)}" for age in request.get("ages", ())]
     parts += [f"- 需人工决定：{cell(reason)}" for reason in bill.get("needs_person", ())]
     parts += [f"- 请注意：{cell(hint)}" for hint in request.get("hints", ())]
     if request.get("remark"):

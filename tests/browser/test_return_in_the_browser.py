@@ -61,7 +61,7 @@ async def test_a_return_from_the_clerks_form_to_one_refund(browser, stack, album
     assert f"{case} 待审核（客户服务部）" in page
     assert re.search(r"请在 \d+月\d+日（周.）\d\d:\d\d 前处理", page)
     assert re.search(r"客户\s+\S\*+ 102\*{4}\d{4}", page)
-    assert re.search(r"FZ-TX-01\s+纯棉圆领短袖T恤\s+3\s+3", page)
+    assert re.search(r"FZ-TX-01\s+纯棉圆领短袖T恤（S，藏青）\s+3\s+3", page)
     assert re.search(r"商品款 纯棉圆领短袖T恤 ×3\s+MON-14\s+269\.97", page)
     assert re.search(r"上门取件运费\s+MON-02\s+-12\.00", page)
     assert re.search(r"合计\s+257\.97", page)
@@ -102,7 +102,7 @@ async def test_a_return_from_the_clerks_form_to_one_refund(browser, stack, album
     # --- the inspector finds two as new and one worn (RET-07)
     form = await desk.form(run)
     assert await ui.shown(form, "受理环节") == f"{case} inspection-0"
-    line = f"第1行 {SKU} 纯棉圆领短袖T恤"
+    line = f"第1行 {SKU} 纯棉圆领短袖T恤（S，藏青）"
     row = {"订单行": line, "实际原因": "七天无理由"}
     await ui.fill(
         form,
