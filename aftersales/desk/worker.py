@@ -16,14 +16,14 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import Any
 from uuid import UUID
 
 import httpx
 import psycopg
 import sqlalchemy.exc
-from prefect import Flow
+from prefect import Flow, flow_engine
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, WorkPoolFilter
 from prefect.client.schemas.objects import FlowRun, State, StateType
@@ -328,6 +328,9 @@ async def work(*, poll_seconds: float = POLL_SECONDS, on_ready: Callable[[], Non
     engine.connect_from_settings()
     try:
         async with hired(name=f"{socket.gethostname()}-{os.getpid()}", poll_seconds=poll_seconds) as worker:
+            # while a leg is under way the engine would put a handler of its own in the place of ours, which breaks the
+            # loop and calls every run crashed
+            flow_engine.capture_sigterm = nullcontext  # type: ignore[assignment]
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, worker.stop)
