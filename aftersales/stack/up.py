@@ -164,8 +164,9 @@ def _run(settings: Settings, home: Path, say: Callable[[str], None], welcome: Ca
     def ready() -> None:
         nonlocal stack
         stack = state.change(stack, is_ready=True)
-        state.write(home, stack)
         welcome(stack)
+        # last: who waits for this finds the addresses printed already
+        state.write(home, stack)
 
     state.write(home, stack)
     supervise.run(steps, home=home, changed=changed, done=done, ready=ready)
