@@ -38,6 +38,7 @@ from prefect.settings import (
 )
 from prefect.states import Failed, Pending, Scheduled
 from prefect.utilities.engine import propose_state
+from rich.console import Console
 
 from aftersales import clock
 from aftersales.desk import leg as legs
@@ -348,7 +349,18 @@ def run() -> None:
     logging.getLogger("aftersales").setLevel(logging.INFO)
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).addFilter(_is_worth_reading)
+    outlive_the_reader()
     asyncio.run(work())
+
+
+def outlive_the_reader() -> None:
+    """
+    Let the log lines of this process get lost when nobody reads them any more.
+
+    Prefect logs through rich, which leaves the program when its pipe is broken: with the supervisor killed, the next
+    line inside a leg would end it, and Prefect would call the case's run crashed.
+    """
+    Console.on_broken_pipe = lambda console: None  # type: ignore[assignment, method-assign]
 
 
 def _is_worth_reading(record: logging.LogRecord) -> bool:

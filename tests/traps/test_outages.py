@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import subprocess
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -216,3 +218,24 @@ async def pages_of(run: Run) -> dict[str, str]:
             if known := await installation.lock(connection, f"page:{key}"):
                 found[key] = known["id"]
     return found
+
+
+@pytest.mark.parametrize(("prepare", "code"), [("worker.outlive_the_reader()", 7), ("pass", 1)], ids=["ours", "rich"])
+def test_a_worker_whose_supervisor_was_killed_goes_on_without_its_log(prepare: str, code: int):
+    """Nobody reads the pipe any more: a log line must not end the leg it is written in."""
+    program = f"""
+import os, sys
+from prefect.logging.handlers import PrefectConsoleHandler
+import logging
+from aftersales.desk import worker
+{prepare}
+reader, writer = os.pipe()
+os.dup2(writer, 2)
+os.close(writer)
+os.close(reader)
+logging.getLogger("leg").addHandler(PrefectConsoleHandler(stream=sys.stderr))
+logging.getLogger("leg").warning("nobody reads this")
+os._exit(7)
+"""
+
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == code
