@@ -53,6 +53,7 @@ NEEDED_RIGHTS = (
     Right.RECEIVE,
     Right.INSPECT,
     Right.APPROVE_EXCEPTION,
+    Right.COUNTERSIGN,
     Right.REFUND,
 )
 
@@ -266,9 +267,14 @@ class Returns(Strict):
     late_freight: Amount
     late_freight_when_self_shipped: bool
     storage_per_day: Amount
+    selfship_freight_limit: Amount
+    second_approval_above: Amount | None
     payment_routes: list[Text]
     choose_route: bool
+    partial_refunds: int = Field(ge=0)
+    refund_days: int = Field(ge=0)
     selfship_grace: LimitText
+    quality_sample: int = Field(ge=0, le=100)
     reasons: dict[Code, Reason]
     categories: dict[str, Literal["standard", "unopened", "manual"]]
     channels: dict[str, ChannelRules] = {}
@@ -362,15 +368,17 @@ def restore(document: Mapping[str, Any], *, live: Terms) -> Terms:
     """
     Read stored terms again: the rules of then, with the people, language and calendars of now (GEN-07).
 
-    A key that did not exist when the document was stored has today's value, one that no longer exists is left out,
-    so that a release that adds or drops a term does not brick the cases opened before it.
+    A key or stage that did not exist when the document was stored has today's value, one that no longer exists is
+    left out, so that a release that adds or drops a term does not brick the cases opened before it.
     """
     house = live.house.model_dump(mode="json")
     returns = live.returns.model_dump(mode="json")
+    stored = {k: v for k, v in document["returns"].items() if k in returns}
+    stored["stages"] = returns["stages"] | {k: v for k, v in stored["stages"].items() if k in returns["stages"]}
     return Terms(
         house=House.model_validate(house | {k: v for k, v in document["house"].items() if k in house}),
         staff_list=live.staff_list,
-        returns=Returns.model_validate(returns | {k: v for k, v in document["returns"].items() if k in returns}),
+        returns=Returns.model_validate(returns | stored),
         calendars=live.calendars,
         notices=live.notices,
     )

@@ -149,6 +149,7 @@ class Grade(Named):
 
     SELLABLE = "sellable", "可再销售"
     UNSELLABLE = "unsellable", "不可再销售"
+    WRONG = "wrong", "非本单商品"
 
 
 class Fault(Named):
@@ -167,6 +168,7 @@ class Right(Named):
     RECEIVE = "receive", "登记收货"
     INSPECT = "inspect", "验收"
     APPROVE_EXCEPTION = "approve_exception", "审批例外"
+    COUNTERSIGN = "countersign", "复核退款"
     REFUND = "refund", "确认退款"
     CANCEL = "cancel", "取消售后单"
     EXTEND = "extend", "延期"
@@ -182,8 +184,14 @@ class Stage(Named):
     EXCEPTION = "exception", "待例外审批"
     PICKUP = "pickup", "待取件"
     RECEIPT = "receipt", "待收货"
+    TRACING = "tracing", "待查件"
     INSPECTION = "inspection", "待验收"
+    RESOLUTION = "resolution", "待处理决定"
+    SENDBACK = "sendback", "待寄回"
+    COUNTERSIGN = "countersign", "待复核"
+    RELEASE = "release", "待放款"
     REFUND = "refund", "待退款"
+    REIMBURSEMENT = "reimbursement", "待补运费"
     CLOSED = "closed", "已完成"
     REJECTED = "rejected", "已驳回"
     CANCELLED = "cancelled", "已取消"
@@ -199,7 +207,11 @@ class Event(Named):
 
     PARCEL_PICKED_UP = "parcel.picked_up", "已取件"
     PARCEL_RECEIVED = "parcel.received", "已收货"
+    PARCEL_LOST = "parcel.lost", "包裹丢失"
+    PARCEL_SENT_BACK = "parcel.sent_back", "已寄回客户"
     REFUND_SENT = "refund.sent", "已退款"
+    REFUND_FAILED = "refund.failed", "退款失败"
+    FREIGHT_REIMBURSED = "freight.reimbursed", "已补运费"
     CASE_CANCELLED = "case.cancelled", "已取消"
 
 
@@ -210,8 +222,10 @@ AWAITED: dict[Stage, tuple[Event, ...]] = {
         Event.CASE_CANCELLED,
         *{
             Stage.PICKUP: (Event.PARCEL_PICKED_UP, Event.PARCEL_RECEIVED),
-            Stage.RECEIPT: (Event.PARCEL_RECEIVED,),
-            Stage.REFUND: (Event.REFUND_SENT,),
+            Stage.RECEIPT: (Event.PARCEL_RECEIVED, Event.PARCEL_LOST),
+            Stage.SENDBACK: (Event.PARCEL_SENT_BACK,),
+            Stage.REFUND: (Event.REFUND_SENT, Event.REFUND_FAILED),
+            Stage.REIMBURSEMENT: (Event.FREIGHT_REIMBURSED,),
         }.get(stage, ()),
     )
     for stage in Stage

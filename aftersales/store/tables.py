@@ -226,6 +226,8 @@ class PromiseRow(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("case_no", "entry"),
         Index("promises_open", "due_at", postgresql_where=text("ended_at is null")),
+        Index("promises_lapsing", "lapses_at", postgresql_where=text("ended_at is null and lapses_at is not null")),
+        Index("promises_reminding", "due_at", postgresql_where=text("reminds and ended_at is null")),
     )
     id: int | None = _key()
     case_no: str
@@ -240,6 +242,9 @@ class PromiseRow(SQLModel, table=True):
     calendars: str = _text()
     trace: dict = _json()
     gate: dict = _json()  # what the gate's form offers and is checked against, for whoever decides outside the UI
+    lapses_at: datetime | None = _instant(null=True)  # when the gate answers itself, because nobody did
+    # whether the customer is reminded when the promise falls due; off again once that is done
+    reminds: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     ended_at: datetime | None = _instant(null=True)
 
 
@@ -312,6 +317,56 @@ class WorkRow(SQLModel, table=True):
     state: str
     reference: str = _text()
     created_at: datetime = _instant()
+    done_at: datetime | None = _instant(null=True)
+
+
+class ParkRow(SQLModel, table=True):
+    """A step that waits for another system to answer (design §4): how often it was tried, and when it is tried again."""
+
+    __tablename__ = "parks"
+    __table_args__ = (
+        UniqueConstraint("case_no", "entry"),
+        Index("parks_due", "retry_at", postgresql_where=text("ended_at is null")),
+    )
+    id: int | None = _key()
+    case_no: str
+    entry: str
+    owner: str
+    tries: int
+    reason: str = _text()
+    retry_at: datetime = _instant()
+    parked_at: datetime = _instant()
+    ended_at: datetime | None = _instant(null=True)
+
+
+class RestockRow(SQLModel, table=True):
+    """Units graded sellable that the shop keeps: what a stock system may add, once (P-24). Nothing else counts stock."""
+
+    __tablename__ = "restock"
+    __table_args__ = (UniqueConstraint("case_no", "entry", "line_no"),)
+    id: int | None = _key()
+    case_no: str
+    entry: str
+    line_no: int
+    sku: str
+    quantity: int
+    at: datetime = _instant()
+
+
+class UnplacedRow(SQLModel, table=True):
+    """A row of an imported file that no rule could place: a person looks at it, with the reason."""
+
+    __tablename__ = "unplaced"
+    __table_args__ = (
+        UniqueConstraint("source", "row_key"),
+        Index("unplaced_open", "id", postgresql_where=text("done_at is null")),
+    )
+    id: int | None = _key()
+    source: str
+    row_key: str
+    reason: str
+    data: dict = _json()
+    imported_at: datetime = _instant()
     done_at: datetime | None = _instant(null=True)
 
 
