@@ -296,7 +296,7 @@ class OrderLine:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The facts of an order that rules need. `refunded` is what already went back by the original route."""
+    """The facts of an order that rules need: `refunded` is what already went back, in so many `refunds`."""
 
     order_no: str
     channel: str
@@ -307,6 +307,7 @@ class Order:
     payment_route: str
     paid: Decimal
     refunded: Decimal = ZERO
+    refunds: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,11 @@ Returns (退货): from the customer's request to the money back.
 
     review       we decide within 24 hours                              RET-02 … RET-04
     exception    what no rule decides goes to the after-sales manager   POL-04, POL-06, P-23
-    pickup       the goods travel back within 3 working days            RET-05
+    pickup       the goods travel back within 3 working days            RET-05, AMB-52
     receipt      the warehouse books what arrived, also in part         RET-06, P-14
     inspection   we look at it within 1 working day                     RET-07
-    refund       the money goes back the way it came, 2 working days    RET-09
+    resolution   what did not pass goes to the manager, 1 working day   RET-08, MON-20
+    refund       the money goes back the way it came, 2 working days    RET-09, RFD-02
     revisit      we ask how it went, within a week                      RET-13
 """
 
@@ -35,6 +36,9 @@ async def returns(request: Raw = None) -> str:
         paid = False
         while await parcels.expects_more(case):
             paid = await paid_for_one_parcel(case) or paid
+        if paid and await money.owes_freight(case):
+            await money.reimburse(case)
+            await gates.expect(case, "reimbursement", Event.FREIGHT_REIMBURSED)
         return await (cases.close(case) if paid else cases.reject(case))
     except gates.Cancelled:
         return await cases.cancel(case)
@@ -73,20 +77,59 @@ async def sent_back(case: str) -> None:
 
 
 async def paid_for_one_parcel(case: str) -> bool:
-    """Receive, inspect and pay for one parcel; False when the goods did not pass and the manager refuses the refund."""
-    await gates.expect(case, "receipt", Event.PARCEL_RECEIVED)
+    """Receive, inspect and pay for one parcel; False when it brings no money (yet): lost, sent back, a complaint."""
+    receipt = await gates.expect(case, "receipt", Event.PARCEL_RECEIVED, Event.PARCEL_LOST)
+    if receipt.lost:
+        # nothing came: logistics looks for it, and a loss that is confirmed goes to the manager
+        tracing = await gates.decide(case, "tracing")
+        return tracing.lost and await allowed(case) and await agreed(case) and await paid(case)
+
     await parcels.start_outer_limit(case)
-
     inspection = await gates.decide(case, "inspection")
-    if inspection.failed and not await allowed(case):
-        return False
+    if inspection.failed:
+        await parcels.tell_failed(case)
+        if not await resolved(case):
+            return False
+    return await agreed(case) and await paid(case)
 
-    amount = await money.settle(case)
-    if await money.needs_person(case) and not await allowed(case):
-        return False
-    await parcels.tell_result(case)
-    if money.nothing_to_pay(amount):
+
+async def resolved(case: str) -> bool:
+    """Let the manager say what becomes of goods that are not simply paid for; True when money goes back (RET-08)."""
+    await money.reckon(case)
+    resolution = await gates.decide(case, "resolution")
+    if resolution.pays:
         return True
+    await parcels.tell_resolved(case)
+    if resolution.sends_back:
+        await parcels.send_back(case)
+        await gates.expect(case, "sendback", Event.PARCEL_SENT_BACK)
+        await parcels.tell_sent_back(case)
+    else:
+        await cases.open_complaint(case)
+    return False
+
+
+async def agreed(case: str) -> bool:
+    """Settle what is due and have everybody agree who must; a bill that somebody refuses goes to the manager."""
+    while True:
+        await money.settle(case)
+        if (not await money.needs_person(case) or await allowed(case)) and (
+            not await money.needs_countersign(case) or not (await gates.decide(case, "countersign")).rejected
+        ):
+            return True
+        await money.void(case)
+        if not await resolved(case):
+            return False
+
+
+async def paid(case: str) -> bool:
+    """Keep the goods and pay the bill that was agreed, and see that the money has gone."""
+    await parcels.keep(case)
+    await parcels.tell_result(case)
+    if await money.nothing_to_pay(case):
+        return True
+    if await money.goes_by_itself(case):
+        await gates.decide(case, "release")
     await money.refund(case)
     await gates.expect(case, "refund", Event.REFUND_SENT)
     await money.tell_refunded(case)

@@ -17,9 +17,9 @@ from aftersales import clock, forms
 from aftersales import terms as rulebook
 from aftersales.desk import leg as legs
 from aftersales.desk.leg import Leg
-from aftersales.rules import authority, clocks, eligibility, masking, money, units
+from aftersales.rules import authority, clocks, eligibility, masking, money, quality, units
 from aftersales.rules.standing import standing
-from aftersales.store import cases, facts, work
+from aftersales.store import cases, facts, journal, parks, work
 from aftersales.store import units as ledger
 from aftersales.store.engine import transaction
 from aftersales.terms import Terms
@@ -163,6 +163,57 @@ async def cancel(case: str) -> str:
     """End a case that the customer cancelled before receipt; its units are free again (RET-17, NTC-09)."""
     leg = await legs.here()
     return await _end(leg, Stage.CANCELLED)
+
+
+async def open_complaint(case: str) -> None:
+    """Open a complaint about a case, once: a row with a number and an owner, linked both ways (RET-08, CMP-01)."""
+    leg = await legs.here()
+    assert leg.case is not None
+    assert leg.terms is not None
+    entry = f"complaint-{leg.round('complaint')}"
+    if entry in leg.entries:
+        return
+    told = standing(leg.history)
+    assert told.resolution is not None, "the manager has decided before this step"
+    decided = told.resolution
+    async with transaction() as connection:
+        now, owner = leg.now(), leg.terms.returns.stages["review"].owner
+        on = now.astimezone(ZoneInfo(leg.terms.house.timezone)).date()
+        prefix = "CP-X" if leg.case.rehearsal else "CP"
+        complaint_no = await cases.next_number(connection, prefix=prefix, on=on)
+        data = {"about": case, "order_no": leg.case.order_no, "reason": decided["reason"]}
+        await cases.open_case(
+            connection,
+            case_no=complaint_no,
+            process="complaint",
+            order_no=leg.case.order_no,
+            channel=leg.case.channel,
+            stage=Stage.OPENED.value,
+            owner=owner,
+            opened_at=now,
+            operator=leg.case.operator,
+            terms_hash=leg.case.terms_hash,
+            rehearsal=leg.case.rehearsal,
+            facts={"about": case},
+        )
+        await journal.add(
+            connection,
+            complaint_no,
+            "opened",
+            kind="complaint",
+            at=now,
+            actor=leg.case.operator,
+            data=data,
+            rule="CMP-01",
+        )
+        await leg.note(connection, entry, kind="complaint", data={"complaint_no": complaint_no}, rule="RET-08")
+        await notices.tell_department(
+            connection,
+            leg,
+            entry,
+            owner,
+            f"售后单 {case} 转为投诉 {complaint_no}：{decided['reason']}。请联系客户处理。",
+        )
 
 
 # --- opening --------------------------------------------------------------------------------------------------------
@@ -388,19 +439,29 @@ async def _end(leg: Leg, stage: Stage) -> str:
             now = leg.now()
             await cases.lock(connection, case_no)
             for receipt in standing(leg.history).receipts:
-                # what has arrived is dealt with, paid or not: it cannot be asked for a second time
-                await ledger.settle(connection, case_no, wanted=receipt.wanted)
+                # what has arrived and stayed is dealt with, paid or not: it cannot be asked for a second time
+                if not receipt.is_sent_back:
+                    await ledger.settle(connection, case_no, wanted=receipt.wanted)
             await ledger.release(connection, case_no)
             await work.drop(connection, case_no)
+            await parks.end(connection, case_no, None, now)
             await cases.end_promise(connection, case_no, None, now)
             if stage is Stage.CLOSED:
                 await _complete(connection, leg)
             if stage is Stage.CANCELLED:
-                await notices.tell_customer(connection, leg, "NTC-09", "cancelled-0", {})
+                await notices.tell_customer(connection, leg, "NTC-09", "cancelled-0", {"cause": _why_cancelled(leg)})
             await leg.note(connection, "closed", kind="closed", data={"stage": stage.value})
             await cases.move(connection, case_no, stage=stage, closed_at=now)
     await desks.show(leg, stage=stage, promise=None)
     return case_no
+
+
+def _why_cancelled(leg: Leg) -> str:
+    """Why a case ended before its goods came: the customer took it back, or nobody answered in time (RET-04, AMB-52)."""
+    lapsed = [told.entry.rpartition("-")[0] for told in leg.history if told.data.get("lapsed")]
+    if not lapsed:
+        return "按您的要求取消"
+    return {"correction": "未在期限内收到补正材料", "pickup": "未在期限内收到寄回的商品"}[lapsed[-1]]
 
 
 async def _complete(connection: AsyncConnection, leg: Leg) -> None:
@@ -422,3 +483,5 @@ async def _complete(connection: AsyncConnection, leg: Leg) -> None:
         created_at=leg.now(),
     )
     await leg.note(connection, "visit-0", kind="visit", data={"due_on": due_on.isoformat()}, rule=promised.rule)
+    if quality.is_sampled(leg.case.case_no, percent=leg.terms.returns.quality_sample):
+        await leg.note(connection, "quality-0", kind="sample", rule="RET-16")

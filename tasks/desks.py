@@ -16,35 +16,46 @@ from aftersales.desk import runs
 from aftersales.desk.leg import Leg
 from aftersales.rules import clocks, masking, pages
 from aftersales.rules.standing import standing
-from aftersales.store import orders, work
+from aftersales.store import cases, orders, work
 from aftersales.store.engine import transaction
 from aftersales.terms import Terms
 from aftersales.words import Stage
 
 PROCESS = "退货"
 REHEARSED = "演练"
+PARKED = "等待外部系统"
 
 
+# the work lists that people read
+LISTS = ("pickup", "refund", "sendback")
 # which work lists a case changes by coming to a stage
 LISTS_OF = {
     Stage.PICKUP: ("pickup",),
     Stage.RECEIPT: ("pickup", "refund"),
     Stage.REFUND: ("refund",),
+    Stage.SENDBACK: ("sendback",),
+    Stage.REIMBURSEMENT: ("refund",),
     Stage.CLOSED: ("refund",),
-    Stage.CANCELLED: ("pickup", "refund"),
-    Stage.REJECTED: ("pickup", "refund"),
+    Stage.CANCELLED: LISTS,
+    Stage.REJECTED: LISTS,
 }
 
 
 async def publish_lists(client: PrefectClient) -> None:
     """Bring every work list to the desk, so that its address leads somewhere before the first case."""
     words = reader(rulebook.load())
-    for kind in ("pickup", "refund"):
+    for kind in LISTS:
         await runs.publish(client, f"{kind}-list", functools.partial(_list, kind, words))
+    await runs.publish(client, "parcel-list", functools.partial(parcels, words))
 
 
 async def _list(kind: str, words: pages.Reader, connection: AsyncConnection) -> str:
     return pages.work_page(kind, await work.listed(connection, kind), words, clock.now())
+
+
+async def parcels(words: pages.Reader, connection: AsyncConnection) -> str:
+    """The page of parcels that arrived without a case (RET-06)."""
+    return pages.parcel_page(await cases.orphans(connection), words, clock.now())
 
 
 def reader(terms: Terms) -> pages.Reader:
@@ -69,6 +80,8 @@ async def show(leg: Leg, *, stage: Stage, promise: Mapping[str, Any] | None) -> 
     # the run's page shows three and counts the rest; the number stands in the name already
     tags = [PROCESS, stage.label, *([owner] if owner else []), case.case_no]
     tags += [REHEARSED] if case.rehearsal else []
+    tags += [PARKED] if leg.parked else []
+    tags += [pages.SAMPLED] if "quality-0" in leg.entries else []
     await leg.driver.show(
         name=f"{PROCESS} {case.case_no} {stage.label}",
         tags=tags,
@@ -103,5 +116,6 @@ async def show(leg: Leg, *, stage: Stage, promise: Mapping[str, Any] | None) -> 
         trace=clocks.explain(promise["trace"]),
         history=history,
         refusal=refusals[-1].data["reason"] if refusals else "",
+        parked=leg.parked[-1] if leg.parked else "",
         reader=words,
     )

@@ -6,6 +6,7 @@ The run's id is the key of what it tells, so that a run told twice enters it onc
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -13,7 +14,8 @@ from aftersales import forms
 from aftersales.desk import leg as legs
 from aftersales.rules import masking
 from aftersales.words import Event, Unable
-from tasks import outside
+from tasks import desks, extensions, outside, records
+from tasks.cases import current_terms
 
 
 async def arrival(request: Mapping[str, Any]) -> str:
@@ -23,13 +25,46 @@ async def arrival(request: Mapping[str, Any]) -> str:
         form = forms.read(forms.ArrivalForm, masked)
         data = form.model_dump(mode="json", exclude={"operator", "case_no"})
         if not form.case_no:
-            return "", await outside.parcel_without_case(staff=form.operator, data=data, key=key)
+            return await outside.parcel_without_case(staff=form.operator, data=data, key=key)
         told = await outside.signal(
             form.case_no, Event.PARCEL_RECEIVED, actor="", data=data, key=key, staff=form.operator
         )
         return form.case_no, told
 
-    return await _enter("到件登记", request, enter)
+    told = await _enter("到件登记", request, enter)
+    leg = await legs.here()
+    await leg.driver.publish("parcel-list", functools.partial(desks.parcels, desks.reader(current_terms())))
+    return told
+
+
+async def extension(request: Mapping[str, Any]) -> str:
+    """Take a new last day in (GEN-08, AMB-51)."""
+
+    async def enter(masked: Any, key: str) -> tuple[str, str]:
+        form = forms.read(forms.ExtensionForm, masked)
+        told = await extensions.extend(
+            form.case_no, operator=form.operator, until=form.until, reason=form.reason, key=key
+        )
+        return form.case_no, told
+
+    return await _enter("延期", request, enter)
+
+
+async def account(request: Mapping[str, Any]) -> str:
+    """Take in the account for a manual transfer; the run keeps nothing of it (MON-08, GEN-10)."""
+    leg = await legs.here()
+    given = dict(request) if isinstance(request, Mapping) else {}
+    # before anything else: what Prefect shows of this run must not name the account
+    hidden = {name: given[name] for name in ("operator", "case_no") if name in given}
+    await leg.driver.hide(hidden)
+
+    async def enter(_: Any, key: str) -> tuple[str, str]:
+        form = forms.read(forms.AccountEntryForm, given)
+        answer = form.model_dump(mode="json", exclude={"operator", "case_no"})
+        await records.record(form.case_no, records.ACCOUNT, operator=form.operator, answer=answer)
+        return form.case_no, f"{form.case_no} 的收款账户已登记。"
+
+    return await _enter("收款账户登记", hidden, enter)
 
 
 async def cancellation(request: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ from aftersales.desk import leg as legs
 from aftersales.desk.leg import FormAnswer, Leg
 from aftersales.rules import authority, decisions, masking, offers
 from aftersales.rules import standing as standings
-from aftersales.store import cases, journal, work
+from aftersales.store import cases, journal, parks, records, work
 from aftersales.store.engine import transaction
 from aftersales.store.journal import Entry
 from aftersales.terms import Terms
@@ -28,7 +28,7 @@ from aftersales.words import AWAITED, Event, Stage, Unable
 from tasks import desks, notices, promises
 
 # the step whose work-list item a gate's answer strikes off
-WORK = {"pickup": "book-pickup", "refund": "refund"}
+WORK = {"pickup": "book-pickup", "sendback": "send-back", "refund": "refund", "reimbursement": "reimburse"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,28 @@ class Answer:
         """True when the goods did not pass the inspection."""
         return self.data.get("result") == "fail"
 
+    @property
+    def lost(self) -> bool:
+        """True when a parcel is said to be lost, or the search for it has confirmed that."""
+        return "lost" in (self.data.get("rest"), self.data.get("result"))
+
+    @property
+    def pays(self) -> bool:
+        """True when money goes back for goods that did not pass."""
+        return self.data.get("decision") in ("refund", "partial")
+
+    @property
+    def sends_back(self) -> bool:
+        """True when goods that did not pass go back to the customer."""
+        return self.data.get("decision") == "send_back"
+
+
+# the way of an answer that no person gave: time did
+LAPSE = "lapse"
+
 
 class Cancelled(Exception):
-    """The case was cancelled before its goods arrived (RET-17)."""
+    """The case was cancelled before its goods arrived, or nobody answered in time (RET-17, RET-04, AMB-52)."""
 
 
 class AlreadyDecided(Unable):
@@ -73,16 +92,16 @@ async def decide(case: str, gate: str) -> Answer:
 
     Raises Cancelled when the customer cancels before the goods have arrived.
     """
-    return await _pass(case, gate, None)
+    return await _pass(case, gate, ())
 
 
-async def expect(case: str, gate: str, event: Event) -> Answer:
+async def expect(case: str, gate: str, *events: Event) -> Answer:
     """
-    Wait for an event; staff may confirm it in the form instead.
+    Wait for one of some events; staff may confirm it in the form instead.
 
     Raises Cancelled when the customer cancels before the goods have arrived.
     """
-    return await _pass(case, gate, event)
+    return await _pass(case, gate, events)
 
 
 async def accept(
@@ -105,8 +124,12 @@ async def accept(
     gate, entry, context = promise["gate"]["gate"], promise["entry"], promise["gate"]["context"]
     if operator and (no := objection(promise, operator, answer, terms)):
         raise Refused(no)
-    if no := decisions.disagreement(gate=gate, answer=answer, context=context):
+    if via != LAPSE and (no := decisions.disagreement(gate=gate, answer=answer, context=context)):
         raise Refused(no)
+    if context.get("needs_account") and not await records.has_account(connection, case.case_no):
+        raise Refused(
+            f"{case.case_no} 不能原路退款，请先登记收款账户（部署“收款账户登记”，或 aftersales case account），再确认退款。"
+        )
     # the case first, then its promise: the order in which a case is ended, else the two wait for each other
     is_open = await cases.lock_gate(connection, case.case_no, entry)
     if not is_open and await journal.find(connection, case.case_no, entry) is None:
@@ -128,10 +151,9 @@ async def accept(
         raise AlreadyDecided(await told_late(case.case_no, gate, standing, terms))
     await cases.end_promise(connection, case.case_no, entry, at)
     if gate in WORK:
-        round_ = entry.rpartition("-")[2]
-        await work.finish(
-            connection, f"{case.case_no}/{WORK[gate]}-{round_}", reference=answer.get("reference", ""), at=at
-        )
+        begun = f"{WORK[gate]}-{entry.rpartition('-')[2]}"
+        await work.finish(connection, f"{case.case_no}/{begun}", reference=answer.get("reference", ""), at=at)
+        await parks.end(connection, case.case_no, begun, at)
     return written
 
 
@@ -179,21 +201,28 @@ async def told_late(case_no: str, gate: str, standing: Entry, terms: Terms) -> s
 # --- passing a gate -------------------------------------------------------------------------------------------------
 
 
-async def _pass(case: str, gate: str, event: Event | None) -> Answer:
+async def _pass(case: str, gate: str, events: tuple[Event, ...]) -> Answer:
     leg = await legs.here()
     entry = f"{forms.key(gate)}-{leg.round(f'gate {gate}')}"
     if decided := leg.entries.get(entry):
         await _tell_the_late(leg, gate, decided)
-        return Answer(decided.data, decided.actor, decided.at)
+        return _answer(decided)
 
     await promises.ask(leg, gate, entry)
-    if found := await _look(leg, gate, entry, event):
+    if found := await _look(leg, gate, entry, events):
         return found
     await _leave(leg, gate, entry)
     raise AssertionError("a driver never returns from waiting")
 
 
-async def _look(leg: Leg, gate: str, entry: str, event: Event | None) -> Answer | None:
+def _answer(decided: Entry) -> Answer:
+    """What an entry decides. Raises Cancelled for a gate that nobody answered in time."""
+    if decided.data.get("lapsed"):
+        raise Cancelled
+    return Answer(decided.data, decided.actor, decided.at)
+
+
+async def _look(leg: Leg, gate: str, entry: str, events: tuple[Event, ...]) -> Answer | None:
     """See whether a cancellation, an event or a form answers the gate. Raises Cancelled."""
     assert leg.case is not None
     await _heed_cancellation(leg)
@@ -203,7 +232,7 @@ async def _look(leg: Leg, gate: str, entry: str, event: Event | None) -> Answer 
         # decided by a command between this leg's reading of the journal and now
         return await _somebody_elses(leg, gate, entry)
     try:
-        if event is not None and (taken := await _take_event(leg, event, promise)):
+        if events and (taken := await _take_event(leg, events, promise)):
             return taken
         return await _take_form(leg, gate, promise)
     except AlreadyDecided:
@@ -230,35 +259,42 @@ async def _take_form(leg: Leg, gate: str, promise: Mapping[str, Any]) -> Answer 
     return None
 
 
-async def _take_event(leg: Leg, event: Event, promise: Mapping[str, Any]) -> Answer | None:
+async def _take_event(leg: Leg, events: tuple[Event, ...], promise: Mapping[str, Any]) -> Answer | None:
     """Let the oldest event that breaks no rule answer; it leaves the inbox in the transaction that says what it did."""
     assert leg.case is not None
     assert leg.terms is not None
     case_no = leg.case.case_no
+    if Event.PARCEL_RECEIVED in events:
+        await _adopt_orphan(leg)
     overtaken: AlreadyDecided | None = None
     while overtaken is None:
         async with transaction() as connection:
-            row = await cases.waiting(connection, case_no, [event.value])
+            row = await cases.waiting(connection, case_no, [event.value for event in events])
             if row is None:
                 break
             via = f"event:{row['key']}"
             await cases.take(connection, row["id"], leg.now())
             try:
-                answer = offers.from_event(event=event, data=row["data"], context=promise["gate"]["context"])
-                operator = row["actor"] if row["actor"] in leg.terms.staff() else ""
+                context = promise["gate"]["context"]
+                answer = offers.from_event(event=row["event"], data=row["data"], context=context)
+                operator = operator_of(row, leg)
                 answer = {**answer, "actor": row["actor"]}
                 return await _accepted(
                     connection, leg, promise, answer, operator, via, at=max(row["received_at"], promise["started_at"])
                 )
             except (ValueError, Refused) as error:
                 await _refuse(connection, leg, promise, via, str(error), row["actor"])
+                if not operator_of(row, leg):
+                    # another system reads no refusals: whoever owns the stage must look at it
+                    text = f"“{Event(row['event']).label}”的消息未被采用：{error}"
+                    await notices.tell_department(connection, leg, via, promise["owner"], text)
             except AlreadyDecided as error:
                 name = f"{promise['entry']}.late:{via}"
                 await leg.note(connection, name, kind="late", actor=row["actor"], data={"reason": str(error)})
                 overtaken = error
     if overtaken is not None:  # raised here, so that the event has left the inbox
         raise overtaken
-    if event is Event.PARCEL_PICKED_UP:
+    if Event.PARCEL_PICKED_UP in events:
         # what has arrived was picked up, whether anybody scanned it or not
         async with transaction() as connection:
             arrived = await cases.waiting(connection, case_no, [Event.PARCEL_RECEIVED.value])
@@ -274,6 +310,24 @@ async def _take_event(leg: Leg, event: Event, promise: Mapping[str, Any]) -> Ans
                     at=max(arrived["received_at"], promise["started_at"]),
                 )
     return None
+
+
+def operator_of(row: Mapping[str, Any], leg: Leg) -> str:
+    """The member of staff who told an event; empty when another system did."""
+    assert leg.terms is not None
+    return row["actor"] if row["actor"] in leg.terms.staff() else ""
+
+
+async def _adopt_orphan(leg: Leg) -> None:
+    """Take in the parcel that was picked up for this case and arrived before anybody knew its case (RET-06)."""
+    assert leg.case is not None
+    tracking_no = (standings.standing(leg.history).pickup or {}).get("tracking_no")
+    if not tracking_no:
+        return
+    async with transaction() as connection:
+        parcel = await cases.orphan(connection, tracking_no)
+        if parcel is not None:
+            await cases.adopt(connection, parcel["id"], leg.case.case_no, parcel["data"])
 
 
 async def _accepted(
@@ -309,7 +363,7 @@ async def _somebody_elses(leg: Leg, gate: str, entry: str) -> Answer:
         leg.entries = await journal.read(connection, leg.case.case_no)
     decided = leg.entries[entry]
     await _tell_the_late(leg, gate, decided)
-    return Answer(decided.data, decided.actor, decided.at)
+    return _answer(decided)
 
 
 async def _refuse(
@@ -334,7 +388,7 @@ async def _heed_cancellation(leg: Leg) -> None:
         # what a command decided meanwhile counts: read anew, with nobody writing beside us
         await cases.lock(connection, leg.case.case_no)
         leg.entries = await journal.read(connection, leg.case.case_no)
-        has_arrived = is_scanned or bool(standings.standing(leg.history).receipts)
+        has_arrived = is_scanned or standings.standing(leg.history).has_arrived
         await cases.take(connection, row["id"], leg.now())
         if has_arrived:
             reason = f"{leg.case.case_no} 的商品已收货，不能取消，请按验收结果继续处理。"
@@ -382,7 +436,13 @@ async def _leave(leg: Leg, gate: str, entry: str) -> None:
     assert promise is not None, "a gate has its promise before it opens"
     shown = promise["gate"]
     summary = await desks.show(leg, stage=Stage(gate), promise=promise)
-    schema = forms.schema(forms.GATES[gate], options=options_of(promise), prefill=shown["prefill"], ref=shown["ref"])
+    schema = forms.schema(
+        forms.GATES[gate],
+        options=options_of(promise),
+        prefill=shown["prefill"],
+        demands=shown.get("demands", ()),
+        ref=shown["ref"],
+    )
     events = [event.value for event in AWAITED[Stage(gate)]]
     case_no = leg.case.case_no
 

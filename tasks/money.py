@@ -1,92 +1,172 @@
-"""Money: the bill of a receipt, and one refund for it (RET-09, MON-07, MON-14 to MON-17, GEN-14)."""
+"""Money: the bill of a receipt, and one refund for it (RET-09, MON-07, MON-08, MON-14 to MON-18, RFD-02, GEN-14)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from aftersales.desk import leg as legs
 from aftersales.desk.leg import Leg
-from aftersales.gateways import Outcome, Payment
+from aftersales.gateways import Outcome, Payment, http
 from aftersales.gateways.worklists import TransferList
 from aftersales.rules import money, units
 from aftersales.rules.standing import Receipt, standing
+from aftersales.settings import settings
 from aftersales.store import cases, facts, work
-from aftersales.store import units as ledger
 from aftersales.store.engine import transaction
-from aftersales.words import ZERO, Shipping
+from aftersales.words import ZERO, Bill, Event, Fault, Order, Shipping
 from tasks import notices
 from tasks.cases import bill_data
 from tasks.steps import Intent, step
 
+# how a bill is paid: by the connected provider, or by the cashier, back the same way or to a recorded account
+PROVIDER, BY_HAND, TRANSFER = "provider", "by_hand", "transfer"
+TRANSFER_ROUTE = "人工转账"
 
-def payment() -> Payment:
-    """The payment provider of this shop: until one is connected, the list that the cashier transfers by hand."""
+
+def payment(leg: Leg) -> Payment | None:
+    """The payment provider of this shop; None until one is connected, and in rehearsals: the cashier transfers by hand."""
+    is_rehearsed = leg.case is not None and leg.case.rehearsal is not None
+    return None if is_rehearsed else http.payment_from(settings())
+
+
+def cashier() -> TransferList:
+    """The list of payments that the cashier makes by hand."""
     return TransferList(work.put, work.find)
 
 
-async def settle(case: str) -> Decimal:
+async def reckon(case: str) -> None:
+    """Reckon what the last receipt would pay, for the manager who decides about goods that did not pass (RET-08)."""
+    leg = await legs.here()
+    entry = f"reckoning-{leg.round('reckoning')}"
+    if entry in leg.entries:
+        return
+    async with transaction() as connection:
+        assert leg.case is not None
+        await cases.one_at_a_time(connection, leg.case.order_no)
+        bill, _ = await _bill(connection, leg)
+        await leg.note(connection, entry, kind="reckoning", data=bill_data(bill), rule="RET-08")
+
+
+async def settle(case: str) -> None:
     """
-    Reckon what the last receipt pays, once; answers the amount due (MON-14, MON-17).
+    Reckon what the last receipt pays, once (MON-14, MON-17).
 
     The same rule as the quote, with what is known now: units received, cause found, the carrier's voucher, the days.
-    The units are settled in the ledger in the same transaction.
     """
     leg = await legs.here()
     assert leg.case is not None
     assert leg.terms is not None
     entry = f"bill-{leg.round('bill')}"
-    if (known := leg.entries.get(entry)) is None:
-        told = standing(leg.history)
-        receipt, inspected = told.receipts[-1], told.inspections[-1]
-        zone = ZoneInfo(leg.terms.house.timezone)
+    if entry not in leg.entries:
         async with transaction() as connection:
             # two cases of an order must not both count on the same money
             await cases.one_at_a_time(connection, leg.case.order_no)
-            order = await facts.load(connection, leg.case.order_no)
-            assert order is not None, "a case has its order"
-            voucher = (told.pickup or {}).get("freight")
-            bill = money.quote(
-                order=order,
-                wanted=receipt.wanted,
-                reason=told.request["reason"],
-                asked_on=date.fromisoformat(told.request["asked_on"]),
-                shipping=Shipping(told.request["shipping"]),
-                terms=leg.terms.returns.on(order.channel),
-                zone=zone,
-                received_on=receipt.received_at.astimezone(zone).date(),
-                refund_on=leg.now().astimezone(zone).date(),
-                pickup_freight=Decimal(voucher) if voucher else None,
-                found=_found(leg, receipt, inspected),
-                already_charged=told.charged,
-                approved=told.is_exceptional,
-            )
-            await ledger.settle(connection, leg.case.case_no, wanted=receipt.wanted)
-            await leg.note(connection, entry, kind="bill", data=bill_data(bill), rule="MON-14")
-        known = leg.entries[entry]
-    return Decimal(known.data["total"])
+            told = standing(leg.history)
+            bill, order = await _bill(connection, leg)
+            if told.resolution and told.resolution["decision"] == "partial":
+                bill = money.partial(bill, Decimal(told.resolution["amount"]))
+            limit = leg.terms.returns.second_approval_above
+            data = bill_data(bill) | {
+                "paid_by": _paid_by(leg, order),
+                "countersign": limit is not None and bill.total > limit,
+            }
+            await leg.note(connection, entry, kind="bill", data=data, rule="MON-14")
 
 
-@step("refund", "发起退款")
-async def refund(intent: Intent, case: str) -> Outcome:
-    """Pay for what the last receipt accepted, by the original route, once (RET-09, MON-07, GEN-14)."""
-    gateway = payment()
-    if intent.is_old and (known := await gateway.ask(intent.key)):
-        return known
+async def void(case: str) -> None:
+    """Take back a bill that somebody who had to agree refused: it pays nothing and has charged nothing (RFD-02)."""
     leg = await legs.here()
-    assert leg.terms is not None
-    bill = standing(leg.history).bills[-1]  # a bill of zero asks for no refund, so the rounds need not agree
+    entry = f"void-{leg.round('void')}"
+    if entry in leg.entries:
+        return
+    bill = standing(leg.history).bills[-1]
+    lines = [{**line, "amount": f"{-Decimal(line['amount']):.2f}"} for line in bill["lines"]]
+    data = {"age_band": bill["age_band"], "lines": lines, "total": f"{-Decimal(bill['total']):.2f}", "needs_person": []}
+    async with transaction() as connection:
+        await leg.note(connection, entry, kind="bill", data=data, rule="RFD-02")
+
+
+async def needs_countersign(case: str) -> bool:
+    """Whether the last bill is above the limit at which a second person must agree (RFD-02, NUM-223)."""
+    return bool((await _last_bill()).get("countersign"))
+
+
+async def goes_by_itself(case: str) -> bool:
+    """Whether a provider pays the last bill, so that the cashier must let it go beforehand."""
+    return (await _last_bill()).get("paid_by") == PROVIDER
+
+
+@step("refund", "发起退款", gate="refund", news=Event.REFUND_FAILED)
+async def refund(intent: Intent, case: str) -> Outcome:
+    """
+    Pay for what the last receipt accepted, by the original route, once (RET-09, MON-07, GEN-14).
+
+    What the provider refuses for good is put on the cashier's list, to be transferred by hand (MON-08, P-16).
+    """
+    leg = await legs.here()
+    bill = await _last_bill()
+    amount = Decimal(bill["total"])
     async with transaction() as connection:
         order = await facts.load(connection, standing(leg.history).request["order_no"])
     assert order is not None, "a case has its order"
-    route = money.route(order=order, terms=leg.terms.returns)
-    return await gateway.refund(
+    provider = payment(leg) if bill.get("paid_by") == PROVIDER else None
+    by_hand = cashier()
+    if provider is not None:
+        known = await provider.ask(intent.key) if intent.is_old else None
+        if known is None or known.outcome == "failed":
+            known = await provider.refund(
+                intent.key, case_no=case, order_no=order.order_no, amount=amount, route=order.payment_route
+            )
+        if known.outcome != "refused":
+            return known
+        await by_hand.refund(intent.key, case_no=case, order_no=order.order_no, amount=amount, route=TRANSFER_ROUTE)
+        return known
+    route = TRANSFER_ROUTE if bill.get("paid_by") == TRANSFER else order.payment_route
+    return await by_hand.refund(intent.key, case_no=case, order_no=order.order_no, amount=amount, route=route)
+
+
+async def owes_freight(case: str) -> bool:
+    """Whether a self-shipper is owed the freight of a product that was found faulty, reckoned once a case (MON-18)."""
+    leg = await legs.here()
+    assert leg.terms is not None
+    if "reimbursement-0.reckoned" in leg.entries:
+        return True
+    told = standing(leg.history)
+    freight = (told.pickup or {}).get("freight")
+    if told.request["shipping"] != Shipping.SELF or not freight or Decimal(freight) <= ZERO or not told.refunds:
+        return False
+    if not any(
+        leg.terms.returns.fault(item["cause"]) is Fault.SELLER for seen in told.inspections for item in seen["items"]
+    ):
+        return False
+    lines = money.reimbursement(freight=Decimal(freight), terms=leg.terms.returns)
+    bill = Bill(None, lines)
+    if bill.total <= ZERO:
+        return False
+    async with transaction() as connection:
+        data = bill_data(bill) | {"voucher": (told.pickup or {}).get("voucher", "")}
+        await leg.note(connection, "reimbursement-0.reckoned", kind="reimbursement", data=data, rule="MON-18")
+    return True
+
+
+@step("reimburse", "补付运费", gate="reimbursement")
+async def reimburse(intent: Intent, case: str) -> Outcome:
+    """Put a self-shipper's freight on the cashier's list: a payment of its own, with its own key (MON-18)."""
+    leg = await legs.here()
+    told = standing(leg.history)
+    assert told.reimbursement is not None, "it was reckoned before"
+    return await cashier().refund(
         intent.key,
         case_no=case,
-        amount=Decimal(bill["total"]),
-        route=order.payment_route if route.answer == "original" else "人工转账",
+        order_no=told.request["order_no"],
+        amount=Decimal(told.reimbursement["total"]),
+        route=TRANSFER_ROUTE,
     )
 
 
@@ -105,20 +185,73 @@ async def tell_refunded(case: str) -> None:
             leg,
             "NTC-07",
             entry,
-            {"amount": f"{Decimal(told.refunds[-1]['amount']):.2f}", "route": order.payment_route or "登记的收款账户"},
+            {
+                "amount": f"{Decimal(told.refunds[-1]['amount']):.2f}",
+                "route": await _route_told(leg, order),
+            },
         )
 
 
 async def needs_person(case: str) -> bool:
     """Whether the last bill goes to the after-sales manager: less can go back by the original route than is due."""
+    return bool((await _last_bill())["needs_person"])
+
+
+async def nothing_to_pay(case: str) -> bool:
+    """Whether the last bill ends at zero: fees ate it up, and no cashier is asked."""
+    return Decimal((await _last_bill())["total"]) <= ZERO
+
+
+async def _last_bill() -> Mapping[str, Any]:
+    """The bill that this telling has come to: in a later telling not the newest one."""
     leg = await legs.here()
-    bill = leg.entries[f"bill-{leg.rounds['bill'] - 1}"]
-    return bool(bill.data["needs_person"])
+    return leg.entries[f"bill-{leg.rounds['bill'] - 1}"].data
 
 
-def nothing_to_pay(amount: Decimal) -> bool:
-    """Whether a bill ends at zero: fees ate it up, and no cashier is asked."""
-    return amount <= ZERO
+async def _route_told(leg: Leg, order: Order) -> str:
+    is_transferred = standing(leg.history).is_refused or (await _last_bill()).get("paid_by") == TRANSFER
+    return order.payment_route if order.payment_route and not is_transferred else "登记的收款账户"
+
+
+async def _bill(connection: AsyncConnection, leg: Leg) -> tuple[Bill, Order]:
+    """What the last receipt pays by the rules, and its order, which the caller holds."""
+    assert leg.case is not None
+    assert leg.terms is not None
+    told = standing(leg.history)
+    receipt = told.receipts[-1]
+    wanted = told.missing if told.is_lost else receipt.wanted
+    zone = ZoneInfo(leg.terms.house.timezone)
+    order = await facts.load(connection, leg.case.order_no)
+    assert order is not None, "a case has its order"
+    voucher = (told.pickup or {}).get("freight")
+    is_self_shipped = told.request["shipping"] == Shipping.SELF
+    bill = money.quote(
+        order=order,
+        wanted=wanted,
+        reason=told.request["reason"],
+        asked_on=date.fromisoformat(told.request["asked_on"]),
+        shipping=Shipping(told.request["shipping"]),
+        terms=leg.terms.returns.on(order.channel),
+        zone=zone,
+        received_on=None if told.is_lost else receipt.received_at.astimezone(zone).date(),
+        refund_on=leg.now().astimezone(zone).date(),
+        pickup_freight=Decimal(voucher) if voucher and not is_self_shipped else None,
+        found=[] if told.is_lost else _found(leg, receipt, told.inspections[-1]),
+        already_charged=told.charged,
+        approved=told.is_exceptional,
+        is_lost=told.is_lost,
+    )
+    return bill, order
+
+
+def _paid_by(leg: Leg, order: Order) -> str:
+    """Who pays: the provider where one is connected and takes it, else the cashier (MON-07, MON-08, P-16)."""
+    assert leg.terms is not None
+    zone = ZoneInfo(leg.terms.house.timezone)
+    route = money.route(order=order, terms=leg.terms.returns, on=leg.now().astimezone(zone).date(), zone=zone)
+    if route.answer != "original":
+        return TRANSFER
+    return PROVIDER if payment(leg) is not None else BY_HAND
 
 
 def _found(leg: Leg, receipt: Receipt, inspected: Any) -> list[money.Found]:

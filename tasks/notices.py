@@ -62,3 +62,22 @@ async def tell_staff(connection: AsyncConnection, leg: Leg, entry: str, staff_id
         created_at=leg.now(),
         expires_at=None,
     )
+
+
+async def tell_department(connection: AsyncConnection, leg: Leg, entry: str, department: str, text: str) -> None:
+    """Put a sentence for a department into the outbox, once for each entry it is about."""
+    assert leg.case is not None
+    assert leg.terms is not None
+    await cases.put_notice(
+        connection,
+        case_no=leg.case.case_no,
+        entry=entry,
+        notice="DESK",
+        recipient=f"department:{department}",
+        language=leg.terms.house.language,
+        subject=f"{leg.case.case_no} 提醒",
+        body=text,
+        data={},
+        created_at=leg.now(),
+        expires_at=None,
+    )

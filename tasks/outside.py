@@ -29,7 +29,11 @@ from tasks.cases import current_terms, terms_of
 EVENT_RIGHTS = {
     Event.PARCEL_PICKED_UP: Right.PICKUP,
     Event.PARCEL_RECEIVED: Right.RECEIVE,
+    Event.PARCEL_LOST: Right.PICKUP,
+    Event.PARCEL_SENT_BACK: Right.PICKUP,
     Event.REFUND_SENT: Right.REFUND,
+    Event.REFUND_FAILED: Right.REFUND,
+    Event.FREIGHT_REIMBURSED: Right.REFUND,
     Event.CASE_CANCELLED: Right.CANCEL,
 }
 # what each event may say
@@ -39,7 +43,16 @@ EVENT_WORDS = {
         "tracking_no": "运单号",
         "freight": "承运凭证金额",
         "voucher": "承运凭证",
+        "key": "业务键",
     },
+    Event.PARCEL_SENT_BACK: {
+        "carrier": "承运商",
+        "tracking_no": "运单号",
+        "freight": "运费",
+        "voucher": "承运凭证",
+        "key": "业务键",
+    },
+    Event.PARCEL_LOST: {"carrier": "承运商", "tracking_no": "运单号", "remark": "备注", "key": "业务键"},
     Event.PARCEL_RECEIVED: {
         "carrier": "承运商",
         "tracking_no": "运单号",
@@ -47,8 +60,25 @@ EVENT_WORDS = {
         "rest": "是否到齐",
         "remark": "备注",
     },
-    Event.REFUND_SENT: {"amount": "退款金额", "reference": "交易流水号"},
+    Event.REFUND_SENT: {
+        "amount": "退款金额",
+        "reference": "交易流水号",
+        "told_how": "已告知客户（方式）",
+        "told_at": "已告知客户（时间）",
+        "key": "业务键",
+    },
+    Event.REFUND_FAILED: {"reason": "失败原因", "key": "业务键"},
+    Event.FREIGHT_REIMBURSED: {"amount": "补运费金额", "reference": "交易流水号", "key": "业务键"},
     Event.CASE_CANCELLED: {"reason": "取消理由"},
+}
+# the gate that each event answers
+GATE_OF = {
+    Event.PARCEL_PICKED_UP: "pickup",
+    Event.PARCEL_RECEIVED: "receipt",
+    Event.PARCEL_LOST: "receipt",
+    Event.PARCEL_SENT_BACK: "sendback",
+    Event.REFUND_SENT: "refund",
+    Event.FREIGHT_REIMBURSED: "reimbursement",
 }
 # what some of it must look like, in a form's field and here alike
 SHAPES = {
@@ -56,6 +86,7 @@ SHAPES = {
     "reference": (r"[A-Za-z0-9_./:#-]{4,64}", "4～64 位字母、数字或 - _ . / : #"),
     "amount": (r"[0-9]{1,9}(\.[0-9]{1,2})?", "最多两位小数的金额，如 19.99"),
     "freight": (r"[0-9]{1,9}(\.[0-9]{1,2})?", "最多两位小数的金额，如 19.99"),
+    "told_at": (r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}", "年-月-日 时:分，如 2026-11-24 15:30"),
 }
 
 
@@ -137,6 +168,8 @@ async def _signal(case_no: str, event: Event, actor: str, data: Mapping[str, Any
         if case.stage.is_over:
             raise gates.Refused(f"{case_no} {case.stage.label}，不再接收“{event.label}”，请核对售后单号。")
         await _refuse_what_is_wrong(connection, case, event, values, staff=staff, terms=terms)
+        if matched := await _match(connection, case, event, values):
+            return matched
         is_new = await cases.receive(
             connection,
             key=key or _key(case_no, event, values),
@@ -151,6 +184,16 @@ async def _signal(case_no: str, event: Event, actor: str, data: Mapping[str, Any
     if event in AWAITED[case.stage]:
         return f"{case_no} 已登记“{event.label}”。"
     return f"{case_no} 已登记“{event.label}”，现在{case.stage.label}，到相应环节时自动采用。"
+
+
+async def _match(connection: AsyncConnection, case: cases.Case, event: Event, values: Mapping[str, Any]) -> str:
+    """Give a parcel that arrived without a case to its case: it was received when it was, not when it was matched."""
+    if event is not Event.PARCEL_RECEIVED or not values.get("tracking_no"):
+        return ""
+    parcel = await cases.orphan(connection, values["tracking_no"])
+    if parcel is None or not await cases.adopt(connection, parcel["id"], case.case_no, {**parcel["data"], **values}):
+        return ""
+    return f"{case.case_no} 已与先前登记的无主包裹 {values['tracking_no']} 匹配，按当时的收货时间计时。"
 
 
 def _key(case_no: str, event: Event, values: Mapping[str, Any]) -> str:
@@ -174,11 +217,21 @@ async def _keep_refusal(case_no: str, what: str, actor: str, reason: str) -> Non
             )
 
 
-async def parcel_without_case(*, staff: str, data: Mapping[str, Any], key: str) -> str:
-    """Keep a parcel whose case nobody knows, to be matched later (RET-06). Raises Unable."""
+async def parcel_without_case(*, staff: str, data: Mapping[str, Any], key: str) -> tuple[str, str]:
+    """
+    Take in a parcel whose case nobody named: the case that was told its number, else it waits to be matched (RET-06).
+
+    Answers the case, empty when there is none, and a sentence. Raises Unable.
+    """
     right = EVENT_RIGHTS[Event.PARCEL_RECEIVED]
     if no := authority.objection(operator=current_terms().staff().get(staff), named=staff, right=right):
         raise gates.Refused(no)
+    tracking_no = str(data.get("tracking_no") or "")
+    async with transaction() as connection:
+        case_no = await cases.sent_as(connection, tracking_no)
+    if case_no:
+        told = await signal(case_no, Event.PARCEL_RECEIVED, actor="", data=data, key=key, staff=staff)
+        return case_no, f"运单 {tracking_no} 属于 {case_no}：{told}"
     async with transaction() as connection:
         await cases.receive(
             connection,
@@ -189,7 +242,9 @@ async def parcel_without_case(*, staff: str, data: Mapping[str, Any], key: str) 
             data=dict(data),
             at=clock.now(),
         )
-    return f"已登记无主包裹 {data.get('tracking_no') or ''}，找到售后单后再登记一次并填写售后单号。"
+    return "", (
+        f"已登记无主包裹 {tracking_no}。客户告知该运单号时自动匹配；先找到售后单的，请再登记一次并填写售后单号和同一运单号。"
+    )
 
 
 async def _not_open(connection: AsyncConnection, case: cases.Case, gate: str, terms: Terms) -> Unable:
@@ -223,6 +278,11 @@ def _checked(event: Event, data: Mapping[str, Any]) -> dict[str, Any]:
             values[name] = masking.scrub(value)
         if name == "rest":
             values[name] = _rest(value)
+        if name == "told_how" and value:
+            try:
+                values[name] = forms.TellWay.read(value).value
+            except ValueError as error:
+                raise Unable(f"{words[name]}：{error}") from None
         if name in SHAPES and value and not re.fullmatch(SHAPES[name][0], value):
             raise Unable(f"{words[name]}没有填对，请写{SHAPES[name][1]}。")
     return values
@@ -254,10 +314,12 @@ async def _refuse_what_is_wrong(
     if event is Event.CASE_CANCELLED:
         entries = await journal.read(connection, case.case_no)
         is_scanned = await cases.waiting(connection, case.case_no, [Event.PARCEL_RECEIVED.value]) is not None
-        if is_scanned or standing(entries.values()).receipts:
+        if is_scanned or standing(entries.values()).has_arrived:
             raise gates.Refused(f"{case.case_no} 的商品已收货，不能取消，请按验收结果继续处理。")
         return
-    gate = {Event.PARCEL_PICKED_UP: "pickup", Event.PARCEL_RECEIVED: "receipt", Event.REFUND_SENT: "refund"}[event]
+    gate = GATE_OF.get(event)
+    if gate is None:
+        return
     promise = await cases.open_gate(connection, case.case_no, gate)
     if promise is None:
         return

@@ -1,22 +1,29 @@
-"""Parcels on their way back: booking the pick-up, what the receipt and the inspection leave behind (RET-05 to RET-08)."""
+"""Parcels on their way back: pick-up, loss, what the receipt and the inspection leave behind (RET-05 to RET-08)."""
 
 from __future__ import annotations
 
+from collections import Counter
+
 from aftersales.desk import leg as legs
-from aftersales.gateways import Carrier, Outcome
+from aftersales.desk.leg import Leg
+from aftersales.gateways import Carrier, Outcome, http
 from aftersales.gateways.worklists import PickupList
 from aftersales.rules import clocks
 from aftersales.rules.standing import Standing, lines_of, standing
-from aftersales.store import work
+from aftersales.settings import settings
+from aftersales.store import records, stock, work
+from aftersales.store import units as ledger
 from aftersales.store.engine import transaction
 from aftersales.words import Grade, Shipping
 from tasks import notices, promises
 from tasks.steps import Intent, step
 
 
-def carrier() -> Carrier:
-    """The carrier of this shop: until one is connected, the list that logistics arranges by hand."""
-    return PickupList(work.put, work.find)
+def carrier(leg: Leg) -> Carrier:
+    """The carrier of this shop; until one is connected, and in rehearsals, the list that logistics arranges by hand."""
+    is_rehearsed = leg.case is not None and leg.case.rehearsal is not None
+    connected = None if is_rehearsed else http.carrier_from(settings())
+    return connected or PickupList(work.put, work.find)
 
 
 async def is_self_shipped(case: str) -> bool:
@@ -25,15 +32,15 @@ async def is_self_shipped(case: str) -> bool:
     return standing(leg.history).request["shipping"] == Shipping.SELF
 
 
-@step("book-pickup", "预约取件")
+@step("book-pickup", "预约取件", gate="pickup")
 async def book_pickup(intent: Intent, case: str) -> Outcome:
     """Ask the carrier to pick the goods up, once (RET-05)."""
-    gateway = carrier()
-    if intent.is_old and (known := await gateway.ask(intent.key)):
-        return known
     leg = await legs.here()
+    gateway = carrier(leg)
+    if intent.is_old and (known := await gateway.ask(intent.key)) and known.outcome != "failed":
+        return known
     items = [{"sku": item["sku"], "quantity": item["quantity"]} for item in standing(leg.history).items]
-    return await gateway.book(intent.key, case_no=case, data={"items": items})
+    return await gateway.book(intent.key, case_no=case, data={"items": items}, contact=await _contact(leg, gateway))
 
 
 async def tell_how_to_send(case: str) -> None:
@@ -66,6 +73,70 @@ async def start_outer_limit(case: str) -> None:
         )
 
 
+async def tell_failed(case: str) -> None:
+    """Tell the customer that the goods did not pass and why; the refund is held until a person decides (RET-08, NTC-06)."""
+    leg = await legs.here()
+    assert leg.terms is not None
+    entry = f"failed-{leg.round('failed')}"
+    if notices.was_told(leg, "NTC-06", entry):
+        return
+    told = standing(leg.history)
+    inspected = told.inspections[-1]
+    due = promises.reckon(leg, leg.terms.returns.stages["resolution"].limit)
+    photos = f"凭证：{'；'.join(inspected['evidence'])}。" if inspected.get("evidence") else ""
+    text = f"验收未通过：{_result(told)}。原因：{inspected.get('reason', '')}。{photos}我们将在 {clocks.spoken_due(due)}给出处理决定。"
+    async with transaction() as connection:
+        await notices.tell_customer(connection, leg, "NTC-06", entry, {"subject": "退货商品验收未通过", "text": text})
+
+
+async def tell_resolved(case: str) -> None:
+    """Tell the customer what was decided about goods that did not pass, where no refund follows (RET-08, MON-20, NTC-06)."""
+    leg = await legs.here()
+    entry = f"resolved-{leg.round('resolved')}"
+    if notices.was_told(leg, "NTC-06", entry):
+        return
+    decided = standing(leg.history).resolution
+    assert decided is not None, "the gate stands before this line"
+    if decided["decision"] == "send_back":
+        payer = "店铺承担" if decided["payer"] == "seller" else "由您承担"
+        text = f"本次不退款，商品将寄回给您，运费{payer}。理由：{decided['reason']}。如有异议请联系客服。"
+    else:
+        text = f"您的情况已转为投诉处理，客服会尽快联系您。说明：{decided['reason']}。"
+    async with transaction() as connection:
+        await notices.tell_customer(connection, leg, "NTC-06", entry, {"subject": "退货处理决定", "text": text})
+
+
+@step("send-back", "安排寄回客户", gate="sendback")
+async def send_back(intent: Intent, case: str) -> Outcome:
+    """Ask the carrier to bring goods that did not pass back to the customer, once (MON-20)."""
+    leg = await legs.here()
+    gateway = carrier(leg)
+    if intent.is_old and (known := await gateway.ask(intent.key)) and known.outcome != "failed":
+        return known
+    told = standing(leg.history)
+    assert told.resolution is not None, "the manager has decided before this step"
+    skus = {item["line_no"]: item["sku"] for item in told.items}
+    data = {
+        "items": [{"sku": skus[line_no], "quantity": n} for line_no, n in told.receipts[-1].quantities.items()],
+        "payer": told.resolution["payer"],
+    }
+    return await gateway.send_back(intent.key, case_no=case, data=data, contact=await _contact(leg, gateway))
+
+
+async def tell_sent_back(case: str) -> None:
+    """Tell the customer by which parcel the goods come back (MON-20, NTC-06)."""
+    leg = await legs.here()
+    entry = f"sent-back-{leg.round('sent-back')}"
+    if notices.was_told(leg, "NTC-06", entry):
+        return
+    parcel = leg.entries[f"sendback-{leg.rounds['gate sendback'] - 1}"].data
+    text = (
+        f"商品已由{parcel.get('carrier') or '承运商'}寄回，运单号 {parcel.get('tracking_no') or '待补'}，请注意查收。"
+    )
+    async with transaction() as connection:
+        await notices.tell_customer(connection, leg, "NTC-06", entry, {"subject": "退货商品已寄回", "text": text})
+
+
 async def tell_result(case: str) -> None:
     """Tell the customer what was found, a changed cause, and every line of what will be paid (RET-07, MON-17, NTC-05)."""
     leg = await legs.here()
@@ -74,11 +145,6 @@ async def tell_result(case: str) -> None:
     entry = f"told-{leg.round('told')}"
     if notices.was_told(leg, "NTC-05", entry):
         return
-    inspected = told.inspections[-1]
-    result = "、".join(
-        f"{told.label(item['line_no'])} {item['quantity']} 件{Grade(item['grade']).label}"
-        for item in inspected["items"]
-    )
     due = promises.reckon(leg, leg.terms.returns.refund_bound)
     async with transaction() as connection:
         await notices.tell_customer(
@@ -87,7 +153,7 @@ async def tell_result(case: str) -> None:
             "NTC-05",
             entry,
             {
-                "result": result,
+                "result": "退货包裹在途中丢失" if told.is_lost else _result(told),
                 "cause": _changed_cause(leg, told),
                 "lines": "；".join(f"{line.label} {line.amount:.2f} 元" for line in lines_of(told.bills[-1])),
                 "total": told.bills[-1]["total"],
@@ -96,18 +162,57 @@ async def tell_result(case: str) -> None:
         )
 
 
-def _changed_cause(leg: legs.Leg, told: Standing) -> str:
-    """The cause as found where it is not the one that was claimed."""
-    assert leg.terms is not None
-    reasons = leg.terms.returns.reasons
-    claimed = told.request["reason"]
-    found = dict.fromkeys(item["cause"] for item in told.inspections[-1]["items"] if item["cause"] != claimed)
-    if not found:
-        return reasons[claimed].label
-    return f"{'、'.join(reasons[code].label for code in found)}（申请时为{reasons[claimed].label}）"
+async def keep(case: str) -> None:
+    """Keep the units of a bill that was agreed for ever, and put those that can be sold again back to stock (P-24)."""
+    leg = await legs.here()
+    assert leg.case is not None
+    entry = f"kept-{leg.round('kept')}"
+    if entry in leg.entries:
+        return
+    told = standing(leg.history)
+    skus = {item["line_no"]: item["sku"] for item in told.items}
+    sellable = Counter[int]()
+    for item in () if told.is_lost else told.inspections[-1]["items"]:
+        if item["grade"] == Grade.SELLABLE:
+            sellable[item["line_no"]] += item["quantity"]
+    back = [(line_no, skus[line_no], quantity) for line_no, quantity in sorted(sellable.items())]
+    async with transaction() as connection:
+        wanted = told.missing if told.is_lost else told.receipts[-1].wanted
+        await ledger.settle(connection, leg.case.case_no, wanted=wanted)
+        await stock.restock(connection, case_no=leg.case.case_no, entry=entry, units=back, at=leg.now())
+        items = [{"sku": sku, "quantity": quantity} for _, sku, quantity in back]
+        await leg.note(connection, entry, kind="kept", data={"restocked": items})
 
 
 async def expects_more(case: str) -> bool:
     """Whether something that was asked for has not arrived and is still coming, as of this place in the story (P-14)."""
     leg = await legs.here()
     return standing(leg.history).at_receipt(leg.rounds["gate receipt"]).expects_more
+
+
+def _result(told: Standing) -> str:
+    return "、".join(
+        f"{told.label(item['line_no'])} {item['quantity']} 件{Grade(item['grade']).label}"
+        for item in told.inspections[-1]["items"]
+    )
+
+
+def _changed_cause(leg: Leg, told: Standing) -> str:
+    """The cause as found where it is not the one that was claimed."""
+    assert leg.terms is not None
+    reasons = leg.terms.returns.reasons
+    claimed = told.request["reason"]
+    items = [] if told.is_lost else told.inspections[-1]["items"]
+    found = dict.fromkeys(item["cause"] for item in items if item["cause"] != claimed)
+    if not found:
+        return reasons[claimed].label
+    return f"{'、'.join(reasons[code].label for code in found)}（申请时为{reasons[claimed].label}）"
+
+
+async def _contact(leg: Leg, gateway: Carrier) -> dict[str, str]:
+    """Whom the carrier comes to; a list that people read needs no copy of it (GEN-10)."""
+    if isinstance(gateway, PickupList):
+        return {}
+    assert leg.case is not None
+    async with transaction() as connection:
+        return await records.reach(connection, leg.case.case_no)

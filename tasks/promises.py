@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,7 +14,10 @@ from aftersales.rules.standing import standing
 from aftersales.store import cases
 from aftersales.store.engine import transaction
 from aftersales.terms import Promised
-from aftersales.words import Due, Limit, Stage
+from aftersales.words import Due, Limit, Shipping, Stage
+
+# gates at which somebody agrees to a payment: they do not begin a new window
+AGREEING = ("exception", "countersign", "release")
 
 
 async def ask(leg: Leg, gate: str, entry: str) -> None:
@@ -28,16 +32,31 @@ async def ask(leg: Leg, gate: str, entry: str) -> None:
     if asked in leg.entries:
         return
     promised = leg.terms.returns.stages[gate]
-    offer = offers.offer(gate=gate, standing=standing(leg.history), terms=leg.terms)
+    told = standing(leg.history)
+    offer = offers.offer(gate=gate, standing=told, terms=leg.terms)
     form = {
         "gate": gate,
         "ref": f"{leg.case.case_no} {entry}",
         "options": {name: list(choices.items()) for name, choices in offer.options.items()},
         "prefill": offer.prefill,
-        "context": offer.context,
+        "context": {**offer.context, "key": f"{leg.case.case_no}/{entry}"},
+        "demands": list(offer.demands),
     }
+    due = reckon(leg, promised.limit)
+    is_self_shipped = gate == "pickup" and told.request["shipping"] == Shipping.SELF
     async with transaction() as connection:
-        due_at = await give(connection, leg, entry, stage=gate, promised=promised, gate=form)
+        # a story that has changed may ask another question where it stands: two gates are never open at once
+        await cases.end_gates(connection, leg.case.case_no, leg.now())
+        due_at = await give(
+            connection,
+            leg,
+            entry,
+            stage=gate,
+            promised=promised,
+            gate=form,
+            lapses_at=lapse(leg, gate, due, is_self_shipped=is_self_shipped),
+            reminds=is_self_shipped,
+        )
         await leg.note(
             connection,
             asked,
@@ -57,13 +76,35 @@ def reckon(leg: Leg, limit: Limit) -> Due:
     from the moment a worker came to it; notices and promises agree because both ask here (GEN-11).
     """
     assert leg.terms is not None
-    began = [entry.at for entry in leg.history if entry.kind in ("opened", "decision")]
+    # the window of a refund runs from the inspection, however many must agree to it before it is paid (RET-09)
+    began = [
+        entry.at
+        for entry in leg.history
+        if entry.kind == "opened" or (entry.kind == "decision" and entry.entry.rpartition("-")[0] not in AGREEING)
+    ]
     return clocks.due(
         start_at=began[-1] if began else leg.now(),
         limit=limit,
         calendars=leg.terms.calendars,
         house=leg.terms.house,
     )
+
+
+def lapse(leg: Leg, gate: str, due: Due, *, is_self_shipped: bool) -> datetime | None:
+    """
+    Say when a gate answers itself because nobody did: a correction that never comes, goods that are never sent.
+
+    A correction lapses when it is due (RET-04); a self-shipment a grace time after it was due (AMB-52).
+    """
+    assert leg.terms is not None
+    if gate == "correction":
+        return due.due_at
+    if not is_self_shipped:
+        return None
+    # the due time is exclusive: the grace is counted from the last day itself
+    last = due.due_at - timedelta(microseconds=1)
+    grace = leg.terms.returns.selfship_grace
+    return clocks.due(start_at=last, limit=grace, calendars=leg.terms.calendars, house=leg.terms.house).due_at
 
 
 async def give(
@@ -74,6 +115,8 @@ async def give(
     stage: str,
     promised: Promised,
     gate: Mapping[str, Any] | None = None,
+    lapses_at: datetime | None = None,
+    reminds: bool = False,
 ) -> Any:
     """Write one promise; answers its due time (exclusive)."""
     assert leg.case is not None
@@ -90,5 +133,7 @@ async def give(
         trace=clocks.trace(due, promised.rule),
         calendars=clocks.calendar_version(due, leg.terms.calendars),
         gate=gate,
+        lapses_at=lapses_at,
+        reminds=reminds,
     )
     return due.due_at

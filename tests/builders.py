@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from aftersales.terms import Returns
+from aftersales.terms import WAITING, Returns
 from aftersales.words import Order, OrderLine, Shipping, Units, Wanted
 
 HOUSE = ZoneInfo("Asia/Shanghai")
@@ -71,9 +70,8 @@ def some_of(*lines: tuple[int, int]) -> list[Wanted]:
 def return_terms(**changes: Any) -> Returns:
     """The returns terms with the fees of the worked examples (requirements §4), and what a test changes."""
     promised = {"limit": "1 wd", "owner": "aftersales", "rule": "RET-00"}
-    stages: Iterable[str] = ("review", "correction", "exception", "pickup", "receipt", "inspection", "refund")
     document: dict[str, Any] = {
-        "stages": {stage: promised for stage in stages},
+        "stages": {stage.value: promised for stage in WAITING},
         "outer": promised,
         "revisit": promised,
         "refund_bound": "3 wd",
@@ -89,6 +87,11 @@ def return_terms(**changes: Any) -> Returns:
         "payment_routes": ["支付宝", "微信支付", "银行卡"],
         "choose_route": False,
         "selfship_grace": "7 wd",
+        "selfship_freight_limit": "20.00",
+        "second_approval_above": "500.00",
+        "partial_refunds": 50,
+        "refund_days": 365,
+        "quality_sample": 5,
         "reasons": {
             "no_reason": {"label": "七天无理由", "fault": "customer"},
             "quality": {"label": "质量问题", "fault": "seller", "evidence": True},

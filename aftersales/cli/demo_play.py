@@ -11,14 +11,27 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
 from uuid import UUID
 
 from aftersales import clock, forms
-from aftersales.cli.demo_ways import RIGHTS, START, Act, Apply, Arrive, Cancel, Fill, Tell, Way
+from aftersales.cli.demo_ways import (
+    RIGHTS,
+    START,
+    Account,
+    Act,
+    Apply,
+    Arrive,
+    Cancel,
+    Extend,
+    Fill,
+    Nothing,
+    Tell,
+    Way,
+)
 from aftersales.forms.base import wire
 from aftersales.imports.sales import Sale
 from aftersales.rules import authority, clocks
@@ -29,13 +42,13 @@ from aftersales.store.engine import transaction
 from aftersales.store.rehearsals import Owed
 from aftersales.terms import Returns
 from aftersales.words import AgeBand, Named, Right, Staff, Stage, Unable
-from tasks import outside
+from tasks import lapses, outside
 from tasks.cases import current_terms, terms_of
 
 PATIENCE = 60.0
-CHANNEL = "官方网站"
 
 RETURN, ARRIVAL, CANCELLATION = "returns/退货", "arrivals/到件登记", "cancellation/取消售后单"
+EXTENSION, ACCOUNT = "extension/延期", "account/收款账户登记"
 
 
 class Desk(Protocol):
@@ -145,15 +158,25 @@ class _Play:
         return clocks.house_time(wall, house=self.terms.house)
 
     async def _jump(self, to: datetime) -> None:
-        """Put the clock forward, with a stop at each due time on the way; the rounds will walk there."""
+        """Put the clock forward, with a stop at each due time on the way, where what nobody answered lapses."""
         while True:
             async with transaction() as connection:
                 due = await rehearsals.next_due(connection, self.rehearsal, until=to)
-                await rehearsals.jump(connection, self.rehearsal, due[0].due_at if due else to)
+                here = due[0].due_at if due else to
+                await rehearsals.jump(connection, self.rehearsal, here)
+            for owed in due:
+                if not owed.is_lapse:
+                    self.audience.overdue(owed)
+            for case_no in (await lapses.look(rehearsal=self.rehearsal, at=here)).ended:
+                await self.desk.wake(case_no)
+                await self._rest(case_no)
             if not due:
                 return
-            for owed in due:
-                self.audience.overdue(owed)
+
+    async def _rest(self, case_no: str) -> None:
+        """Wait until a case that time has answered has come to its end, before the clock goes on."""
+        played = next(each for each in self.cases.values() if each.case_no == case_no)
+        await self._until(played, played.way.ends)
 
     # --- acts -------------------------------------------------------------------------------------------------------
 
@@ -171,7 +194,7 @@ class _Play:
             case Arrive():
                 request = {
                     "operator": self._somebody(Right.RECEIVE, played, self._owner("receipt")).choice,
-                    "case_no": played.case_no,
+                    **({"tracking_no": act.does.parcel} if act.does.parcel else {"case_no": played.case_no}),
                     "items": self._items(way, act.does.quantity),
                     "rest": act.does.rest.label,
                 }
@@ -183,6 +206,23 @@ class _Play:
                     "reason": act.does.reason,
                 }
                 await self.desk.submit(CANCELLATION, request)
+            case Extend():
+                request = {
+                    "operator": self._somebody(Right.EXTEND, played, self._owner("review")).choice,
+                    "case_no": played.case_no,
+                    "until": (self.first.date() + timedelta(days=act.does.days)).isoformat(),
+                    "reason": act.does.reason,
+                }
+                await self.desk.submit(EXTENSION, request)
+            case Account():
+                request = {
+                    "operator": self._somebody(Right.APPLY, played, self._owner("review")).choice,
+                    "case_no": played.case_no,
+                    **asdict(act.does),
+                }
+                await self.desk.submit(ACCOUNT, request)
+            case Nothing():
+                pass
         await self._until(played, act.to)
 
     async def _apply(self, played: Played, does: Apply) -> None:
@@ -301,7 +341,10 @@ class _Play:
         returns = terms.returns.on(case.channel)
         played.paid = [Decimal(refund["amount"]) for refund in standing(history).refunds]
         played.expected = [
-            refund.goods - (getattr(returns, refund.fee) if refund.fee else 0) for refund in played.way.refunds
+            refund.goods
+            - (getattr(returns, refund.fee) if refund.fee else 0)
+            - returns.storage_per_day * refund.stored_days
+            for refund in played.way.refunds
         ]
         played.late = sum(
             1
@@ -358,4 +401,5 @@ def _sale(way: Way, order_no: str, now: datetime, returns: Returns) -> Sale:
         freight=way.freight,
         customer=None,
     )
-    return replace(made, channel=CHANNEL, payment_route=next(iter(returns.payment_routes), "支付宝"))
+    route = way.payment_route or next(iter(returns.payment_routes), "支付宝")
+    return replace(made, channel=way.channel, payment_route=route)

@@ -13,7 +13,18 @@ from datetime import time
 from decimal import Decimal
 from typing import Any
 
-from aftersales.forms import Approval, Correction, Rest, Result, Review
+from aftersales.forms import (
+    Approval,
+    Correction,
+    Parcel,
+    Payer,
+    Resolution,
+    Rest,
+    Result,
+    Review,
+    TellWay,
+    Traced,
+)
 from aftersales.store.sample import Item
 from aftersales.words import ZERO, AgeBand, Event, Grade, Right, Shipping, Stage
 
@@ -53,10 +64,11 @@ class Tell:
 
 @dataclass(frozen=True, slots=True)
 class Arrive:
-    """The warehouse fills in the form of the deployment 到件登记."""
+    """The warehouse fills in the form of the deployment 到件登记; `parcel` is one whose case nobody knows."""
 
     quantity: int = 1
     rest: Rest = Rest.COMPLETE
+    parcel: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +79,48 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class Extend:
+    """A team lead fills in the form of the deployment 延期: so many days after the first."""
+
+    reason: str
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Customer service fills in the form of the deployment 收款账户登记."""
+
+    holder: str
+    bank: str
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """Nobody does anything: time answers."""
+
+
+Deed = Apply | Fill | Tell | Arrive | Cancel | Extend | Account | Nothing
+
+
+@dataclass(frozen=True, slots=True)
 class Act:
     """One thing that happens to a case: when, what, and the stage it leads to (None: not opened)."""
 
     day: int
     at: time
     says: str
-    does: Apply | Fill | Tell | Arrive | Cancel
+    does: Deed
     to: Stage | None
 
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """What one receipt must pay: so much for the goods, less a fee of `config/returns.yaml`."""
+    """What one receipt must pay: so much for the goods, less a fee of `config/returns.yaml`, and days of storage."""
 
     goods: Decimal
     fee: str = ""
+    stored_days: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +139,26 @@ class Way:
     item: Item | None = None
     band: AgeBand | None = AgeBand.A
     freight: Decimal = ZERO
+    channel: str = "官方网站"
+    payment_route: str = ""
     refunds: tuple[Refund, ...] = ()
     again: str = ""
 
 
 # the right that each small form and each application asks for
-RIGHTS: dict[type, Right] = {Apply: Right.APPLY, Arrive: Right.RECEIVE, Cancel: Right.CANCEL}
+RIGHTS: dict[type, Right] = {
+    Apply: Right.APPLY,
+    Arrive: Right.RECEIVE,
+    Cancel: Right.CANCEL,
+    Extend: Right.EXTEND,
+    Account: Right.APPLY,
+}
 
 AFTERNOON, MORNING = time(15), time(9, 30)
 START = AFTERNOON  # of the first day
 
 
-def _on(day: int, at: time, says: str, does: Apply | Fill | Tell | Arrive | Cancel, to: Stage | None) -> Act:
+def _on(day: int, at: time, says: str, does: Deed, to: Stage | None) -> Act:
     return Act(day, at, says, does, to)
 
 
@@ -147,8 +193,33 @@ def _inspected(day: int = 5, *, to: Stage = Stage.REFUND) -> Act:
     return _on(day, time(10), "验收通过", Fill("inspection", {"result": Result.PASS}), to)
 
 
-def _paid(day: int = 6, *, reference: str, to: Stage = Stage.CLOSED, by_command: bool = False) -> Act:
-    return _on(day, time(16), "出纳确认退款", Fill("refund", {"reference": reference}, by_command=by_command), to)
+def _failed(reason: str, **row: Any) -> Act:
+    answer = {"result": Result.FAIL, "reason": reason, "evidence": ["https://example.com/demo/inspection.jpg"]}
+    rows = ({"grade": Grade.UNSELLABLE, **row},)
+    return _on(5, time(10), "验收不通过", Fill("inspection", answer, rows=rows), Stage.RESOLUTION)
+
+
+def _decided(answer: Mapping[str, Any], to: Stage, *, says: str) -> Act:
+    return _on(6, MORNING, says, Fill("resolution", answer), to)
+
+
+def _allowed(reason: str, *, day: int = 2, to: Stage = Stage.PICKUP) -> Act:
+    answer = {"decision": Approval.APPROVE, "reason": reason}
+    return _on(day, time(11), "售后经理批准例外", Fill("exception", answer), to)
+
+
+def _sent(tracking_no: str, *, day: int = 2, to: Stage = Stage.RECEIPT, **more: str) -> Act:
+    answer = {"carrier": "圆通", "tracking_no": tracking_no, **more}
+    return _on(day, time(11), "客户告知运单号", Fill("pickup", answer, by_command=True), to)
+
+
+def _paid(day: int = 6, *, reference: str, to: Stage = Stage.CLOSED, by_command: bool = False, **told: Any) -> Act:
+    answer = {"reference": reference, **told}
+    return _on(day, time(16), "出纳确认退款", Fill("refund", answer, by_command=by_command), to)
+
+
+# the customer was told of a deduction that the application did not speak of (MON-17)
+TOLD: dict[str, Any] = {"told_how": TellWay.PHONE, "told_at": "2026-11-24 15:30"}
 
 
 def _yuan(text: str) -> Decimal:
@@ -240,13 +311,7 @@ WAYS: tuple[Way, ...] = (
         (
             _apply(shipping=Shipping.SELF),
             _approve(),
-            _on(
-                2,
-                time(11),
-                "客户告知运单号",
-                Fill("pickup", {"carrier": "圆通", "tracking_no": "YT1020000005"}, by_command=True),
-                Stage.RECEIPT,
-            ),
+            _sent("YT1020000005"),
             _received(),
             _inspected(),
             _paid(reference="DEMO-0005"),
@@ -285,13 +350,7 @@ WAYS: tuple[Way, ...] = (
         (
             _apply(),
             _approve(to=Stage.EXCEPTION),
-            _on(
-                2,
-                time(11),
-                "售后经理批准例外",
-                Fill("exception", {"decision": Approval.APPROVE, "reason": "客户提供了签收截图"}),
-                Stage.PICKUP,
-            ),
+            _allowed("客户提供了签收截图"),
             _picked_up(3),
             _received(5),
             _inspected(6),
@@ -353,7 +412,7 @@ WAYS: tuple[Way, ...] = (
                 ),
                 Stage.REFUND,
             ),
-            _paid(reference="DEMO-0010"),
+            _paid(reference="DEMO-0010", **TOLD),
         ),
         Stage.CLOSED,
         item=Item("JJ-SN-05", 3),
@@ -376,22 +435,12 @@ WAYS: tuple[Way, ...] = (
             _approve(),
             _picked_up(),
             _received(),
-            _on(
-                5,
-                time(10),
-                "验收不通过",
-                Fill(
-                    "inspection",
-                    {"result": Result.FAIL, "reason": "外壳有划痕"},
-                    rows=({"grade": Grade.UNSELLABLE},),
-                ),
-                Stage.EXCEPTION,
-            ),
+            _failed("外壳有划痕"),
             _on(
                 10,
                 MORNING,
-                "售后经理批准退款",
-                Fill("exception", {"decision": Approval.APPROVE, "reason": "划痕轻微，同意退款"}),
+                "售后经理决定退款",
+                Fill("resolution", {"decision": Resolution.REFUND, "reason": "划痕轻微，同意退款"}),
                 Stage.REFUND,
             ),
             _paid(11, reference="DEMO-0012"),
@@ -399,5 +448,326 @@ WAYS: tuple[Way, ...] = (
         Stage.CLOSED,
         item=Item("SM-JP-06"),
         refunds=(Refund(_yuan("269.00"), "pickup_freight"),),  # 257.00
+    ),
+    # --- what the handbook's exception column says ------------------------------------------------------------------
+    Way(
+        "sent back",
+        "验收不通过，寄回客户（客户承担运费）",
+        (
+            _apply(),
+            _approve(),
+            _picked_up(),
+            _received(),
+            _failed("已使用，有明显磨损"),
+            _decided(
+                {"decision": Resolution.SEND_BACK, "payer": Payer.CUSTOMER, "reason": "人为损坏，不符合退货条件"},
+                Stage.SENDBACK,
+                says="售后经理决定寄回",
+            ),
+            _on(
+                8,
+                time(11),
+                "物流登记寄回",
+                Fill("sendback", {"carrier": "顺丰", "tracking_no": "SF1020000013"}),
+                Stage.REJECTED,
+            ),
+        ),
+        Stage.REJECTED,
+        item=Item("XB-SB-03"),
+    ),
+    Way(
+        "partial",
+        "验收不通过，部分退款",
+        (
+            _apply(),
+            _approve(),
+            _picked_up(),
+            _received(),
+            _failed("缺少配件"),
+            _decided(
+                {"decision": Resolution.PARTIAL, "amount": "150.00", "reason": "缺配件，按七折左右退款"},
+                Stage.REFUND,
+                says="售后经理决定部分退款",
+            ),
+            _paid(7, reference="DEMO-0014", **TOLD),
+        ),
+        Stage.CLOSED,
+        item=Item("XB-SB-03"),
+        refunds=(Refund(_yuan("150.00")),),
+    ),
+    Way(
+        "complaint",
+        "验收不通过，转投诉",
+        (
+            _apply(),
+            _approve(),
+            _picked_up(),
+            _received(),
+            _failed("寄回的不是所购商品", grade=Grade.WRONG),
+            _decided(
+                {"decision": Resolution.COMPLAINT, "reason": "客户不认可验收结果"},
+                Stage.REJECTED,
+                says="售后经理转投诉",
+            ),
+        ),
+        Stage.REJECTED,
+        item=Item("TS-XS-01"),
+    ),
+    Way(
+        "old but allowed",
+        "超过退货期（C 段），售后经理批准，收运费和仓储费",
+        (
+            _apply(),
+            _approve(to=Stage.EXCEPTION),
+            _allowed("老客户，同意退货"),
+            _picked_up(3),
+            _received(5),
+            _inspected(6),
+            _paid(7, reference="DEMO-0016"),
+        ),
+        Stage.CLOSED,
+        item=Item("JD-JS-05"),
+        band=AgeBand.C,
+        # 89.00 - 12.00 pick-up - 1 day of storage between receipt and inspection (MON-05)
+        refunds=(Refund(_yuan("89.00"), "pickup_freight", stored_days=1),),
+    ),
+    Way(
+        "late and self-shipped",
+        "B 段自行寄回，扣逾期退货运费补偿",
+        (
+            _apply(shipping=Shipping.SELF),
+            _approve(),
+            _sent("YT1020000017"),
+            _received(),
+            _inspected(),
+            _paid(reference="DEMO-0017"),
+        ),
+        Stage.CLOSED,
+        item=Item("FZ-WY-05"),
+        band=AgeBand.B,
+        refunds=(Refund(_yuan("139.00"), "late_freight"),),  # MON-04, AMB-18
+    ),
+    Way(
+        "late quality",
+        "B 段质量问题有凭证，不收费用",
+        (
+            _apply(reason="quality", evidence=("充不进电，视频见 https://example.com/demo/5.mp4",)),
+            _approve(),
+            _picked_up(),
+            _received(),
+            _inspected(),
+            _paid(reference="DEMO-0018"),
+        ),
+        Stage.CLOSED,
+        item=Item("SM-EJ-03"),
+        band=AgeBand.B,
+        refunds=(Refund(_yuan("399.00")),),  # AMB-19
+    ),
+    Way(
+        "made to order",
+        "定制商品须人工决定，售后经理批准",
+        (
+            _apply(),
+            _approve(to=Stage.EXCEPTION),
+            _allowed("刻字有误，同意退货"),
+            _picked_up(3),
+            _received(5),
+            _inspected(6),
+            _paid(7, reference="DEMO-0019"),
+        ),
+        Stage.CLOSED,
+        item=Item("DZ-BZ-01"),
+        refunds=(Refund(_yuan("139.00"), "pickup_freight"),),  # POL-06
+    ),
+    Way(
+        "channel",
+        "社交电商渠道无理由期更长，第 10 天仍免费",
+        (
+            _apply(),
+            _approve(),
+            _picked_up(),
+            _received(),
+            _inspected(),
+            _paid(reference="DEMO-0020"),
+        ),
+        Stage.CLOSED,
+        item=Item("XB-SB-03"),
+        band=AgeBand.B,
+        channel="社交电商",
+        refunds=(Refund(_yuan("189.00"), "pickup_freight"),),  # POL-07: A by the channel's rule, so MON-02
+    ),
+    Way(
+        "never sent",
+        "自行寄回的商品一直没寄，提醒后自动关闭",
+        (
+            _apply(shipping=Shipping.SELF),
+            _approve(),
+            _on(22, MORNING, "客户始终没有寄出", Nothing(), Stage.CANCELLED),
+        ),
+        Stage.CANCELLED,
+        item=Item("FZ-WY-05"),
+    ),
+    Way(
+        "never corrected",
+        "驳回后七天无人补正，自动关闭",
+        (
+            _apply(),
+            _reject("看不清吊牌", "吊牌照片"),
+            _on(12, MORNING, "客户始终没有补正", Nothing(), Stage.CANCELLED),
+        ),
+        Stage.CANCELLED,
+        item=Item("TS-XS-01"),
+    ),
+    Way(
+        "lost",
+        "包裹丢失，查件确认后退款",
+        (
+            _apply(),
+            _approve(),
+            _picked_up(),
+            _on(6, time(14), "仓库登记包裹丢失", Fill("receipt", {"items": [], "rest": Parcel.LOST}), Stage.TRACING),
+            _on(
+                8,
+                MORNING,
+                "物流确认丢失",
+                Fill("tracing", {"result": Traced.LOST, "note": "承运商确认丢件并赔付"}),
+                Stage.EXCEPTION,
+            ),
+            _allowed("承运商丢件，退款给客户", day=9, to=Stage.REFUND),
+            _paid(10, reference="DEMO-0023"),
+        ),
+        Stage.CLOSED,
+        item=Item("XB-SB-03"),
+        refunds=(Refund(_yuan("189.00")),),  # nobody brought them: no freight (RET-06)
+    ),
+    Way(
+        "found again",
+        "包裹丢失后找到，照常验收退款",
+        (
+            _apply(),
+            _approve(),
+            _picked_up(),
+            _on(6, time(14), "承运商通知丢件", Tell(Event.PARCEL_LOST), Stage.TRACING),
+            _on(
+                7,
+                MORNING,
+                "物流找到包裹",
+                Fill("tracing", {"result": Traced.FOUND, "note": "错发到外地分拨中心，已转回"}),
+                Stage.RECEIPT,
+            ),
+            _received(9),
+            _inspected(10),
+            _paid(11, reference="DEMO-0024"),
+        ),
+        Stage.CLOSED,
+        item=Item("XB-SB-03"),
+        refunds=(Refund(_yuan("189.00"), "pickup_freight"),),
+    ),
+    Way(
+        "short",
+        "少件：申请三件，只到两件，其余不再寄来",
+        (
+            _apply(quantity=3),
+            _approve(),
+            _picked_up(),
+            _on(
+                4,
+                time(14),
+                "仓库收到两件",
+                Fill("receipt", {"rest": Parcel.NONE}, rows=({"quantity": 2},)),
+                Stage.INSPECTION,
+            ),
+            _inspected(),
+            _paid(reference="DEMO-0025"),
+        ),
+        Stage.CLOSED,
+        item=Item("FZ-TX-01", 3),
+        refunds=(Refund(_yuan("179.98"), "pickup_freight"),),
+    ),
+    Way(
+        "nobody's parcel",
+        "包裹先到、没有单号，客户告知运单号后匹配",
+        (
+            _apply(shipping=Shipping.SELF),
+            _approve(),
+            _on(2, MORNING, "仓库登记无主包裹", Arrive(parcel="YT1020000026"), Stage.PICKUP),
+            _sent("YT1020000026", day=3, to=Stage.INSPECTION),
+            _inspected(4),
+            _paid(5, reference="DEMO-0026"),
+        ),
+        Stage.CLOSED,
+        item=Item("FZ-WY-05"),
+        refunds=(Refund(_yuan("139.00")),),
+    ),
+    Way(
+        "dear",
+        "退款超过限额，由第二人复核",
+        (
+            _apply(quantity=3),
+            _approve(),
+            _picked_up(),
+            _received(),
+            _inspected(to=Stage.COUNTERSIGN),
+            _on(5, time(15), "售后主管复核", Fill("countersign", {"decision": Approval.APPROVE}), Stage.REFUND),
+            _paid(reference="DEMO-0027"),
+        ),
+        Stage.CLOSED,
+        item=Item("XB-SB-03", 3),
+        refunds=(Refund(_yuan("567.00"), "pickup_freight"),),  # 555.00 is above 500.00 (RFD-02)
+    ),
+    Way(
+        "storm",
+        "暴雨停运，组长延期取件",
+        (
+            _apply(),
+            _approve(),
+            _on(3, MORNING, "组长登记延期", Extend("暴雨，快递停运", days=12), Stage.PICKUP),
+            _picked_up(11),
+            _received(13),
+            _inspected(14),
+            _paid(15, reference="DEMO-0028"),
+        ),
+        Stage.CLOSED,
+        item=Item("XB-SB-03"),
+        refunds=(Refund(_yuan("189.00"), "pickup_freight"),),  # GEN-08
+    ),
+    Way(
+        "freight paid back",
+        "自行寄回的质量问题，补偿客户垫付的运费",
+        (
+            _apply(shipping=Shipping.SELF, reason="quality", evidence=("开线，照片见 https://example.com/demo/6.jpg",)),
+            _approve(),
+            _sent("YT1020000029", freight="18.00", voucher="快递发票 0029"),
+            _received(),
+            _inspected(),
+            _paid(reference="DEMO-0029", to=Stage.REIMBURSEMENT),
+            _on(7, time(16), "出纳补付运费", Fill("reimbursement", {"reference": "DEMO-0029-F"}), Stage.CLOSED),
+        ),
+        Stage.CLOSED,
+        item=Item("FZ-WY-05"),
+        refunds=(Refund(_yuan("139.00")),),  # and 18.00 by a payment of its own (MON-18)
+    ),
+    Way(
+        "route gone",
+        "原支付渠道不能退款，登记账户后人工转账",
+        (
+            _apply(),
+            _approve(),
+            _picked_up(),
+            _received(),
+            _inspected(),
+            _on(
+                5,
+                time(15),
+                "客服登记收款账户",
+                Account("李小红", "招商银行杭州分行", "6225 8801 2345 6789"),
+                Stage.REFUND,
+            ),
+            _paid(reference="DEMO-0030"),
+        ),
+        Stage.CLOSED,
+        item=Item("XB-SB-03"),
+        payment_route="货到付款",
+        refunds=(Refund(_yuan("189.00"), "pickup_freight"),),  # MON-08
     ),
 )

@@ -13,6 +13,8 @@ FORMS: dict[str, tuple[type[forms.Form], Right]] = {
     "returns/退货": (forms.ReturnRequest, Right.APPLY),
     "arrivals/到件登记": (forms.ArrivalForm, Right.RECEIVE),
     "cancellation/取消售后单": (forms.CancelForm, Right.CANCEL),
+    "extension/延期": (forms.ExtensionForm, Right.EXTEND),
+    "account/收款账户登记": (forms.AccountEntryForm, Right.APPLY),
 }
 
 

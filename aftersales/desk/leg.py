@@ -88,6 +88,8 @@ class Leg:
     terms: Terms | None = None
     entries: dict[str, Entry] = field(default_factory=dict)
     rounds: Counter[str] = field(default_factory=Counter)
+    # why steps of this telling wait for another system
+    parked: list[str] = field(default_factory=list)
 
     @property
     def history(self) -> list[Entry]:

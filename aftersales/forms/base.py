@@ -8,14 +8,14 @@ answer may also come from the command line, from HTTP or from a server that was 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
-from aftersales.forms.fields import Choice, Code, Kind, Option, Options, Rows, StaffOption, Text, offer
+from aftersales.forms.fields import Choice, Code, Kind, Money, Option, Options, Rows, StaffOption, Text, offer
 from aftersales.words import Named, Unable
 
 F = TypeVar("F", bound="Form")
@@ -177,13 +177,19 @@ def wire(form: type[BaseModel], name: str) -> str:
 
 
 def schema(
-    form: type[Form], *, options: Options | None = None, prefill: Mapping[str, Any] | None = None, ref: str = ""
+    form: type[Form],
+    *,
+    options: Options | None = None,
+    prefill: Mapping[str, Any] | None = None,
+    demands: Collection[str] = (),
+    ref: str = "",
 ) -> dict[str, Any]:
     """
     Draw a form as the JSON schema that Prefect's UI shows and its server enforces.
 
     `options` fills the drop-downs that are known only now, `prefill` gives defaults (codes or shown values; titles and
-    limits stay), `ref` is the one allowed value of the field `gate`: a form left open from an earlier gate is refused.
+    limits stay), `demands` names optional fields that must be filled this time, `ref` is the one allowed value of the
+    field `gate`: a form left open from an earlier gate is refused.
     """
     options, prefill = options or {}, dict(prefill or {})
     _known(form, options, prefill)
@@ -193,6 +199,13 @@ def schema(
     drawn["title"] = form.title
     if ref:
         drawn["properties"]["gate"] |= {"enum": [ref], "default": ref}
+    for name, _, kind in fields(form):
+        if name in demands:
+            assert isinstance(kind, Text | Code | Money | Choice)
+            field = drawn["properties"][wire(form, name)]
+            field |= kind.demanded()
+            field.pop("default", None)
+            drawn["required"].append(wire(form, name))
     if form.needs:
         drawn["allOf"] = [_conditional(form, need) for need in form.needs]
     return drawn
@@ -288,7 +301,7 @@ def _explain(form: type[BaseModel], name: str, found: FieldInfo, kind: Kind | Ro
 
 def _conditional(form: type[Form], need: Needs) -> dict[str, Any]:
     kind = next(kind for name, _, kind in fields(form) if name == need.field)
-    assert isinstance(kind, Text | Code)
+    assert isinstance(kind, Text | Code | Money | Choice)
     asked, told = wire(form, need.when), wire(form, need.field)
     if isinstance(need.says, Named):
         when: dict[str, Any] = {"properties": {asked: {"const": need.says.label}}, "required": [asked]}
@@ -340,7 +353,9 @@ def unmet(form: type[Form], given: Mapping[str, Any]) -> list[Needs]:
         said, filled = given.get(need.when), given.get(need.field)
         says = (need.says.value, need.says.label) if isinstance(need.says, Named) else ("",)
         is_said = (said.strip() if isinstance(said, str) else said or "") in says
-        if is_said and need.field in kinds and not (filled.strip() if isinstance(filled, str) else filled):
+        if isinstance(filled, str):
+            filled = "" if filled.strip() == getattr(kinds.get(need.field), "unchanged", "") else filled.strip()
+        if is_said and need.field in kinds and not filled and filled != 0:
             broken.append(need)
     return broken
 

@@ -181,6 +181,10 @@ class Money(Kind):
     def draw(self, offered: Mapping[str, str] | None = None) -> dict[str, Any]:
         return {"type": "string", "maxLength": 12, "pattern": f"^$|{MONEY}" if self.optional else MONEY}
 
+    def demanded(self) -> dict[str, Any]:
+        """Describe the field where a rule makes it required."""
+        return {"pattern": MONEY}
+
     def show(self, value: Any, offered: Mapping[str, str] | None = None) -> str:
         amount = self.read(value)
         return "" if amount is None else f"{amount:.2f}"
@@ -235,6 +239,10 @@ class Choice(Kind):
 
     def draw(self, offered: Mapping[str, str] | None = None) -> dict[str, Any]:
         return {"type": "string", "enum": self.labels}
+
+    def demanded(self) -> dict[str, Any]:
+        """Describe the field where a rule makes it required."""
+        return {"enum": [member.label for member in self.names]}
 
     def show(self, value: Any, offered: Mapping[str, str] | None = None) -> str:
         member = self.read(value or "")

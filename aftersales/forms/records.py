@@ -7,7 +7,8 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from aftersales.forms.base import Form, Needs
-from aftersales.forms.fields import Code, Text
+from aftersales.forms.fields import Code, StaffOption, Text
+from aftersales.forms.returns import CASE_NO
 
 
 class ContactForm(Form, title="联系人"):
@@ -24,11 +25,24 @@ class ContactForm(Form, title="联系人"):
     ] = Field(default="", title="邮箱")
 
 
+Holder = Annotated[str, Text(most=60, least=1)]
+Bank = Annotated[str, Text(most=60, least=2)]
+Number = Annotated[str, Code(r"[A-Za-z0-9@._+-](?:[ -]?[A-Za-z0-9@._+-]){3,39}", "4～40 位账号", most=60)]
+
+
 class AccountForm(Form, title="收款账户"):
     """Where a manual transfer goes when the original route is closed (MON-08)."""
 
-    holder: Annotated[str, Text(most=60, least=1)] = Field(title="户名")
-    bank: Annotated[str, Text(most=60, least=2)] = Field(title="开户行或支付平台")
-    number: Annotated[str, Code(r"[A-Za-z0-9@._+-](?:[ -]?[A-Za-z0-9@._+-]){3,39}", "4～40 位账号", most=60)] = Field(
-        title="账号"
-    )
+    holder: Holder = Field(title="户名")
+    bank: Bank = Field(title="开户行或支付平台")
+    number: Number = Field(title="账号")
+
+
+class AccountEntryForm(Form, title="收款账户登记"):
+    """The same at the desk, for a case that is named (MON-08)."""
+
+    operator: Annotated[str, StaffOption()] = Field(title="操作人", description="请选择您本人")
+    case_no: Annotated[str, Code(CASE_NO.shape, CASE_NO.rule_, most=48, upper=True)] = Field(title="售后单号")
+    holder: Holder = Field(title="户名")
+    bank: Bank = Field(title="开户行或支付平台")
+    number: Number = Field(title="账号")

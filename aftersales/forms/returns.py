@@ -53,6 +53,47 @@ class Rest(Named):
     NONE = "none", "其余不再寄来"
 
 
+class Parcel(Named):
+    """Whether a parcel is whole, and what becomes of the rest (P-14, RET-06)."""
+
+    COMPLETE = Rest.COMPLETE.value, Rest.COMPLETE.label
+    COMING = Rest.COMING.value, Rest.COMING.label
+    NONE = Rest.NONE.value, Rest.NONE.label
+    LOST = "lost", "包裹丢失"
+
+
+class Traced(Named):
+    """What logistics found out about a lost parcel (RET-06)."""
+
+    FOUND = "found", "已找到"
+    LOST = "lost", "确认丢失"
+
+
+class Resolution(Named):
+    """What the manager decides about goods that did not pass (RET-08)."""
+
+    REFUND = "refund", "按规则退款"
+    PARTIAL = "partial", "部分退款"
+    SEND_BACK = "send_back", "寄回客户"
+    COMPLAINT = "complaint", "转投诉"
+
+
+class Payer(Named):
+    """Who pays for sending goods back to the customer (MON-20)."""
+
+    CUSTOMER = "customer", "客户承担"
+    SELLER = "seller", "店铺承担"
+
+
+class TellWay(Named):
+    """How a customer was told of a deduction before it was made (MON-17)."""
+
+    PHONE = "phone", "电话"
+    SMS = "sms", "短信"
+    CHAT = "chat", "在线客服"
+    EMAIL = "email", "邮件"
+
+
 class Result(Named):
     """What the inspection says (RET-07, RET-08)."""
 
@@ -165,11 +206,63 @@ class PickupForm(GateForm, name="pickup", title="取件"):
 class ReceiptForm(GateForm, name="receipt", title="收货"):
     """What arrived at the warehouse, also in part (RET-06, P-14)."""
 
-    items: Annotated[tuple[ReceiptItem, ...], Rows(least=1)] = Field(
-        title="实收商品", description="每个订单行一行，只填本次收到的"
+    items: Annotated[tuple[ReceiptItem, ...], Rows()] = Field(
+        default=(), title="实收商品", description="每个订单行一行，只填本次收到的；包裹丢失时全部删除"
     )
-    rest: Annotated[Rest, Choice(Rest)] = Field(title="是否到齐", description="少件时请说明其余商品还来不来")
+    rest: Annotated[Parcel, Choice(Parcel)] = Field(
+        title="是否到齐", description="少件时请说明其余商品还来不来；承运商称已丢件时选“包裹丢失”"
+    )
+    foreign: Annotated[str, Text(most=200)] = Field(
+        default="", title="非本单物品", description="包裹里不属于本单的东西；没有则不填"
+    )
     remark: Remark = Field(default="", title="备注")
+
+
+class TracingForm(GateForm, name="tracing", title="查件"):
+    """What became of a parcel that was said to be lost (RET-06)."""
+
+    result: Annotated[Traced, Choice(Traced)] = Field(title="查件结果")
+    note: Annotated[str, Text(least=2)] = Field(
+        title="查件说明", description="承运商的答复、工单号等；请勿填写电话、账号"
+    )
+
+
+class ResolutionForm(GateForm, name="resolution", title="处理决定"):
+    """The manager's decision about goods that did not pass the inspection (RET-08, MON-20)."""
+
+    needs: ClassVar[tuple[Needs, ...]] = (
+        Needs("decision", Resolution.PARTIAL, "amount"),
+        Needs("decision", Resolution.SEND_BACK, "payer"),
+    )
+
+    decision: Annotated[Resolution, Choice(Resolution)] = Field(title="处理方式")
+    amount: Annotated[Decimal | None, Money(optional=True)] = Field(
+        default=None, title="部分退款金额", description="不超过上面的应退金额；其他处理方式不填"
+    )
+    payer: Annotated[Payer | None, Choice(Payer, unchanged="不适用")] = Field(
+        default=None, title="寄回运费由谁承担", description="卖家原因由店铺承担，否则由客户承担"
+    )
+    reason: Annotated[str, Text(least=2)] = Field(title="决定理由", description="会告知客户")
+
+
+class SendbackForm(GateForm, name="sendback", title="寄回客户"):
+    """The goods are on their way back to the customer (MON-20)."""
+
+    carrier: Annotated[str, Text(most=40, least=1)] = Field(title="承运商")
+    tracking_no: Annotated[str, Code(PARCEL, PARCEL_RULE, most=40)] = Field(title="运单号")
+    freight: Annotated[Decimal | None, Money(optional=True)] = Field(
+        default=None, title="运费", description="到付或尚无凭证时不填"
+    )
+    voucher: Annotated[str, Text(most=200)] = Field(default="", title="承运凭证", description="凭证号或链接")
+
+
+class CountersignForm(GateForm, name="countersign", title="复核"):
+    """The second person's decision about a refund above the limit (RFD-02)."""
+
+    needs: ClassVar[tuple[Needs, ...]] = (Needs("decision", Approval.REJECT, "reason"),)
+
+    decision: Annotated[Approval, Choice(Approval)] = Field(title="复核结果")
+    reason: Annotated[str, Text()] = Field(default="", title="驳回理由", description="驳回后由售后经理另作决定")
 
 
 class InspectionForm(GateForm, name="inspection", title="验收"):
@@ -191,13 +284,37 @@ class InspectionForm(GateForm, name="inspection", title="验收"):
         return self.result is Result.FAIL
 
 
-class RefundForm(GateForm, name="refund", title="退款确认"):
-    """The cashier's confirmation that the money has gone back (RET-09, MON-07)."""
+ToldHow = Annotated[TellWay | None, Choice(TellWay, unchanged="不需要告知")]
+ToldAt = Annotated[
+    str, Code(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}", "年-月-日 时:分，如 2026-11-24 15:30", optional=True)
+]
+Reference = Annotated[str, Code(r"[A-Za-z0-9_./:#-]{4,64}", "4～64 位字母、数字或 - _ . / : #")]
+
+
+class ReleaseForm(GateForm, name="release", title="放款"):
+    """The cashier lets the payment provider send the money back (RET-09, MON-17)."""
 
     amount: Annotated[Decimal, Money()] = Field(title="退款金额")
-    reference: Annotated[str, Code(r"[A-Za-z0-9_./:#-]{4,64}", "4～64 位字母、数字或 - _ . / : #")] = Field(
-        title="交易流水号", description="支付平台或银行给出的流水号"
-    )
+    told_how: ToldHow = Field(default=None, title="已告知客户（方式）", description="扣款原因与申请不同时须先告知")
+    told_at: ToldAt = Field(default="", title="已告知客户（时间）")
+    remark: Remark = Field(default="", title="备注")
+
+
+class RefundForm(GateForm, name="refund", title="退款确认"):
+    """The cashier's confirmation that the money has gone back (RET-09, MON-07, MON-17)."""
+
+    amount: Annotated[Decimal, Money()] = Field(title="退款金额")
+    reference: Reference = Field(title="交易流水号", description="支付平台或银行给出的流水号")
+    told_how: ToldHow = Field(default=None, title="已告知客户（方式）", description="扣款原因与申请不同时须先告知")
+    told_at: ToldAt = Field(default="", title="已告知客户（时间）")
+    remark: Remark = Field(default="", title="备注")
+
+
+class ReimbursementForm(GateForm, name="reimbursement", title="补运费"):
+    """The cashier's confirmation that a self-shipper's freight was paid back (MON-18)."""
+
+    amount: Annotated[Decimal, Money()] = Field(title="补运费金额")
+    reference: Reference = Field(title="交易流水号", description="支付平台或银行给出的流水号")
     remark: Remark = Field(default="", title="备注")
 
 
@@ -223,8 +340,33 @@ class CancelForm(Form, title="取消售后单"):
     reason: Annotated[str, Text(least=2)] = Field(title="取消理由")
 
 
+class ExtensionForm(Form, title="延期"):
+    """A new last day for what a case waits for, through force majeure (GEN-08, AMB-51)."""
+
+    operator: Operator = Field(title="操作人", description="请选择您本人；组长及以上")
+    case_no: Annotated[str, Code(CASE_NO.shape, CASE_NO.rule_, most=48, upper=True)] = Field(title="售后单号")
+    until: Annotated[str, Code(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", "日期，如 2026-12-01")] = Field(
+        title="延期到", description="这一天 24:00 前办完；须晚于现在的截止时间"
+    )
+    reason: Annotated[str, Text(least=2)] = Field(title="延期原因", description="会告知客户，如：暴雨，快递停运")
+
+
 GATES: dict[str, type[GateForm]] = {
     form.name: form
-    for form in (ReviewForm, CorrectionForm, ExceptionForm, PickupForm, ReceiptForm, InspectionForm, RefundForm)
+    for form in (
+        ReviewForm,
+        CorrectionForm,
+        ExceptionForm,
+        PickupForm,
+        ReceiptForm,
+        TracingForm,
+        InspectionForm,
+        ResolutionForm,
+        SendbackForm,
+        CountersignForm,
+        ReleaseForm,
+        RefundForm,
+        ReimbursementForm,
+    )
 }
 """Gate → its form."""

@@ -21,9 +21,14 @@ class Unknown(Unable):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a call to the outside."""
+    """
+    What came of a call to the outside.
 
-    outcome: Literal["done", "refused", "unknown"]
+    *done*: it is booked, or accepted and under way. *refused*: never, whatever is tried. *failed*: not booked, and may
+    be sent again under the same key. *unknown*: nobody knows, so the other side is asked before anything is tried.
+    """
+
+    outcome: Literal["done", "refused", "failed", "unknown"]
     reference: str = ""
     reason: str = ""
 
@@ -38,8 +43,13 @@ class Carrier(Protocol):
     async def ask(self, key: str) -> Outcome | None:
         """What became of a key; None when it never arrived."""
 
-    async def book(self, key: str, *, case_no: str, data: Mapping[str, Any]) -> Outcome:
-        """Ask for a pick-up."""
+    async def book(self, key: str, *, case_no: str, data: Mapping[str, Any], contact: Mapping[str, str]) -> Outcome:
+        """Ask for a pick-up; `contact` is whom the courier comes to, and is kept nowhere."""
+
+    async def send_back(
+        self, key: str, *, case_no: str, data: Mapping[str, Any], contact: Mapping[str, str]
+    ) -> Outcome:
+        """Ask for goods to be brought back to the customer (MON-20)."""
 
 
 class Payment(Protocol):
@@ -48,5 +58,5 @@ class Payment(Protocol):
     async def ask(self, key: str) -> Outcome | None:
         """What became of a key; None when it never arrived."""
 
-    async def refund(self, key: str, *, case_no: str, amount: Decimal, route: str) -> Outcome:
+    async def refund(self, key: str, *, case_no: str, order_no: str, amount: Decimal, route: str) -> Outcome:
         """Ask for a refund."""

@@ -14,8 +14,14 @@ RIGHTS = {
     "exception": Right.APPROVE_EXCEPTION,
     "pickup": Right.PICKUP,
     "receipt": Right.RECEIVE,
+    "tracing": Right.PICKUP,
     "inspection": Right.INSPECT,
+    "resolution": Right.APPROVE_EXCEPTION,
+    "sendback": Right.PICKUP,
+    "countersign": Right.COUNTERSIGN,
+    "release": Right.REFUND,
     "refund": Right.REFUND,
+    "reimbursement": Right.REFUND,
 }
 
 
@@ -40,6 +46,8 @@ def objection(
         return f"经办人 {operator.choice} 不属于{department_name}，请由{department_name}的员工处理。"
     if right not in operator.rights:
         return f"经办人 {operator.choice} 没有“{right.label}”权限，请换有权限的员工处理。"
+    if operator.id in not_by and right is Right.COUNTERSIGN:
+        return f"经办人 {operator.choice} 已审批过本单，复核须由另一个人办理，请换一位有“{right.label}”权限的员工。"
     if operator.id in not_by:
         return f"经办人 {operator.choice} 已审批过本单，审批与付款须由不同的人办理，请换一位有退款权限的员工。"
     if amount is not None and operator.refund_limit is not None and amount > operator.refund_limit:

@@ -27,6 +27,7 @@ MAKE_UP = "补扣前次未扣足的费用"
 PICKUP_FREIGHT = "上门取件运费"
 LATE_FREIGHT = "逾期退货运费补偿"
 INSURED = "由运费险承担"
+PARTIAL = "按处理决定少退"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,7 @@ def quote(
     found: Sequence[Found] = (),
     already_charged: Sequence[Line] = (),
     approved: bool = False,
+    is_lost: bool = False,
 ) -> Bill:
     """
     Reckon what these units pay when they come back: the quote of an application and the settlement of a receipt (MON-14).
@@ -139,6 +141,7 @@ def quote(
     While any date is unknown no age fee is charged, and a person decides (P-23).
 
     `approved` means that the after-sales manager has decided what `needs_person` names; the amounts are the same.
+    Goods that were lost on their way back (`is_lost`) cost no freight: nobody brought them (RET-06).
     Storage is paid for each parcel, from its receipt to the day of its refund.
     """
     judged = eligibility.check(order=order, wanted=wanted, reason=reason, asked_on=asked_on, terms=terms, zone=zone)
@@ -149,7 +152,7 @@ def quote(
     lines = [_goods(order, each) for each in wanted if each.quantity]
     if outbound := freight_units(order, seller):
         lines.append(Line("MON-14", "发货运费", outbound))
-    if customer:
+    if customer and not is_lost:
         lines += _fees(
             band=None if judged.age_band is None else eligibility.oldest(judged.age(w.line_no) for w in customer),
             insured=order.insured_freight,
@@ -168,8 +171,37 @@ def quote(
     return Bill(judged.age_band, tuple(lines), () if approved else tuple(needs_person))
 
 
-def route(*, order: Order, terms: Returns) -> Verdict:
-    """Say how the money goes back: `original`, or `transfer` to a recorded account (MON-07, MON-08, AMB-20)."""
+def partial(bill: Bill, amount: Decimal) -> Bill:
+    """Bring a bill down to what the manager grants for goods that did not pass (RET-08); never up."""
+    if amount >= bill.total:
+        return bill
+    return Bill(
+        bill.age_band, (*bill.lines, Line("RET-08", PARTIAL, amount - bill.total, note="部分退款")), bill.needs_person
+    )
+
+
+def reimbursement(*, freight: Decimal, terms: Returns) -> tuple[Line, ...]:
+    """Reckon what a self-shipper gets back for the freight of a faulty product, up to the limit (MON-18)."""
+    paid_back = min(freight, terms.selfship_freight_limit)
+    note = "" if paid_back == freight else f"凭证 {freight:.2f} 元，最多补 {terms.selfship_freight_limit:.2f} 元"
+    return (Line("MON-18", "补偿自行寄回的运费", paid_back, note=note),)
+
+
+def route(*, order: Order, terms: Returns, on: date | None = None, zone: tzinfo | None = None) -> Verdict:
+    """
+    Say how the money goes back: `original`, or `transfer` to a recorded account (MON-07, MON-08, AMB-20).
+
+    On the day `on` the provider's own limits count too: how many refunds of an order it takes, and for how long (P-16).
+    """
+    if on and order.refunds >= terms.partial_refunds:
+        return Verdict(
+            "transfer",
+            f"订单已退款 {order.refunds} 次，支付渠道最多 {terms.partial_refunds} 次，请登记收款账户后人工转账（MON-08）",
+        )
+    if on and (on - order.ordered_at.astimezone(zone).date()).days > terms.refund_days:
+        return Verdict(
+            "transfer", f"下单已超过 {terms.refund_days} 天，支付渠道不再原路退款，请登记收款账户后人工转账（MON-08）"
+        )
     if order.payment_route in terms.payment_routes:
         return Verdict("original", f"原路退回至{order.payment_route}（MON-07）")
     paid_by = f"支付方式“{order.payment_route}”" if order.payment_route else "没有支付方式记录，"

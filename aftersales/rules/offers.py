@@ -12,17 +12,18 @@ from typing import Any
 
 from aftersales.rules.authority import RIGHTS
 from aftersales.rules.standing import Standing
-from aftersales.terms import Terms
-from aftersales.words import Event, Grade
+from aftersales.terms import Returns, Terms
+from aftersales.words import Event, Fault, Grade
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a form shows, and what its answer must agree with (context)."""
+    """What a form shows, what its answer must agree with (context), and which optional fields it must fill."""
 
     options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     prefill: Mapping[str, Any] = field(default_factory=dict)
     context: Mapping[str, Any] = field(default_factory=dict)
+    demands: tuple[str, ...] = ()
 
 
 def offer(*, gate: str, standing: Standing, terms: Terms) -> Offer:
@@ -42,7 +43,7 @@ def offer(*, gate: str, standing: Standing, terms: Terms) -> Offer:
                 {
                     "outstanding": {str(line_no): count for line_no, count in outstanding.items()},
                     "parcels": _parcels(standing),
-                    "is_later": bool(standing.receipts),
+                    "is_later": standing.has_arrived,
                     "skus": {str(item["line_no"]): item["sku"] for item in standing.items},
                 },
             )
@@ -58,10 +59,40 @@ def offer(*, gate: str, standing: Standing, terms: Terms) -> Offer:
                 {"items": rows},
                 {"received": {str(line_no): count for line_no, count in received.items()}},
             )
-        case "refund":
+        case "resolution":
+            assert standing.reckoned is not None, "what is due was reckoned before the manager is asked"
+            return Offer(options, context={"due": standing.reckoned["total"]})
+        case "countersign":
+            return Offer(options, context={"not_by": list(standing.approvers)})
+        case "release" | "refund":
             amount = standing.bills[-1]["total"]
+            # who lets the provider pay has told the customer; the confirmation asks no second time
+            tells = must_tell(standing, terms.returns) and not standing.is_released
+            is_transferred = standing.is_refused or standing.bills[-1].get("paid_by") == "transfer"
+            context = {
+                "amount": amount,
+                "not_by": list(standing.approvers),
+                "must_tell": tells,
+                "needs_account": gate == "refund" and is_transferred,
+            }
+            return Offer(options, {"amount": amount}, context, ("told_how", "told_at") if tells else ())
+        case "reimbursement":
+            assert standing.reimbursement is not None, "a reimbursement is reckoned before it is paid"
+            amount = standing.reimbursement["total"]
             return Offer(options, {"amount": amount}, {"amount": amount, "not_by": list(standing.approvers)})
     return Offer(options)
+
+
+def must_tell(standing: Standing, terms: Returns) -> bool:
+    """Whether the customer must be told before a deduction: found at fault, or paid in part only (MON-17, RET-08)."""
+    if standing.is_lost:
+        return False
+    claimed = terms.fault(standing.request["reason"])
+    found = (
+        {terms.fault(item["cause"]) for item in standing.inspections[-1]["items"]} if standing.inspections else set()
+    )
+    is_partial = any(line["rule"] == "RET-08" for line in standing.bills[-1]["lines"])
+    return is_partial or (claimed is Fault.SELLER and Fault.CUSTOMER in found)
 
 
 def _parcels(standing: Standing) -> list[str]:
@@ -83,9 +114,13 @@ def from_event(*, event: str, data: Mapping[str, Any], context: Mapping[str, Any
     Without quantities a parcel brought everything outstanding; without an amount a refund paid what was due.
     Raises ValueError naming the item that does not belong to the case.
     """
+    if data.get("key") and data["key"] != context.get("key", data["key"]):
+        raise ValueError(f"消息说的是 {data['key']}，现在等待的是 {context['key']}，未采用。")
     match event:
-        case Event.PARCEL_PICKED_UP:
+        case Event.PARCEL_PICKED_UP | Event.PARCEL_SENT_BACK:
             return {"carrier": "", "tracking_no": "", "freight": "", "voucher": "", **data}
+        case Event.PARCEL_LOST:
+            return {**data, "items": [], "rest": "lost"}
         case Event.PARCEL_RECEIVED:
             left = {int(line_no): count for line_no, count in context["outstanding"].items()}
             if not data.get("items") and context.get("is_later"):
@@ -97,7 +132,7 @@ def from_event(*, event: str, data: Mapping[str, Any], context: Mapping[str, Any
             whole = all(arrived.get(line_no, 0) >= count for line_no, count in left.items())
             rest = data.get("rest") or ""
             return {**data, "items": items, "rest": "complete" if whole else (rest if rest == "none" else "coming")}
-        case Event.REFUND_SENT:
+        case Event.REFUND_SENT | Event.FREIGHT_REIMBURSED:
             return {"reference": "", **data, "amount": data.get("amount") or context["amount"]}
     return dict(data)
 

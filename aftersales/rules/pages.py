@@ -17,6 +17,8 @@ from aftersales.rules.standing import Standing, Told, evidence_label, lines_of
 from aftersales.terms import Returns
 from aftersales.words import ZERO, AgeBand, Grade, Line, Shipping, Staff, Stage
 
+SAMPLED = "质检抽样"
+
 
 class Dated(Told, Protocol):
     """A journal row with its due time and rule."""
@@ -111,8 +113,23 @@ def quote_page(case_no: str, standing: Standing) -> str:
     return "\n\n".join(parts)
 
 
+def parcel_page(rows: Sequence[Mapping[str, Any]], reader: Reader, at: datetime) -> str:
+    """The list of parcels that arrived without a case, oldest first."""
+    lines = [
+        f"| {cell(r['data'].get('tracking_no') or '')} | {cell(r['data'].get('carrier') or '')} "
+        f"| {cell('、'.join(i['sku'] + ' ×' + str(i['quantity']) for i in r['data'].get('items') or ()))} "
+        f"| {cell(r['data'].get('remark') or '')} | {cell(reader.who(r['actor']))} | {reader.time(r['received_at'])} |"
+        for r in rows
+    ]
+    head = ["| 运单号 | 承运商 | 商品 | 备注 | 登记人 | 收货时间 |", "| --- | --- | --- | --- | --- | --- |"]
+    foot = f"共 {len(rows)} 件。找到售后单后，用部署“到件登记”填写同一运单号和售后单号，系统按原收货时间匹配。"
+    return "\n".join(
+        ["# 无主包裹", "", f"更新于 {reader.time(at)}。", "", *([*head, *lines, ""] if rows else []), foot]
+    )
+
+
 def work_page(kind: str, rows: Sequence[Mapping[str, Any]], reader: Reader, at: datetime) -> str:
-    """The list of pick-ups to arrange, or of refunds to transfer, oldest first."""
+    """The list of pick-ups or returns to the customer to arrange, or of payments to make, oldest first."""
     if kind == "refund":
         title, head = "转账清单", "| 售后单 | 订单 | 金额（元） | 退款方式 | 登记时间 |"
         align = "| --- | --- | ---: | --- | --- |"
@@ -123,14 +140,16 @@ def work_page(kind: str, rows: Sequence[Mapping[str, Any]], reader: Reader, at: 
         total = sum((row["amount"] for row in rows), ZERO)
         foot = f"共 {len(rows)} 笔，合计 {total:.2f} 元。付款后请在该售后单的运行页面（点售后单号）用 ⋮ → Resume 确认退款。"
     else:
-        title, head = "取件清单", "| 售后单 | 订单 | 地区 | 商品 | 登记时间 |"
+        title = "取件清单" if kind == "pickup" else "寄回清单"
+        head = "| 售后单 | 订单 | 地区 | 商品 | 登记时间 |"
         align = "| --- | --- | --- | --- | --- |"
         lines = [
             f"| {_linked(r)} | {cell(r['order_no'])} | {cell(r['region'])} | {cell('、'.join(i['sku'] + ' ×' + str(i['quantity']) for i in r['data']['items']))} "
             f"| {reader.time(r['created_at'])} |"
             for r in rows
         ]
-        foot = f"共 {len(rows)} 单。取件后请在该售后单的运行页面（点售后单号）用 ⋮ → Resume 登记承运商和运单号。"
+        done = "取件" if kind == "pickup" else "寄出"
+        foot = f"共 {len(rows)} 单。{done}后请在该售后单的运行页面（点售后单号）用 ⋮ → Resume 登记承运商和运单号。"
     table = [head, align, *lines, ""] if rows else []
     return "\n".join([f"# {title}", "", f"更新于 {reader.time(at)}。", "", *table, foot])
 
@@ -164,12 +183,17 @@ def summary(
     history: Iterable[Dated],
     refusal: str,
     reader: Reader,
+    parked: str = "",
 ) -> str:
     """The case in one page, above the form: what it is about, what it pays, by when, what happened so far."""
     request = standing.request
     parts = []
     if refusal:
         parts.append(f"> ⚠️ **上次提交未被接受：{cell(refusal)}**")
+    if parked:
+        parts.append(
+            f"> ⏳ **正在等待外部系统：{cell(parked)}。系统会自动重试；已用其他方式办妥的，也可直接填写下面的表单。**"
+        )
     parts.append(f"## {case_no} {stage.label}（{owner}）")
     parts.append(f"**请在 {due}处理**" if due else "")
     # the window that Prefect gives a form is narrow: a fact a line, not a column
@@ -188,8 +212,10 @@ def summary(
         for i in standing.items
     ]
     parts.append("\n".join(items))
-    bill = standing.bills[-1] if standing.bills else request["quote"]
-    parts.append("### " + ("本次应退" if standing.bills else "退款测算"))
+    is_undecided = standing.reckoned is not None and stage is Stage.RESOLUTION
+    bill = standing.reckoned if is_undecided else standing.bills[-1] if standing.bills else request["quote"]
+    assert bill is not None
+    parts.append("### " + ("按规则应退" if is_undecided else "本次应退" if standing.bills else "退款测算"))
     parts.append(_band(bill))
     parts.append(money_table(lines_of(bill), bill["total"]))
     parts += [f"- {cell(age)}" for age in request.get("ages", ())]
@@ -206,7 +232,7 @@ def summary(
     finished = {entry.entry.removesuffix(".outcome") for entry in entries if entry.kind == "outcome"}
     for entry in entries:
         # the form stands below: only what somebody did; how the case wandered is in the timeline
-        if entry.kind in ("gate", "outer"):
+        if entry.kind in ("gate", "outer", "reckoning"):
             continue
         if entry.kind == "intent" and entry.entry.removesuffix(".intent") in finished:
             continue
@@ -259,7 +285,23 @@ def _what(entry: Dated, reader: Reader) -> tuple[str, str]:
                 data["outcome"]
             ]
         case "bill":
-            return "结算", f"应退 {data['total']} 元"
+            return ("撤销结算" if name == "void" else "结算"), f"应退 {data['total']} 元"
+        case "reckoning":
+            return "按规则测算", f"应退 {data['total']} 元"
+        case "reimbursement":
+            return "应补运费", f"{data['total']} 元"
+        case "kept":
+            return "商品留存", "、".join(f"{i['sku']} ×{i['quantity']} 可再销售" for i in data["restocked"])
+        case "complaint":
+            return "转为投诉", data.get("complaint_no") or f"来自 {data.get('about', '')}：{data.get('reason', '')}"
+        case "parked":
+            return f"{data['step']}暂停", f"{data['reason']}，{data['minutes']} 分钟后再试"
+        case "failed":
+            return f"{_step_name(entry.entry)}失败", data["reason"]
+        case "extension":
+            return "延期", f"{data['was']} → {data['due']}：{data['reason']}"
+        case "sample":
+            return SAMPLED, "由质检人员复核处理结果"
         case "notice":
             # the case's number stands at the end of every subject; here it is the page's
             return "通知客户", re.sub(r"\s*[（(][A-Z]{2,4}-[A-Z0-9-]+[)）]$", "", data.get("subject", ""))
@@ -287,14 +329,21 @@ def _gate_name(name: str) -> str:
         "exception": "例外审批",
         "pickup": "取件",
         "receipt": "收货",
+        "tracing": "查件",
         "inspection": "验收",
+        "resolution": "处理决定",
+        "sendback": "寄回客户",
+        "countersign": "复核",
+        "release": "放款",
         "refund": "退款",
+        "reimbursement": "补运费",
     }.get(name, name)
 
 
 def _step_name(entry: str) -> str:
     name = entry.split(".")[0].rpartition("-")[0]
-    return {"book-pickup": "预约取件", "refund": "发起退款"}.get(name, name)
+    steps = {"book-pickup": "预约取件", "send-back": "安排寄回", "refund": "发起退款", "reimburse": "补付运费"}
+    return steps.get(name, name)
 
 
 def _items(data: Mapping[str, Any]) -> str:
@@ -302,20 +351,29 @@ def _items(data: Mapping[str, Any]) -> str:
 
 
 def _decision(name: str, data: Mapping[str, Any], reader: Reader) -> str:
+    if data.get("lapsed"):
+        return "期限内无人答复，自动关闭"
     match name:
-        case "review" | "exception":
+        case "review" | "exception" | "countersign":
             if data["decision"] == "approve":
-                return "通过" if name == "review" else f"批准：{data['reason']}"
+                return f"批准：{data['reason']}" if name == "exception" else "通过"
             missing = f"；缺少：{'、'.join(data['missing'])}" if data.get("missing") else ""
             return f"驳回：{data['reason']}{missing}"
         case "correction":
             return "补正重提" if data["decision"] == "resubmit" else "放弃申请"
-        case "pickup":
+        case "tracing":
+            return f"{'确认丢失' if data['result'] == 'lost' else '已找到'}：{data['note']}"
+        case "resolution":
+            return _resolution(data)
+        case "pickup" | "sendback":
             if data.get("implied"):
                 return "到件即已取件"
             return " ".join(text for text in (data.get("carrier", ""), data.get("tracking_no", "")) if text)
         case "receipt":
+            if data.get("rest") == "lost":
+                return "包裹丢失"
             rest = {"coming": "，其余还会寄来", "none": "，其余不再寄来"}.get(data.get("rest", ""), "")
+            rest += f"；另有非本单物品：{data['foreign']}" if data.get("foreign") else ""
             return "、".join(f"第{i['line_no']}行 {i['quantity']} 件" for i in data["items"]) + rest
         case "inspection":
             rows = "、".join(
@@ -323,6 +381,25 @@ def _decision(name: str, data: Mapping[str, Any], reader: Reader) -> str:
                 for i in data["items"]
             )
             return f"{'通过' if data.get('result') != 'fail' else '不通过：' + data.get('reason', '')}，{rows}"
-        case "refund":
-            return f"{data['amount']} 元，流水号 {data.get('reference') or '无'}"
+        case "release":
+            return f"{data['amount']} 元{_told_customer(data)}"
+        case "refund" | "reimbursement":
+            return f"{data['amount']} 元，流水号 {data.get('reference') or '无'}{_told_customer(data)}"
     return ""
+
+
+def _resolution(data: Mapping[str, Any]) -> str:
+    what = {
+        "refund": "按规则退款",
+        "partial": f"部分退款 {data.get('amount')} 元",
+        "send_back": f"寄回客户，运费{'店铺' if data.get('payer') == 'seller' else '客户'}承担",
+        "complaint": "转投诉",
+    }[data["decision"]]
+    return f"{what}：{data['reason']}"
+
+
+def _told_customer(data: Mapping[str, Any]) -> str:
+    if not data.get("told_how"):
+        return ""
+    way = {"phone": "电话", "sms": "短信", "chat": "在线客服", "email": "邮件"}.get(data["told_how"], data["told_how"])
+    return f"，已于 {data.get('told_at', '')} 以{way}告知客户"

@@ -31,6 +31,10 @@ class Told(Protocol):
     def data(self) -> Mapping[str, Any]: ...
 
 
+# a parcel said to be lost, until logistics has found it or confirmed the loss
+MISSING, LOST = "missing", "lost"
+
+
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """One parcel: the units of each line that it brought (P-14)."""
@@ -39,6 +43,8 @@ class Receipt:
     units: Mapping[int, tuple[Units, ...]]
     rest: str
     tracking_no: str = ""
+    foreign: str = ""
+    is_sent_back: bool = False
 
     @property
     def quantities(self) -> dict[int, int]:
@@ -64,6 +70,13 @@ class Standing:
     pickup: Mapping[str, Any] | None = None
     approvers: tuple[str, ...] = ()
     is_exceptional: bool = False
+    # of the last receipt alone
+    resolution: Mapping[str, Any] | None = None
+    reckoned: Mapping[str, Any] | None = None
+    is_released: bool = False
+    is_refused: bool = False
+    # of the whole case
+    reimbursement: Mapping[str, Any] | None = None
 
     @property
     def items(self) -> list[Mapping[str, Any]]:
@@ -87,9 +100,31 @@ class Standing:
         return {line_no: count for line_no, count in left.items() if count > 0}
 
     @property
+    def missing(self) -> tuple[Wanted, ...]:
+        """The units that have not arrived, as the money rules take them (RET-06: a parcel that was lost)."""
+        arrived = Counter[int]()
+        for receipt in self.receipts:
+            arrived.update(receipt.quantities)
+        held = {item["line_no"]: _runs(item) for item in self.items}
+        return tuple(
+            Wanted(line_no, _slice(held[line_no], arrived[line_no], count))
+            for line_no, count in sorted(self.outstanding.items())
+        )
+
+    @property
+    def has_arrived(self) -> bool:
+        """True when goods have come, be it in part."""
+        return any(receipt.units for receipt in self.receipts)
+
+    @property
+    def is_lost(self) -> bool:
+        """True when logistics has confirmed that the last parcel is lost."""
+        return bool(self.receipts) and self.receipts[-1].rest == LOST
+
+    @property
     def expects_more(self) -> bool:
         """True while something is outstanding and nobody said that it will not come."""
-        return bool(self.outstanding) and not (self.receipts and self.receipts[-1].rest == "none")
+        return bool(self.outstanding) and not (self.receipts and self.receipts[-1].rest in ("none", LOST))
 
     def at_receipt(self, number: int) -> Standing:
         """The return as it stood after so many receipts: a story told again must decide as it did the first time."""
@@ -133,7 +168,10 @@ def standing(entries: Iterable[Told]) -> Standing:
     refunds: list[Mapping[str, Any]] = []
     pickup: Mapping[str, Any] | None = None
     approvers: list[str] = []
-    is_exceptional = False
+    is_exceptional = is_released = is_refused = False
+    resolution: Mapping[str, Any] | None = None
+    reckoned: Mapping[str, Any] | None = None
+    reimbursement: Mapping[str, Any] | None = None
     for entry in entries:
         name = entry.entry.rpartition("-")[0]
         if entry.kind in ("opened", "amended", "decision"):
@@ -142,19 +180,41 @@ def standing(entries: Iterable[Told]) -> Standing:
             request = entry.data
         elif entry.kind == "evidence":
             evidence.append(evidence_label(entry.data))
+        elif entry.kind == "bill" and name == "void":
+            # what was refused after it had been reckoned pays nothing and has charged nothing
+            bills.pop()
         elif entry.kind == "bill":
             bills.append(entry.data)
+        elif entry.kind == "reckoning":
+            reckoned = entry.data
+        elif entry.kind == "reimbursement":
+            reimbursement = entry.data
+        elif entry.kind == "outcome":
+            is_refused = is_refused or (entry.entry.startswith("refund-") and entry.data["outcome"] == "refused")
         elif entry.kind != "decision":
             continue
-        elif name in ("review", "exception") and entry.data.get("decision") == "approve":
+        elif name in ("review", "exception", "countersign") and entry.data.get("decision") == "approve":
             approvers.append(entry.actor)
             is_exceptional = is_exceptional or name == "exception"
+        elif name == "resolution":
+            resolution = entry.data
+            if entry.data["decision"] in ("refund", "partial"):
+                approvers.append(entry.actor)
+                is_exceptional = True
         elif name == "pickup":
             pickup = entry.data
         elif name == "receipt":
             receipts.append(_receipt(entry, request, receipts))
+            resolution, reckoned, is_released, is_refused = None, None, False, False
+        elif name == "sendback":
+            receipts[-1] = replace(receipts[-1], is_sent_back=True)
+        elif name == "tracing":
+            rest = LOST if entry.data["result"] == "lost" else "coming"
+            receipts[-1] = replace(receipts[-1], rest=rest)
         elif name == "inspection":
             inspections.append(entry.data)
+        elif name == "release":
+            is_released = True
         elif name == "refund":
             refunds.append(entry.data)
     return Standing(
@@ -167,6 +227,11 @@ def standing(entries: Iterable[Told]) -> Standing:
         pickup,
         tuple(approvers),
         is_exceptional,
+        resolution,
+        reckoned,
+        is_released,
+        is_refused,
+        reimbursement,
     )
 
 
@@ -175,13 +240,24 @@ def _receipt(entry: Told, request: Mapping[str, Any], earlier: list[Receipt]) ->
     arrived = Counter[int]()
     for receipt in earlier:
         arrived.update(receipt.quantities)
-    held = {item["line_no"]: [Units(first, end) for first, end in item["units"]] for item in request.get("items", ())}
+    held = {item["line_no"]: _runs(item) for item in request.get("items", ())}
     units: dict[int, tuple[Units, ...]] = {}
     for item in entry.data.get("items", ()):
         line_no = item["line_no"]
         already = arrived[line_no] + sum(run.count for run in units.get(line_no, ()))
         units[line_no] = units.get(line_no, ()) + _slice(held.get(line_no, []), already, item["quantity"])
-    return Receipt(entry.at, units, entry.data.get("rest", ""), entry.data.get("tracking_no", ""))
+    rest = entry.data.get("rest", "")
+    return Receipt(
+        entry.at,
+        units,
+        MISSING if rest == "lost" else rest,
+        entry.data.get("tracking_no", ""),
+        entry.data.get("foreign", ""),
+    )
+
+
+def _runs(item: Mapping[str, Any]) -> list[Units]:
+    return [Units(first, end) for first, end in item["units"]]
 
 
 def _slice(runs: list[Units], skip: int, take: int) -> tuple[Units, ...]:

@@ -21,6 +21,7 @@ from aftersales.store.tables import (
     CaseRow,
     CounterRow,
     InboxRow,
+    JournalRow,
     OrderRow,
     OutboxRow,
     PromiseRow,
@@ -35,6 +36,7 @@ from aftersales.words import AWAITED, Due, Stage
 CASES = CaseRow.__table__  # type: ignore[attr-defined]
 COUNTERS = CounterRow.__table__  # type: ignore[attr-defined]
 INBOX = InboxRow.__table__  # type: ignore[attr-defined]
+JOURNAL = JournalRow.__table__  # type: ignore[attr-defined]
 ORDERS = OrderRow.__table__  # type: ignore[attr-defined]
 OUTBOX = OutboxRow.__table__  # type: ignore[attr-defined]
 PROMISES = PromiseRow.__table__  # type: ignore[attr-defined]
@@ -198,6 +200,8 @@ async def promise(
     trace: Mapping[str, Any],
     calendars: str = "",
     gate: Mapping[str, Any] | None = None,
+    lapses_at: datetime | None = None,
+    reminds: bool = False,
 ) -> bool:
     """Write a promise; False when it was already given."""
     result = await connection.execute(
@@ -215,6 +219,8 @@ async def promise(
             calendars=calendars,
             trace=trace,
             gate=gate or {},
+            lapses_at=lapses_at,
+            reminds=reminds,
         )
         .on_conflict_do_nothing()
         .returning(PROMISES.c.id)
@@ -266,6 +272,33 @@ async def lock_gate(connection: AsyncConnection, case_no: str, entry: str) -> bo
     ) is not None
 
 
+async def extend(
+    connection: AsyncConnection,
+    promise_id: int,
+    *,
+    due_at: datetime,
+    trace: Mapping[str, Any],
+    lapses_at: datetime | None,
+) -> None:
+    """Move a promise's due time; its trace says why and what it was (GEN-08)."""
+    await connection.execute(
+        update(PROMISES)
+        .where(PROMISES.c.id == promise_id)
+        .values(due_at=due_at, provisional=False, trace=dict(trace), lapses_at=lapses_at)
+    )
+
+
+async def end_gates(connection: AsyncConnection, case_no: str, at: datetime) -> None:
+    """End every open gate of a case, but not its outer limit."""
+    await connection.execute(
+        update(PROMISES)
+        .where(
+            PROMISES.c.case_no == case_no, PROMISES.c.ended_at.is_(None), PROMISES.c.gate["gate"].astext.is_not(None)
+        )
+        .values(ended_at=at)
+    )
+
+
 async def end_promise(connection: AsyncConnection, case_no: str, entry: str | None, at: datetime) -> None:
     """End one promise of a case, or every open one."""
     query = update(PROMISES).where(PROMISES.c.case_no == case_no, PROMISES.c.ended_at.is_(None)).values(ended_at=at)
@@ -312,6 +345,61 @@ async def waiting(connection: AsyncConnection, case_no: str, events: Sequence[st
         .one_or_none()
     )
     return dict(row) if row else None
+
+
+async def sent_as(connection: AsyncConnection, tracking_no: str) -> str | None:
+    """The open case whose goods travel under this parcel number, by what was told when they were sent."""
+    return await connection.scalar(
+        select(JOURNAL.c.case_no)
+        .join(CASES, CASES.c.case_no == JOURNAL.c.case_no)
+        .where(
+            JOURNAL.c.kind == "decision",
+            JOURNAL.c.data["tracking_no"].astext == tracking_no,
+            JOURNAL.c.entry.like("pickup-%"),
+            CASES.c.closed_at.is_(None),
+        )
+        .limit(1)
+    )
+
+
+async def orphan(connection: AsyncConnection, tracking_no: str) -> Mapping[str, Any] | None:
+    """The oldest parcel of this number that was taken in without a case."""
+    row = (
+        (
+            await connection.execute(
+                select(INBOX)
+                .where(
+                    INBOX.c.case_no.is_(None),
+                    INBOX.c.taken_at.is_(None),
+                    INBOX.c.data["tracking_no"].astext == tracking_no,
+                )
+                .order_by(INBOX.c.id)
+                .limit(1)
+            )
+        )
+        .mappings()
+        .one_or_none()
+    )
+    return dict(row) if row else None
+
+
+async def orphans(connection: AsyncConnection) -> list[Mapping[str, Any]]:
+    """Every parcel that was taken in without a case and is still unmatched, oldest first."""
+    rows = await connection.execute(
+        select(INBOX).where(INBOX.c.case_no.is_(None), INBOX.c.taken_at.is_(None)).order_by(INBOX.c.id)
+    )
+    return [dict(row) for row in rows.mappings()]
+
+
+async def adopt(connection: AsyncConnection, inbox_id: int, case_no: str, data: Mapping[str, Any]) -> bool:
+    """Give a parcel to its case; False when somebody else did so before."""
+    result = await connection.execute(
+        update(INBOX)
+        .where(INBOX.c.id == inbox_id, INBOX.c.case_no.is_(None))
+        .values(case_no=case_no, data=dict(data))
+        .returning(INBOX.c.id)
+    )
+    return result.first() is not None
 
 
 async def take(connection: AsyncConnection, inbox_id: int, at: datetime) -> None:

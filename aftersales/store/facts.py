@@ -57,6 +57,7 @@ async def load(connection: AsyncConnection, order_no: str) -> Order | None:
         payment_route=order.payment_route,
         paid=order.paid,
         refunded=await refunded(connection, order_no),
+        refunds=await refunds(connection, order_no),
     )
 
 
@@ -69,3 +70,14 @@ async def refunded(connection: AsyncConnection, order_no: str) -> Decimal:
             .where(CASES.c.order_no == order_no, JOURNAL.c.kind == "bill")
         )
     ) or ZERO
+
+
+async def refunds(connection: AsyncConnection, order_no: str) -> int:
+    """Count the refunds that were confirmed for all cases of an order: the provider takes only so many (P-16)."""
+    return (
+        await connection.scalar(
+            select(func.count())
+            .select_from(JOURNAL.join(CASES, CASES.c.case_no == JOURNAL.c.case_no))
+            .where(CASES.c.order_no == order_no, JOURNAL.c.kind == "decision", JOURNAL.c.entry.like("refund-%"))
+        )
+    ) or 0

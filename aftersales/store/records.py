@@ -18,6 +18,7 @@ from aftersales.store.tables import (
     EvidenceRow,
     JournalRow,
     LookRow,
+    OrderRow,
     PromiseRow,
     RehearsalRow,
 )
@@ -28,6 +29,7 @@ CONTACTS = ContactRow.__table__  # type: ignore[attr-defined]
 EVIDENCE = EvidenceRow.__table__  # type: ignore[attr-defined]
 JOURNAL = JournalRow.__table__  # type: ignore[attr-defined]
 LOOKS = LookRow.__table__  # type: ignore[attr-defined]
+ORDERS = OrderRow.__table__  # type: ignore[attr-defined]
 PROMISES = PromiseRow.__table__  # type: ignore[attr-defined]
 REHEARSALS = RehearsalRow.__table__  # type: ignore[attr-defined]
 
@@ -171,3 +173,28 @@ async def add_look(connection: AsyncConnection, *, order_no: str, actor: str, re
     """Write down that somebody looks at an order's full contact; answers how many looks there were, this one too."""
     await connection.execute(insert(LOOKS).values(at=at, actor=actor, order_no=order_no, reason=reason))
     return await connection.scalar(select(func.count()).select_from(LOOKS).where(LOOKS.c.order_no == order_no)) or 0
+
+
+async def has_account(connection: AsyncConnection, case_no: str) -> bool:
+    """Whether an account for a manual transfer was recorded (MON-08)."""
+    return (
+        await connection.scalar(
+            select(CONTACTS.c.id).where(CONTACTS.c.case_no == case_no, CONTACTS.c.kind == "account")
+        )
+    ) is not None
+
+
+async def reach(connection: AsyncConnection, case_no: str) -> dict[str, str]:
+    """Whom a carrier comes to: the contact recorded for the case, else the order's own. Never logged (GEN-10)."""
+    order = (
+        await connection.execute(
+            select(ORDERS.c.contact_name, ORDERS.c.contact_phone, ORDERS.c.region)
+            .join(CASES, CASES.c.order_no == ORDERS.c.order_no)
+            .where(CASES.c.case_no == case_no)
+        )
+    ).one()
+    recorded = await connection.scalar(
+        select(CONTACTS.c.data).where(CONTACTS.c.case_no == case_no, CONTACTS.c.kind == "contact")
+    )
+    named = recorded or {"name": order.contact_name, "phone": order.contact_phone}
+    return {"name": named.get("name", ""), "phone": named.get("phone", ""), "address": order.region}

@@ -30,12 +30,13 @@ SOURCE = "rehearsal"
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """A promise of a rehearsed case that is still open."""
+    """A promise of a rehearsed case that is still open, and what comes: it falls due, or answers itself."""
 
     case_no: str
     stage: str
     owner: str
     due_at: datetime
+    is_lapse: bool = False
 
 
 async def begin(connection: AsyncConnection, *, at: datetime, on: date) -> str:
@@ -95,17 +96,22 @@ async def next_due(connection: AsyncConnection, rehearsal: str, *, until: dateti
 
     A jump stops there, so that nothing that is late is jumped over unseen.
     """
-    open_ = (
-        select(PROMISES.c.case_no, PROMISES.c.stage, PROMISES.c.owner, PROMISES.c.due_at)
-        .join(CASES, CASES.c.case_no == PROMISES.c.case_no)
-        .join(REHEARSALS, REHEARSALS.c.id == CASES.c.rehearsal)
-        .where(
-            REHEARSALS.c.id == rehearsal,
-            PROMISES.c.ended_at.is_(None),
-            PROMISES.c.due_at > REHEARSALS.c.now_at,
-            PROMISES.c.due_at <= until,
+    rows: list[Owed] = []
+    for column, is_lapse in ((PROMISES.c.due_at, False), (PROMISES.c.lapses_at, True)):
+        open_ = (
+            select(PROMISES.c.case_no, PROMISES.c.stage, PROMISES.c.owner, column)
+            .join(CASES, CASES.c.case_no == PROMISES.c.case_no)
+            .join(REHEARSALS, REHEARSALS.c.id == CASES.c.rehearsal)
+            .where(
+                REHEARSALS.c.id == rehearsal,
+                PROMISES.c.ended_at.is_(None),
+                column > REHEARSALS.c.now_at,
+                column <= until,
+            )
+            .order_by(column, PROMISES.c.case_no)
         )
-        .order_by(PROMISES.c.due_at, PROMISES.c.case_no)
-    )
-    rows = (await connection.execute(open_)).all()
-    return [Owed(*row) for row in rows if row.due_at == rows[0].due_at]
+        rows += [
+            Owed(row.case_no, row.stage, row.owner, row[3], is_lapse) for row in (await connection.execute(open_)).all()
+        ]
+    first = min((row.due_at for row in rows), default=None)
+    return [row for row in rows if row.due_at == first]

@@ -192,7 +192,11 @@ class JournalRow(SQLModel, table=True):
     """One thing that happened to a case (AUD-01). Never updated; intent and outcome are two rows."""
 
     __tablename__ = "journal"
-    __table_args__ = (UniqueConstraint("case_no", "entry"),)
+    __table_args__ = (
+        UniqueConstraint("case_no", "entry"),
+        # by the number of the parcel in which the goods travel
+        Index("journal_parcels", text("(data ->> 'tracking_no')"), postgresql_where=text("kind = 'decision'")),
+    )
     case_no: str = Field(primary_key=True)
     seq: int = Field(primary_key=True)
     entry: str

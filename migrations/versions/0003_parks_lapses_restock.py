@@ -69,6 +69,13 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("reminds and ended_at is null"),
     )
+    op.create_index(
+        "journal_parcels",
+        "journal",
+        [sa.text("(data ->> 'tracking_no')")],
+        unique=False,
+        postgresql_where=sa.text("kind = 'decision'"),
+    )
 
 
 def downgrade() -> None:

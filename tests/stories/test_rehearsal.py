@@ -38,8 +38,10 @@ class BareDesk:
         self.submitted: list[str] = []
 
     async def submit(self, deployment: str, request: Mapping[str, Any]) -> UUID:
+        from flows.account import account
         from flows.arrivals import arrivals
         from flows.cancellation import cancellation
+        from flows.extension import extension
 
         run_id = uuid4()
         self.submitted.append(deployment)
@@ -48,15 +50,27 @@ class BareDesk:
             await self._tell(run_id)
         else:
             legs.begin(Bare(run_id))
-            story = {demo_play.ARRIVAL: arrivals, demo_play.CANCELLATION: cancellation}[deployment]
+            story = {
+                demo_play.ARRIVAL: arrivals,
+                demo_play.CANCELLATION: cancellation,
+                demo_play.EXTENSION: extension,
+                demo_play.ACCOUNT: account,
+            }[deployment]
             await story.fn(request)
-            await self.wake(request["case_no"])
+            if request.get("case_no"):
+                await self.wake(request["case_no"])
         return run_id
 
     async def form(self, run_id: UUID, promise: Mapping[str, Any]) -> Mapping[str, Any]:
         gate = promise["gate"]
         form = forms.GATES[gate["gate"]]
-        return forms.schema(form, options=options_of(promise), prefill=gate["prefill"], ref=gate["ref"])
+        return forms.schema(
+            form,
+            options=options_of(promise),
+            prefill=gate["prefill"],
+            demands=gate["demands"],
+            ref=gate["ref"],
+        )
 
     async def resume(self, run_id: UUID, answer: Mapping[str, Any]) -> None:
         from tasks import outside
@@ -124,6 +138,24 @@ HAND_RECKONED = {
     "other cause": (Stage.CLOSED, ["137.70"]),
     "twice": (None, []),
     "not passed": (Stage.CLOSED, ["257.00"]),
+    "sent back": (Stage.REJECTED, []),
+    "partial": (Stage.CLOSED, ["150.00"]),
+    "complaint": (Stage.REJECTED, []),
+    "old but allowed": (Stage.CLOSED, ["76.00"]),
+    "late and self-shipped": (Stage.CLOSED, ["124.00"]),
+    "late quality": (Stage.CLOSED, ["399.00"]),
+    "made to order": (Stage.CLOSED, ["127.00"]),
+    "channel": (Stage.CLOSED, ["177.00"]),
+    "never sent": (Stage.CANCELLED, []),
+    "never corrected": (Stage.CANCELLED, []),
+    "lost": (Stage.CLOSED, ["189.00"]),
+    "found again": (Stage.CLOSED, ["177.00"]),
+    "short": (Stage.CLOSED, ["167.98"]),
+    "nobody's parcel": (Stage.CLOSED, ["139.00"]),
+    "dear": (Stage.CLOSED, ["555.00"]),
+    "storm": (Stage.CLOSED, ["177.00"]),
+    "freight paid back": (Stage.CLOSED, ["139.00"]),
+    "route gone": (Stage.CLOSED, ["177.00"]),
 }
 
 
@@ -204,15 +236,15 @@ async def test_two_rehearsals_share_neither_orders_nor_clock(database):
 
 
 async def test_a_jump_over_a_due_time_stops_there(database):
-    """The exception is owed from Tuesday 24 on by the end of Wednesday 25 (1 wd); it is decided on Sunday 29."""
+    """The decision is owed from Tuesday 24 on by the end of Wednesday 25 (1 wd); it is made on Sunday 29."""
     (late,), watcher = await rehearse("not passed")
 
-    exception = [owed for owed in watcher.due if owed.stage == "exception"]
-    assert [(owed.owner, owed.due_at) for owed in exception] == [
+    resolution = [owed for owed in watcher.due if owed.stage == "resolution"]
+    assert [(owed.owner, owed.due_at) for owed in resolution] == [
         ("aftersales", datetime(2026, 11, 25, 16, tzinfo=UTC)),
     ]
     assert late.late == 1
-    ((decided,),) = await rows("select at from journal where entry = 'exception-0'")
+    ((decided,),) = await rows("select at from journal where entry = 'resolution-0'")
     assert decided == datetime(2026, 11, 29, 1, 30, tzinfo=UTC)
 
 

@@ -260,8 +260,10 @@ async def test_goods_that_did_not_pass_are_decided_by_the_manager(shop):
     row = {"line": "第1行", "quantity": "1", "grade": "unsellable", "cause": "no_reason"}
 
     await telling.decide("inspection", "W03", items=[row], result="fail", reason="人为损坏")
-    assert telling.at == "exception-0"
-    await telling.decide("exception", "A01", decision="reject", reason="人为损坏，不予退款")
+    assert telling.at == "resolution-0"
+    await telling.decide("resolution", "A01", decision="send_back", payer="customer", reason="人为损坏，不予退款")
+    assert telling.at == "sendback-0"
+    await telling.signal(Event.PARCEL_SENT_BACK, carrier="顺丰", tracking_no="SF9001")
 
     assert (await telling.case()).stage is Stage.REJECTED
     assert not await telling.rows("work", "*", "and kind = 'refund'")
@@ -452,6 +454,7 @@ async def test_rights_hold_for_events_too(shop):
 
     await shop.order(lines=[("SKU-1", "电脑", 1, "9000.00")])
     telling = await to_refund(await shop.tell(shop.application()))
+    await telling.decide("countersign", "A04", decision="approve")
 
     with pytest.raises(gates.Refused, match="限额"):
         await outside.signal(telling.case_no, Event.REFUND_SENT, actor="", staff="A02", data={"reference": "ALI-0001"})

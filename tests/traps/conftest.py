@@ -302,8 +302,8 @@ def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paper:
     from tasks import money, parcels
 
     sheet = Paper(tmp_path / "sheet")
-    monkeypatch.setattr(parcels, "carrier", lambda: sheet)
-    monkeypatch.setattr(money, "payment", lambda: sheet)
+    monkeypatch.setattr(parcels, "carrier", lambda leg: sheet)
+    monkeypatch.setattr(money, "cashier", lambda: sheet)
     return sheet
 
 

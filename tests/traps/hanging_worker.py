@@ -33,11 +33,17 @@ class Paper:
         """Look on the sheet."""
         return Outcome("done") if key in self.calls else None
 
-    async def book(self, key: str, *, case_no: str, data: Mapping[str, Any]) -> Outcome:
+    async def book(self, key: str, *, case_no: str, data: Mapping[str, Any], contact: Mapping[str, str]) -> Outcome:
         """Take a pick-up."""
         return await self._land(key)
 
-    async def refund(self, key: str, *, case_no: str, amount: Decimal, route: str) -> Outcome:
+    async def send_back(
+        self, key: str, *, case_no: str, data: Mapping[str, Any], contact: Mapping[str, str]
+    ) -> Outcome:
+        """Take a parcel for the customer."""
+        return await self._land(key)
+
+    async def refund(self, key: str, *, case_no: str, order_no: str, amount: Decimal, route: str) -> Outcome:
         """Take a refund."""
         return await self._land(key)
 
@@ -61,7 +67,8 @@ def main() -> None:
 
     where, step, sheet = sys.argv[1:]
     paper = Paper(Path(sheet), hang=where, at=step)
-    parcels.carrier = money.payment = lambda: paper
+    parcels.carrier = lambda leg: paper
+    money.cashier = lambda: paper
     worker.run()
 
 
