@@ -54,6 +54,8 @@ async def at(telling: Telling, gate: str) -> Telling:
         ("refund", "A02", {"amount": "198.00", "reference": "ALI-2026-0001"}),
     ]
     for passed, operator, answer in way:
+        if telling.at == "countersign-0" and gate != "countersign":
+            await telling.decide("countersign", "A04", decision="approve")
         if passed == gate:
             assert telling.at == f"{gate}-0"
             return telling
