@@ -64,8 +64,13 @@ async def extend(case_no: str, *, operator: str, until: str, reason: str, key: s
             rule="GEN-08",
         )
         leg = Leg(driver=None, case=case, terms=terms)  # type: ignore[arg-type]  # nobody tells the story here
-        words = {"reason": reason, "stage": _stage(gates[-1]["stage"]), "due": f"{spoken_due} 前", "was": spoken_was}
-        await notices.tell_customer(connection, leg, "NTC-11", entry, words)
+        await notices.tell_customer(
+            connection,
+            leg,
+            "NTC-11",
+            entry,
+            {"reason": reason, "stage": _stage(gates[-1]["stage"]), "due": f"{spoken_due} 前", "was": spoken_was},
+        )
     return f"{case_no} 的“{_stage(gates[-1]['stage'])}”已延期：{spoken_was} → {spoken_due}，客户已列入通知。"
 
 

@@ -69,11 +69,14 @@ async def _remind(promise: Mapping[str, Any]) -> bool:
             return False
         until = f"{clocks.spoken(promise['lapses_at'], house=terms.house)} 前"
         leg = Leg(driver=None, case=case, terms=terms)  # type: ignore[arg-type]  # nobody drives a reminder
-        words = {
-            "subject": "请尽快寄回退货商品",
-            "next": f"我们还没有收到寄回信息，请在 {until}寄出并告诉客服运单号，逾期将关闭本单。",
-        }
-        await notices.tell_customer(connection, leg, "NTC-04", f"{promise['entry']}.reminder", words)
+        what = f"我们还没有收到寄回信息，请在 {until}寄出并告诉客服运单号，逾期将关闭本单。"
+        await notices.tell_customer(
+            connection,
+            leg,
+            "NTC-04",
+            f"{promise['entry']}.reminder",
+            {"subject": "请尽快寄回退货商品", "next": what},
+        )
     return True
 
 
