@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from aftersales.terms import House
 
 TAG = "演练"  # as `tasks.desks` tags rehearsed cases
-WIDE = 180  # columns that a table with whole addresses needs
+WIDE = 200  # columns that a table with whole addresses needs
 
 
 class Seconds(click.ParamType):

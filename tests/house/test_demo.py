@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from decimal import Decimal
 from typing import Any
 
 import psycopg
@@ -11,21 +12,17 @@ import pytest
 
 from aftersales.cli.demo_ways import WAYS
 from aftersales.stack import up
+from tests.stories.test_rehearsal import HAND_RECKONED
+
+def _sum(paid: list[str]) -> str:
+    total = f"{sum(map(Decimal, paid)):.2f}" if paid else ""
+    return f"{total}（{len(paid)} 笔）" if len(paid) > 1 else total
+
 
 # what the table must say, reckoned by hand under the shipped terms
 TABLE = {
-    "七天无理由，上门取件": ("已完成", "188.00"),
-    "质量问题有凭证，连发货运费全额退": ("已完成", "409.00"),
-    "驳回后补正，第二轮通过（B 段）": ("已完成", "174.00"),
-    "驳回后客户放弃": ("已驳回", ""),
-    "客户自行寄回，不收取件运费": ("已完成", "139.00"),
-    "三件分两个包裹到货，退款两次": ("已完成", "269.97（2 笔）"),
-    "签收时间不明，售后经理批准": ("已完成", "287.00"),
-    "超过退货期（C 段），售后经理驳回": ("已驳回", ""),
-    "收货前客户取消": ("已取消", ""),
-    "报质量问题，验收两件完好一件有瑕疵": ("已完成", "137.70"),
-    "同一申请又提交一次": ("未受理", ""),
-    "验收不通过，售后经理逾期后批准": ("已完成", "257.00"),
+    way.story: (ends.label if ends else "未受理", _sum(paid))
+    for way, (ends, paid) in ((way, HAND_RECKONED[way.key]) for way in WAYS)
 }
 
 
@@ -36,7 +33,7 @@ def rows(stack: Any, query: str) -> list[Any]:
 
 REAL = (
     "orders where rehearsal is null",
-    *(f"{t} where case_no not like 'RT-X-%'" for t in ("cases", "journal", "work")),
+    *(f"{t} where case_no not like '__-X-%'" for t in ("cases", "journal", "work")),
 )
 
 
@@ -81,8 +78,8 @@ def test_it_decides_by_the_same_ways_as_staff(stack, played):
     decided = "select split_part(data->>'via', ':', 1) from journal where kind = 'decision' and case_no like 'RT-X-%'"
     started = {run["name"].split(" ")[0] for run in up.ask(f"{stack.stack.api_url}/flow_runs/filter", body={})}
 
-    assert {via for (via,) in rows(stack, decided)} == {"form", "command", "event"}
-    assert started >= {"退货", "到件登记", "取消售后单"}
+    assert {via for (via,) in rows(stack, decided)} == {"form", "command", "event", "lapse"}
+    assert started >= {"退货", "到件登记", "取消售后单", "延期", "收款账户登记"}
 
 
 @pytest.mark.stack
@@ -100,8 +97,9 @@ def test_it_is_played_on_one_clock(stack, played):
     ((begun, ends),) = rows(stack, "select min(at), max(at) from journal where case_no like 'RT-X-%'")
     ((clock,),) = rows(stack, "select now_at from rehearsals")
 
-    assert ends == clock
-    assert (ends - begun).days == 11
+    # the goods that are never sent are the longest story; the watcher looks in a week after its end
+    assert ends < clock
+    assert (ends - begun).days == 15 and (clock - begun).days == 21
 
 
 def test_without_a_stack_it_is_one_sentence(shops):
