@@ -229,6 +229,8 @@ async def _look(leg: Leg, gate: str, entry: str, events: tuple[Event, ...]) -> A
     async with transaction() as connection:
         promise = await cases.open_gate(connection, leg.case.case_no, gate)
     if promise is None or promise["entry"] != entry:
+        promise = await promises.ask_again(leg, gate, entry)
+    if promise is None:
         # decided by a command between this leg's reading of the journal and now
         return await _somebody_elses(leg, gate, entry)
     try:

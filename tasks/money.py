@@ -111,24 +111,18 @@ async def refund(intent: Intent, case: str) -> Outcome:
     """
     leg = await legs.here()
     bill = await _last_bill()
-    amount = Decimal(bill["total"])
     async with transaction() as connection:
         order = await facts.load(connection, standing(leg.history).request["order_no"])
     assert order is not None, "a case has its order"
     provider = payment(leg) if bill.get("paid_by") == PROVIDER else None
-    by_hand = cashier()
+    what = {"case_no": case, "order_no": order.order_no, "amount": Decimal(bill["total"])}
     if provider is not None:
-        known = await provider.ask(intent.key) if intent.is_old else None
-        if known is None or known.outcome == "failed":
-            known = await provider.refund(
-                intent.key, case_no=case, order_no=order.order_no, amount=amount, route=order.payment_route
-            )
-        if known.outcome != "refused":
-            return known
-        await by_hand.refund(intent.key, case_no=case, order_no=order.order_no, amount=amount, route=TRANSFER_ROUTE)
+        known = await _asked(provider, intent, route=order.payment_route, **what)
+        if known.outcome == "refused":
+            await _asked(cashier(), intent, route=TRANSFER_ROUTE, **what)
         return known
     route = TRANSFER_ROUTE if bill.get("paid_by") == TRANSFER else order.payment_route
-    return await by_hand.refund(intent.key, case_no=case, order_no=order.order_no, amount=amount, route=route)
+    return await _asked(cashier(), intent, route=route, **what)
 
 
 async def owes_freight(case: str) -> bool:
@@ -161,13 +155,22 @@ async def reimburse(intent: Intent, case: str) -> Outcome:
     leg = await legs.here()
     told = standing(leg.history)
     assert told.reimbursement is not None, "it was reckoned before"
-    return await cashier().refund(
-        intent.key,
+    return await _asked(
+        cashier(),
+        intent,
         case_no=case,
         order_no=told.request["order_no"],
         amount=Decimal(told.reimbursement["total"]),
         route=TRANSFER_ROUTE,
     )
+
+
+async def _asked(by: Payment, intent: Intent, **what: Any) -> Outcome:
+    """Ask for a payment; when it may have been asked for before, find out first (P-15)."""
+    known = await by.ask(intent.key) if intent.is_old else None
+    if known is None or known.outcome == "failed":
+        known = await by.refund(intent.key, **what)
+    return known
 
 
 async def tell_refunded(case: str) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from aftersales.desk.leg import Leg
 from aftersales.rules import clocks, offers
 from aftersales.rules.standing import standing
-from aftersales.store import cases
+from aftersales.store import cases, journal
 from aftersales.store.engine import transaction
 from aftersales.terms import Promised
 from aftersales.words import Due, Limit, Shipping, Stage
@@ -66,6 +66,19 @@ async def ask(leg: Leg, gate: str, entry: str) -> None:
             rule=promised.rule,
         )
         await cases.move(connection, leg.case.case_no, stage=Stage(gate), owner=promised.owner)
+
+
+async def ask_again(leg: Leg, gate: str, entry: str) -> Mapping[str, Any] | None:
+    """Open a gate anew that a question in between has ended unanswered; None when it was answered after all."""
+    assert leg.case is not None
+    async with transaction() as connection:
+        await cases.lock(connection, leg.case.case_no)
+        if await journal.find(connection, leg.case.case_no, entry) is not None:
+            return None
+        await cases.end_gates(connection, leg.case.case_no, leg.now())
+        promise = await cases.reopen_gate(connection, leg.case.case_no, entry)
+        await cases.move(connection, leg.case.case_no, stage=Stage(gate), owner=promise["owner"])
+        return promise
 
 
 def reckon(leg: Leg, limit: Limit) -> Due:

@@ -288,6 +288,17 @@ async def extend(
     )
 
 
+async def reopen_gate(connection: AsyncConnection, case_no: str, entry: str) -> Mapping[str, Any]:
+    """Open the promise of a gate anew; its due time stays what it was."""
+    row = await connection.execute(
+        update(PROMISES)
+        .where(PROMISES.c.case_no == case_no, PROMISES.c.entry == entry)
+        .values(ended_at=None)
+        .returning(PROMISES)
+    )
+    return dict(row.mappings().one())
+
+
 async def end_gates(connection: AsyncConnection, case_no: str, at: datetime) -> None:
     """End every open gate of a case, but not its outer limit."""
     await connection.execute(

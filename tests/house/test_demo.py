@@ -14,6 +14,7 @@ from aftersales.cli.demo_ways import WAYS
 from aftersales.stack import up
 from tests.stories.test_rehearsal import HAND_RECKONED
 
+
 def _sum(paid: list[str]) -> str:
     total = f"{sum(map(Decimal, paid)):.2f}" if paid else ""
     return f"{total}（{len(paid)} 笔）" if len(paid) > 1 else total
