@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "decide": ("aftersales.cli.cases:decide", "在某个环节作决定"),
     "signal": ("aftersales.cli.cases:signal", "告知售后单一件事：已取件、已收货、已退款、已取消"),
     "evidence": ("aftersales.cli.cases:evidence", "补充凭证"),
+    "desk": ("aftersales.cli.desk:desk", "核对售后单和 Prefect 的运行；数据库丢失后重建"),
     "audit": ("aftersales.cli.cases:audit", "查看一张售后单的全部记录"),
 }
 

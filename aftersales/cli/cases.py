@@ -29,7 +29,11 @@ T = TypeVar("T")
 WORLD = {
     Event.PARCEL_PICKED_UP: "carrier",
     Event.PARCEL_RECEIVED: "carrier",
+    Event.PARCEL_LOST: "carrier",
+    Event.PARCEL_SENT_BACK: "carrier",
     Event.REFUND_SENT: "payment",
+    Event.REFUND_FAILED: "payment",
+    Event.FREIGHT_REIMBURSED: "payment",
     Event.CASE_CANCELLED: "customer",
 }
 

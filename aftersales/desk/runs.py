@@ -13,7 +13,8 @@ import json
 import os
 import re
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -30,9 +31,10 @@ from prefect.states import Scheduled, Suspended
 from prefect.utilities.engine import propose_state
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from aftersales import clock
 from aftersales.desk.leg import FormAnswer
 from aftersales.desk.locks import LockLost, Locks, held
-from aftersales.store import cases, engine, installation, journal
+from aftersales.store import cases, desk, engine, installation, journal
 from aftersales.store.engine import transaction
 from aftersales.words import AWAITED, Unable
 
@@ -281,14 +283,39 @@ async def wake_if_asleep(client: PrefectClient, case_no: str, run_id: UUID) -> b
 
 
 async def _was_told(case_no: str, entry: str) -> bool:
-    """Whether the gate that a run sleeps at was answered, or an event has come that its stage takes."""
+    """Whether the gate that a run sleeps at was answered, an event has come that its stage takes, or a rest is over."""
     async with transaction() as connection:
         case = await cases.read(connection, case_no)
         events = [event.value for event in AWAITED.get(case.stage, ())] if case else []
         return (
             await journal.find(connection, case_no, entry) is not None
             or await cases.waiting(connection, case_no, events) is not None
+            or await desk.park_is_due(connection, case_no, clock.now(case))
         )
+
+
+@asynccontextmanager
+async def from_outside() -> AsyncIterator[PrefectClient]:
+    """
+    A client of the running Prefect for a command. Raises Unable when there is none, or it cannot be reached.
+
+    Its address comes from the environment, for Prefect read its settings when it was imported, maybe before the stack
+    was found; without an address its client would start a server of its own.
+    """
+    api, auth = os.environ.get("PREFECT_API_URL"), os.environ.get("PREFECT_API_AUTH_STRING")
+    if not api:
+        raise Unreachable("Prefect 服务没有运行，请先在另一个终端运行 make run。")
+    try:
+        async with PrefectClient(api, auth_string=auth or None) as client:
+            yield client
+    except (httpx.HTTPError, OSError) as error:
+        raise Unreachable(
+            f"连不上 Prefect（{type(error).__name__}），请看运行 make run 的窗口，恢复后再试。"
+        ) from error
+
+
+class Unreachable(Unable):
+    """Prefect does not answer."""
 
 
 async def wake_from_outside(case_no: str) -> bool:
@@ -297,17 +324,17 @@ async def wake_from_outside(case_no: str) -> bool:
 
     What was decided is in the journal already, so the worker finds it at its next look even then.
     """
-    # from the environment, for Prefect read its settings when it was imported, maybe before the stack was found;
-    # without an address its client would start a server of its own
-    api, auth = os.environ.get("PREFECT_API_URL"), os.environ.get("PREFECT_API_AUTH_STRING")
-    if not api:
-        raise Unable(f"已登记，但 Prefect 服务没有运行；{case_no} 在服务启动后会自动继续，无需重复提交。")
     try:
-        async with PrefectClient(api, auth_string=auth or None) as client:
+        async with from_outside() as client:
             return await wake(client, case_no)
+    except Unreachable as error:
+        cause = error.__cause__
+        if cause is None:
+            raise Unable(
+                f"已登记，但 Prefect 服务没有运行；{case_no} 在服务启动后会自动继续，无需重复提交。"
+            ) from error
+        raise Unable(
+            f"已登记，但连不上 Prefect（{type(cause).__name__}）；{case_no} 在恢复后会自动继续，无需重复提交。"
+        ) from cause
     except Unable as error:
         raise Unable(f"已登记，但 {case_no} 正在处理中；处理完后会自动继续，无需重复提交。") from error
-    except (httpx.HTTPError, OSError) as error:
-        raise Unable(
-            f"已登记，但连不上 Prefect（{type(error).__name__}）；{case_no} 在恢复后会自动继续，无需重复提交。"
-        ) from error

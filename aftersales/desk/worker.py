@@ -44,7 +44,7 @@ from aftersales import clock
 from aftersales.desk import leg as legs
 from aftersales.desk import runs
 from aftersales.desk.locks import Locks
-from aftersales.store import cases, engine
+from aftersales.store import desk, engine
 from aftersales.store.engine import transaction
 
 log = logging.getLogger("aftersales.worker")
@@ -158,16 +158,16 @@ class Worker:
         Take up what a dead worker left, and what nobody woke.
 
         Running, Pending or Submitting runs whose case lock can be had are scheduled again (their answers are kept);
-        suspended runs whose gate has been answered meanwhile are woken.
+        suspended runs whose gate has been answered meanwhile, or whose parked step may be tried again, are woken.
         """
         await self._heal_abandoned()
         async with transaction() as connection:
-            answered = await cases.answered_asleep(connection)
+            answered = await desk.could_go_on(connection, clock.now())
         for case_no, run_id in answered:
             if await self._locks.take(case_no):  # else it is being told, and will see for itself
                 try:
                     if await runs.wake_if_asleep(self._client, case_no, run_id):
-                        log.info("Woke %s, which had been answered", case_no)
+                        log.info("Woke %s, which could go on", case_no)
                 finally:
                     await self._locks.free(case_no)
 

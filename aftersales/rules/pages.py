@@ -66,7 +66,13 @@ class Reader:
         """A person or party by name."""
         if actor in self.staff:
             return self.staff[actor].choice
-        return {"system": "系统", "carrier": "承运商", "payment": "支付渠道", "customer": "客户"}.get(actor, actor)
+        return {
+            "system": "系统",
+            "carrier": "承运商",
+            "payment": "支付渠道",
+            "customer": "客户",
+            "desk": "Prefect 界面",
+        }.get(actor, actor)
 
     def reason(self, code: str) -> str:
         """A reason's label."""
@@ -300,6 +306,8 @@ def _what(entry: Dated, reader: Reader) -> tuple[str, str]:
             return f"{_step_name(entry.entry)}失败", data["reason"]
         case "extension":
             return "延期", f"{data['was']} → {data['due']}：{data['reason']}"
+        case "reconciled":
+            return f"巡检：{entry.data['found']}", entry.data["done"]
         case "sample":
             return SAMPLED, "由质检人员复核处理结果"
         case "notice":

@@ -12,8 +12,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, text, tuple_, update
-from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -31,7 +30,7 @@ from aftersales.store.tables import (
     TermsRow,
     VisitRow,
 )
-from aftersales.words import AWAITED, Due, Stage
+from aftersales.words import Due, Stage
 
 CASES = CaseRow.__table__  # type: ignore[attr-defined]
 COUNTERS = CounterRow.__table__  # type: ignore[attr-defined]
@@ -459,40 +458,3 @@ async def rehearsal_of_order(connection: AsyncConnection, order_no: str) -> tupl
 async def one_at_a_time(connection: AsyncConnection, order_no: str) -> None:
     """Let applications for one order be opened one after the other, until this transaction ends."""
     await connection.execute(text("select pg_advisory_xact_lock(hashtextextended(:o, 1))"), {"o": order_no})
-
-
-# --- waking ---------------------------------------------------------------------------------------------------------
-
-
-async def answered_asleep(connection: AsyncConnection) -> list[tuple[str, UUID]]:
-    """Open cases, with their runs, that something waits for: an event its stage takes, or an answered gate with no later promise."""
-    waiting_events = (
-        select(INBOX.c.case_no)
-        .join(CASES, CASES.c.case_no == INBOX.c.case_no)
-        .where(
-            INBOX.c.taken_at.is_(None),
-            CASES.c.closed_at.is_(None),
-            tuple_(CASES.c.stage, INBOX.c.event).in_(
-                [(stage.value, event.value) for stage, events in AWAITED.items() for event in events]
-            ),
-        )
-    )
-    asked = (
-        select(PROMISES.c.id)
-        .where(
-            PROMISES.c.case_no == CASES.c.case_no,
-            PROMISES.c.ended_at.is_(None),
-            PROMISES.c.gate["gate"].astext.is_not(None),
-        )
-        .exists()
-    )
-    between_gates = select(CASES.c.case_no).where(CASES.c.closed_at.is_(None), ~asked)
-    waiting = waiting_events.union(between_gates).subquery()
-    rows = await connection.execute(
-        select(RUNS.c.case_no, RUNS.c.run_id)
-        .join(waiting, waiting.c.case_no == RUNS.c.case_no)
-        .order_by(RUNS.c.case_no, RUNS.c.generation.desc())
-        .ext(distinct_on(RUNS.c.case_no))
-        .limit(200)
-    )
-    return [(row.case_no, row.run_id) for row in rows]

@@ -1,0 +1,111 @@
+"""What our side knows about the desk: which runs tell which open cases, and what sleeps although it could go on."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, select, tuple_
+from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from aftersales.store.tables import CaseRow, InboxRow, ParkRow, PromiseRow, RunRow, UnitsRow
+from aftersales.words import AWAITED
+
+CASES = CaseRow.__table__  # type: ignore[attr-defined]
+INBOX = InboxRow.__table__  # type: ignore[attr-defined]
+PARKS = ParkRow.__table__  # type: ignore[attr-defined]
+PROMISES = PromiseRow.__table__  # type: ignore[attr-defined]
+RUNS = RunRow.__table__  # type: ignore[attr-defined]
+UNITS = UnitsRow.__table__  # type: ignore[attr-defined]
+
+# the most cases that one look wakes; whoever is left out has the same chance at the next
+AT_ONCE = 200
+
+
+async def open_cases(
+    connection: AsyncConnection, *, process: str, after: str, limit: int
+) -> list[tuple[str, UUID | None, int]]:
+    """Open cases of a process behind a number: case, newest run (None when it never had one), its generation."""
+    newest = (
+        select(RUNS.c.run_id, RUNS.c.generation)
+        .where(RUNS.c.case_no == CASES.c.case_no)
+        .order_by(RUNS.c.generation.desc())
+        .limit(1)
+        .lateral()
+    )
+    rows = await connection.execute(
+        select(CASES.c.case_no, newest.c.run_id, func.coalesce(newest.c.generation, 0).label("generation"))
+        .select_from(CASES.outerjoin(newest, newest.c.run_id.is_not(None)))
+        .where(CASES.c.process == process, CASES.c.closed_at.is_(None), CASES.c.case_no > after)
+        .order_by(CASES.c.case_no)
+        .limit(limit)
+    )
+    return [(row.case_no, row.run_id, row.generation) for row in rows]
+
+
+async def held_by_the_ended(connection: AsyncConnection) -> list[str]:
+    """Ended cases that still hold units, which should not happen."""
+    rows = await connection.scalars(
+        select(UNITS.c.case_no)
+        .join(CASES, CASES.c.case_no == UNITS.c.case_no)
+        .where(UNITS.c.state == "held", CASES.c.closed_at.is_not(None))
+        .distinct()
+        .limit(AT_ONCE)
+    )
+    return list(rows)
+
+
+async def park_is_due(connection: AsyncConnection, case_no: str, at: datetime) -> bool:
+    """Whether a step of a case may be tried again."""
+    return (
+        await connection.scalar(
+            select(PARKS.c.entry)
+            .where(PARKS.c.case_no == case_no, PARKS.c.ended_at.is_(None), PARKS.c.retry_at <= at)
+            .limit(1)
+        )
+    ) is not None
+
+
+async def could_go_on(connection: AsyncConnection, at: datetime) -> list[tuple[str, UUID]]:
+    """
+    Open cases, with their runs, that something waits for, in no order, so that none is always left out.
+
+    An event that the case's stage takes, an answered gate with no later promise, a parked step that may be tried again.
+    """
+    waiting_events = (
+        select(INBOX.c.case_no)
+        .join(CASES, CASES.c.case_no == INBOX.c.case_no)
+        .where(
+            INBOX.c.taken_at.is_(None),
+            CASES.c.closed_at.is_(None),
+            tuple_(CASES.c.stage, INBOX.c.event).in_(
+                [(stage.value, event.value) for stage, events in AWAITED.items() for event in events]
+            ),
+        )
+    )
+    asked = (
+        select(PROMISES.c.id)
+        .where(
+            PROMISES.c.case_no == CASES.c.case_no,
+            PROMISES.c.ended_at.is_(None),
+            PROMISES.c.gate["gate"].astext.is_not(None),
+        )
+        .exists()
+    )
+    between_gates = select(CASES.c.case_no).where(CASES.c.closed_at.is_(None), ~asked)
+    parked = (
+        select(PARKS.c.case_no)
+        .join(CASES, CASES.c.case_no == PARKS.c.case_no)
+        .where(PARKS.c.ended_at.is_(None), PARKS.c.retry_at <= at, CASES.c.closed_at.is_(None))
+    )
+    waiting = waiting_events.union(between_gates, parked).subquery()
+    newest = (
+        select(RUNS.c.case_no, RUNS.c.run_id)
+        .join(waiting, waiting.c.case_no == RUNS.c.case_no)
+        .order_by(RUNS.c.case_no, RUNS.c.generation.desc())
+        .ext(distinct_on(RUNS.c.case_no))
+        .subquery()
+    )
+    rows = await connection.execute(select(newest.c.case_no, newest.c.run_id).order_by(func.random()).limit(AT_ONCE))
+    return [(row.case_no, row.run_id) for row in rows]

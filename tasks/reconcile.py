@@ -1,0 +1,304 @@
+"""
+Reconciliation: open cases against their runs on the desk (design §10).
+
+Somebody may cancel or delete a run in the UI, a defect may fail it, Prefect's database may be lost: the case itself
+stands in our database, and gets a live run again. Each case is a matter of its own, under its own lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas import OrchestrationResult
+from prefect.client.schemas.filters import FlowRunFilter
+from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.responses import SetStateStatus
+from prefect.states import Cancelled, Scheduled
+
+from aftersales import clock
+from aftersales.desk.leg import Leg
+from aftersales.desk.locks import Locks
+from aftersales.desk.runs import PAGE, from_outside
+from aftersales.store import cases, desk, installation, journal
+from aftersales.store import units as ledger
+from aftersales.store.engine import transaction
+from aftersales.store.journal import Entry
+from aftersales.words import Event, Unable
+from tasks import desks, lapses, notices, outside
+from tasks.cases import PROCESS, current_terms
+from tasks.steps import FIRST_REST, LONGEST_REST
+
+# cases compared in one round; the next one goes on behind them
+AT_ONCE = 1000
+# how long a run may stand in the queue before somebody looks what is wrong with it
+LATE = timedelta(minutes=3)
+DEPLOYMENT = "returns/退货"
+CURSOR = "reconciliation"
+KIND = "reconciled"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was wrong with one case, and what was done about it (`failed`: why nothing could be)."""
+
+    case_no: str
+    found: str
+    done: str = ""
+    failed: str = ""
+
+
+@dataclass
+class Round:
+    """What one look has found."""
+
+    compared: int = 0
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def page(self) -> str:
+        """The findings as a page that people read."""
+        rows = [
+            f"| {each.case_no} | {each.found} | {each.done or f'未能处理：{each.failed}'} |" for each in self.findings
+        ]
+        return "\n".join(
+            [
+                "# 对账巡检",
+                "",
+                f"核对了 {self.compared} 张未完成的售后单。",
+                "",
+                "| 售后单 | 发现 | 处理 |",
+                "| --- | --- | --- |",
+                *rows,
+            ]
+        )
+
+
+async def look(client: PrefectClient, *, everything: bool = False, dry_run: bool = False) -> Round:
+    """
+    Compare open cases with their runs and put right what is wrong; then answer the gates that have lapsed.
+
+    One round compares a part of the cases, the next one goes on behind it; `everything` compares all of them.
+    `dry_run` only says what would be done. Safe to call twice, late, or from two places at once.
+    """
+    told = Round()
+    locks = await Locks.open()
+    try:
+        after = "" if everything else await _cursor()
+        while True:
+            async with transaction() as connection:
+                rows = await desk.open_cases(connection, process=PROCESS, after=after, limit=AT_ONCE)
+            found = await _runs(client, [run_id for _, run_id, _ in rows if run_id])
+            for case_no, run_id, generation in rows:
+                run = found.get(run_id) if run_id else None
+                if wrong := _wrong(run):
+                    told.findings.append(await _mend(client, locks, case_no, run, generation, wrong, dry_run=dry_run))
+            told.findings = [finding for finding in told.findings if finding.found]
+            told.compared += len(rows)
+            after = rows[-1][0] if len(rows) == AT_ONCE else ""
+            if not everything or not after:
+                break
+        if not everything and not dry_run:
+            await _keep_cursor(after)
+        told.findings += await _free_holds(dry_run=dry_run)
+    finally:
+        await locks.close()
+    if not dry_run:
+        told.findings += await _lapses()
+    return told
+
+
+async def look_from_outside(*, dry_run: bool = False) -> Round:
+    """
+    Compare every open case from a command, and bring the work lists back to the desk.
+
+    Raises Unable when Prefect cannot be reached.
+    """
+    async with from_outside() as client:
+        told = await look(client, everything=True, dry_run=dry_run)
+        if not dry_run:
+            await desks.publish_lists(client)
+        return told
+
+
+async def _runs(client: PrefectClient, run_ids: list[UUID]) -> Mapping[UUID, FlowRun]:
+    found: dict[UUID, FlowRun] = {}
+    for start in range(0, len(run_ids), PAGE):
+        part = FlowRunFilter.model_validate({"id": {"any_": run_ids[start : start + PAGE]}})
+        found |= {run.id: run for run in await client.read_flow_runs(flow_run_filter=part, limit=PAGE)}
+    return found
+
+
+def _wrong(run: FlowRun | None) -> str:
+    """Say what is wrong with the run of an open case; empty when nothing is."""
+    if run is None:
+        return "运行不见了"
+    state = run.state
+    match state.type if state else None:
+        case None | StateType.FAILED | StateType.CRASHED:
+            return "运行出错停下了"
+        case StateType.CANCELLED | StateType.CANCELLING:
+            return "运行被取消"
+        case StateType.COMPLETED:
+            return "运行已结束，售后单还没有"
+        case StateType.SCHEDULED:
+            since = state.state_details.scheduled_time or state.timestamp  # type: ignore[union-attr]
+            return "排队太久，没有轮到" if clock.now() - since > LATE else ""
+    return ""
+
+
+async def _mend(
+    client: PrefectClient,
+    locks: Locks,
+    case_no: str,
+    run: FlowRun | None,
+    generation: int,
+    wrong: str,
+    *,
+    dry_run: bool,
+) -> Finding:
+    """Put one case right under its lock; an empty finding when it is being told, or rests before another try."""
+    if dry_run:
+        return Finding(case_no, wrong, "（仅查看，未处理）")
+    nothing = Finding(case_no, "")
+    try:
+        if not await locks.take(case_no):
+            return nothing
+        try:
+            # somebody may have been faster between the look and the lock
+            async with transaction() as connection:
+                case = await cases.read(connection, case_no)
+                newest = await cases.run_of_case(connection, case_no)
+            if run is not None:
+                run = (await _runs(client, [run.id])).get(run.id)
+            if case is None or case.closed_at or newest != (run.id if run else newest) or _wrong(run) != wrong:
+                return nothing
+            return await _revive(client, case, run, generation, wrong) or nothing
+        finally:
+            await locks.free(case_no)
+    except Exception as error:  # one bad item stops nothing
+        return Finding(case_no, wrong, failed=str(error) or type(error).__name__)
+
+
+async def _revive(
+    client: PrefectClient, case: cases.Case, run: FlowRun | None, generation: int, wrong: str
+) -> Finding | None:
+    """Give a case a live run again: the one it had, or a new one when that is gone."""
+    async with transaction() as connection:
+        entries = await journal.read(connection, case.case_no)
+    tries = _in_vain(entries.values())
+    if tries and clock.now(case) < tries[-1].at + min(LONGEST_REST, FIRST_REST * 2 ** min(len(tries) - 1, 10)):
+        return None
+    state = run.state if run else None
+    done = "已恢复运行"
+    if run is not None and state is not None and state.type in (StateType.CANCELLED, StateType.CANCELLING):
+        done = await _cancelled(case, run, state)
+    if run is None or not await _scheduled(client, run):
+        await _begin_anew(client, case, entries["opened"], generation)
+        done = done if run else "已重新建立运行"
+    await _tell(case, run, wrong, done, is_first=not tries)
+    return Finding(case.case_no, wrong, done)
+
+
+def _in_vain(entries: Collection[Entry]) -> list[Entry]:
+    """How often a case was given a live run since it last got on."""
+    tries: list[Entry] = []
+    for entry in sorted(entries, key=lambda entry: entry.seq):
+        if entry.kind == KIND:
+            tries.append(entry)
+        elif entry.kind in ("gate", "decision", "cancelled"):
+            tries.clear()
+    return tries
+
+
+async def _cancelled(case: cases.Case, run: FlowRun, state: State) -> str:
+    """Take a cancellation on the desk for one of the case while its goods are not here (RET-17)."""
+    reason = "运行在 Prefect 界面中被取消"
+    key = f"{case.case_no}/{Event.CASE_CANCELLED.value}/{run.id}/{state.id}"
+    try:
+        await outside.signal(case.case_no, Event.CASE_CANCELLED, actor="desk", data={"reason": reason}, key=key)
+    except Unable:
+        return "商品已收货，不能取消，已恢复运行"
+    return "售后单按取消办理"
+
+
+async def _scheduled(client: PrefectClient, run: FlowRun) -> bool:
+    """Schedule a run that has ended once more; False when Prefect does not let it go on."""
+    if run.state is not None and run.state.type is StateType.CANCELLING:
+        await client.set_flow_run_state(run.id, Cancelled())
+    answer: OrchestrationResult[Any] = await client.set_flow_run_state(run.id, Scheduled(name="Recovering"))
+    return answer.status is SetStateStatus.ACCEPT
+
+
+async def _begin_anew(client: PrefectClient, case: cases.Case, told: Entry, generation: int) -> None:
+    """Start a new run for a case, once a generation; the leg knows the case by its label."""
+    asked = {name: told.data[name] for name in ("operator", "order_no", "reason", "shipping", "wish")}
+    items = [{"sku": item["sku"], "quantity": item["quantity"]} for item in told.data["items"]]
+    deployment = await client.read_deployment_by_name(DEPLOYMENT)
+    response = await client.request(
+        "POST",
+        "/deployments/{id}/create_flow_run",
+        path_params={"id": deployment.id},
+        json={
+            "parameters": {"request": {**asked, "items": items}},
+            # what was asked long ago need not be what the form offers today
+            "enforce_parameter_schema": False,
+            "name": f"{desks.PROCESS} {case.case_no} {case.stage.label}",
+            "tags": [desks.PROCESS, case.case_no],
+            "labels": {"case": case.case_no},
+            "idempotency_key": f"{case.case_no}/{generation + 1}",
+        },
+    )
+    async with transaction() as connection:
+        await cases.link_run(connection, UUID(response.json()["id"]), case.case_no)
+
+
+async def _tell(case: cases.Case, run: FlowRun | None, found: str, done: str, *, is_first: bool) -> None:
+    """Write down what was found and done, and tell the department that has the case, once until it gets on."""
+    state_id = str(run.state.id)[:8] if run and run.state else "gone"
+    entry = f"run.{str(run.id)[:8] if run else 'none'}/{state_id}"
+    now = clock.now(case)
+    leg = Leg(driver=None, case=case, terms=current_terms())  # type: ignore[arg-type]  # nobody tells the story here
+    async with transaction() as connection:
+        await journal.add(
+            connection, case.case_no, entry, kind=KIND, at=now, actor="system", data={"found": found, "done": done}
+        )
+        if is_first:
+            text = f"{found}：{done}。请打开这张单看一看；售后单请勿使用 Cancel、Delete。"
+            await notices.tell_department(connection, leg, entry, case.owner, text)
+
+
+async def _free_holds(*, dry_run: bool) -> list[Finding]:
+    """Give back what ended cases still hold."""
+    findings = []
+    async with transaction() as connection:
+        ended = await desk.held_by_the_ended(connection)
+    for case_no in ended:
+        if not dry_run:
+            async with transaction() as connection:
+                await ledger.release(connection, case_no)
+        findings.append(Finding(case_no, "已结束的售后单还占着商品", "已释放"))
+    return findings
+
+
+async def _lapses() -> list[Finding]:
+    told = await lapses.look()
+    return [
+        *(Finding(case_no, "到期无人办理", "按规则自动结案") for case_no in told.ended),
+        *(Finding(case_no, "自行寄回到期未寄出", "已提醒客户") for case_no in told.reminded),
+        *(Finding(text.partition("：")[0], "到期处理出错", failed=text.partition("：")[2]) for text in told.failed),
+    ]
+
+
+async def _cursor() -> str:
+    async with transaction() as connection:
+        return ((await installation.lock(connection, CURSOR)) or {}).get("after", "")
+
+
+async def _keep_cursor(after: str) -> None:
+    async with transaction() as connection:
+        await installation.keep(connection, CURSOR, {"after": after})

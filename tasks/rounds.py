@@ -1,0 +1,55 @@
+"""Rounds: scheduled walks over many cases. What a round has found stays to be read; an empty one leaves nothing."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.actions import ArtifactCreate
+from prefect.client.schemas.filters import FlowRunFilter
+from prefect.context import FlowRunContext
+
+from aftersales import clock
+from tasks import reconcile as reconciling
+
+# on every round's runs; and on those that found something, which are kept
+ROUND, FOUND = "巡检", "有发现"
+# how long the run of an empty round is kept, and the most that one round deletes
+KEPT = timedelta(days=1)
+SWEPT = 50
+
+
+async def reconcile() -> str:
+    """Compare open cases with their runs, put right what is wrong, and leave a page about it (design §10)."""
+    async with get_client() as client:
+        told = await reconciling.look(client)
+        await _sweep(client)
+        if not told.findings:
+            return f"核对了 {told.compared} 张售后单，没有发现问题"
+        context = FlowRunContext.get()
+        if context is not None and context.flow_run is not None:
+            await client.update_flow_run(context.flow_run.id, tags=[ROUND, FOUND])
+            await client.create_artifact(
+                ArtifactCreate(
+                    key="reconciliation",
+                    type="markdown",
+                    description="对账巡检：发现和处理",
+                    data=told.page,
+                    flow_run_id=context.flow_run.id,
+                )
+            )
+    return f"核对了 {told.compared} 张售后单，处理了 {len(told.findings)} 项"
+
+
+async def _sweep(client: PrefectClient) -> None:
+    """Delete the runs of rounds that found nothing, a day later."""
+    empty = FlowRunFilter.model_validate(
+        {
+            "tags": {"all_": [ROUND]},
+            "state": {"type": {"any_": ["COMPLETED"]}},
+            "end_time": {"before_": clock.now() - KEPT},
+        }
+    )
+    for run in await client.read_flow_runs(flow_run_filter=empty, limit=SWEPT):
+        if FOUND not in run.tags:
+            await client.delete_flow_run(run.id)

@@ -1,0 +1,266 @@
+"""What people and defects do to a run on the desk; the round sets it right (trap 11, design §10)."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter
+from prefect.client.schemas.objects import FlowRun
+from prefect.states import Cancelled, Crashed, Failed
+from sqlalchemy import text
+
+from aftersales import clock
+from aftersales.store import cases
+from aftersales.store.engine import transaction
+from aftersales.words import Stage
+from tasks import reconcile, rounds
+from tests.traps.conftest import MAIN_WAY, Desk, Run
+from tests.traps.hanging_worker import Paper
+
+ROUND = "reconciliation/对账巡检"
+
+
+async def look(desk: Desk, **how: Any) -> dict[str, str]:
+    """One round by hand: case → what was done."""
+    told = await reconcile.look(desk.client, **how)
+    return {finding.case_no: finding.done or f"failed: {finding.failed}" for finding in told.findings}
+
+
+async def living(desk: Desk, case_no: str) -> Run:
+    """The run that tells a case now."""
+    async with transaction() as connection:
+        run_id = await cases.run_of_case(connection, case_no)
+    assert run_id is not None
+    return Run(desk.client, run_id)
+
+
+async def told(run: Run) -> list[str]:
+    """What departments were told about a case by the round."""
+    return [row.body for row in await run.rows("outbox", "recipient like 'department:%' and entry like 'run.%'")]
+
+
+async def test_trap_11_a_run_cancelled_in_the_ui_before_the_goods_came_ends_the_case(staffed: Desk):
+    """Trap 11: Prefect runs no hook when a suspended run is cancelled; within one round the case is cancelled too."""
+    run = await staffed.apply()
+    await run.at("review-0-1")
+    await staffed.client.set_flow_run_state(run.run_id, Cancelled())
+    number = await run.case_no()
+
+    assert await look(staffed) == {number: "售后单按取消办理"}
+
+    await run.ends()
+    assert (await run.case()).stage is Stage.CANCELLED
+    assert not await run.rows("units", "state = 'held'")
+    assert not await run.rows("promises", "ended_at is null")
+    assert len(await run.rows("outbox", "notice = 'NTC-09'")) == 1
+    assert await told(run) == ["运行被取消：售后单按取消办理。请打开这张单看一看；售后单请勿使用 Cancel、Delete。"]
+    assert await look(staffed) == {}
+
+
+async def test_trap_11_a_run_cancelled_after_the_goods_came_lives_again(staffed: Desk, paper: Paper):
+    """Trap 11: money is owed for goods that are here: the case goes on, and its department is told."""
+    run = await staffed.apply()
+    await run.along("review", "pickup", "receipt")
+    await run.at("inspection-0-1")
+    await staffed.client.set_flow_run_state(run.run_id, Cancelled())
+
+    assert await look(staffed) == {await run.case_no(): "商品已收货，不能取消，已恢复运行"}
+
+    await run.along("inspection", "refund")
+    await run.ends()
+    assert (await run.case()).stage is Stage.CLOSED
+    assert len(await told(run)) == 1
+    assert paper.calls.count(f"{await run.case_no()}/refund-0") == 1
+
+
+@pytest.mark.parametrize("gate", ["review", "receipt", "refund"])
+async def test_trap_11_a_deleted_run_is_replaced(staffed: Desk, paper: Paper, gate: str):
+    """Trap 11: the new run stands at the gate where the old one stood, and nothing is asked or sent twice."""
+    old = await staffed.apply()
+    await old.along(*MAIN_WAY[: MAIN_WAY.index(gate)])
+    await old.at(f"{gate}-0")
+    number = await old.case_no()
+    before = await state_of(old)
+    await staffed.client.delete_flow_run(old.run_id)
+
+    assert await look(staffed) == {number: "已重新建立运行"}
+
+    new = await living(staffed, number)
+    await new.at(f"{gate}-0-1")
+    assert await state_of(new) == before
+    seen = await new.seen()
+    assert seen.name == f"退货 {number} {Stage(gate).label}" and number in seen.tags
+    await new.along(*MAIN_WAY[MAIN_WAY.index(gate) :])
+    await new.ends()
+    assert paper.calls == [f"{number}/book-pickup-0", f"{number}/refund-0"]
+
+
+async def state_of(run: Run) -> dict[str, list[str]]:
+    """What a case has in our tables, the round's own rows aside."""
+    mine = {
+        "journal": "kind <> 'reconciled'",
+        "outbox": "entry not like 'run.%'",
+        "promises": "true",
+        "units": "true",
+        "work": "true",
+    }
+    return {
+        table: sorted(str(row) for row in await run.rows(table, where) if table != "journal")
+        or sorted(row.entry for row in await run.rows(table, where))
+        for table, where in mine.items()
+    }
+
+
+@pytest.mark.parametrize("state", [Failed(message="a defect"), Crashed(message="lost")], ids=["failed", "crashed"])
+async def test_a_run_that_ended_badly_is_told_again_and_its_department_once(
+    staffed: Desk, state: Any, monkeypatch: pytest.MonkeyPatch
+):
+    """The first time at once, then with growing distance; the department is told once."""
+    run = await staffed.apply()
+    await run.at("review-0-1")
+    number = await run.case_no()
+
+    await staffed.client.set_flow_run_state(run.run_id, state, force=True)
+    assert await look(staffed) == {number: "已恢复运行"}
+    await run.at("review-0-2")
+    await staffed.client.set_flow_run_state(run.run_id, state, force=True)
+    assert await look(staffed) == {}, "it rests for a minute"
+    now = clock.now
+    monkeypatch.setattr(clock, "now", lambda case=None: now(case) + timedelta(seconds=61))
+    assert await look(staffed) == {number: "已恢复运行"}
+    monkeypatch.undo()
+
+    await run.at("review-0-3")
+    assert len(await told(run)) == 1
+    await run.submit()
+    await run.at("pickup-0-1")
+
+
+async def test_what_is_well_is_left_alone_and_a_look_without_hands_changes_nothing(staffed: Desk):
+    run, other = await staffed.apply("D1"), await staffed.apply("D2")
+    await run.at("review-0-1")
+    await other.at("review-0-1")
+    await staffed.client.delete_flow_run(other.run_id)
+    number = await other.case_no()
+
+    assert await look(staffed, dry_run=True) == {number: "（仅查看，未处理）"}
+
+    assert (await living(staffed, number)).run_id == other.run_id
+    assert not await other.rows("journal", "kind = 'reconciled'")
+    assert (await run.seen()).state_name == "Suspended"
+
+
+async def test_two_rounds_at_once_make_one_run(staffed: Desk):
+    run = await staffed.apply()
+    await run.at("review-0-1")
+    number = await run.case_no()
+    await staffed.client.delete_flow_run(run.run_id)
+
+    await asyncio.gather(*(look(staffed) for _ in range(4)))
+
+    found = await staffed.client.read_flow_runs(
+        flow_run_filter=FlowRunFilter.model_validate({"tags": {"all_": [number]}})
+    )
+    assert len(found) == 1
+    assert len(await run.rows("runs")) == 2
+    assert len(await told(run)) == 1
+
+
+async def test_killed_between_the_new_run_and_its_row_the_next_round_finds_the_same_run(
+    staffed: Desk, monkeypatch: pytest.MonkeyPatch
+):
+    run = await staffed.apply()
+    await run.at("review-0-1")
+    number = await run.case_no()
+    await staffed.client.delete_flow_run(run.run_id)
+
+    async def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cases, "link_run", killed)
+    with pytest.raises(KeyboardInterrupt):
+        await look(staffed)
+    monkeypatch.undo()
+    await look(staffed)
+
+    found = await staffed.client.read_flow_runs(
+        flow_run_filter=FlowRunFilter.model_validate({"tags": {"all_": [number]}})
+    )
+    assert len(found) == 1
+    await (await living(staffed, number)).at("review-0")
+
+
+async def test_one_bad_case_stops_nothing(staffed: Desk, monkeypatch: pytest.MonkeyPatch):
+    runs = [await staffed.apply(order) for order in ("D1", "D2", "D3")]
+    for run in runs:
+        await run.at("review-0-1")
+        await staffed.client.delete_flow_run(run.run_id)
+    numbers = sorted([await run.case_no() for run in runs])
+    begin = reconcile._begin_anew
+
+    async def breaks(client: Any, case: Any, *rest: Any) -> None:
+        if case.case_no == numbers[1]:
+            raise RuntimeError("a defect")
+        await begin(client, case, *rest)
+
+    monkeypatch.setattr(reconcile, "_begin_anew", breaks)
+
+    assert await look(staffed) == {
+        numbers[0]: "已重新建立运行",
+        numbers[1]: "failed: a defect",
+        numbers[2]: "已重新建立运行",
+    }
+
+
+async def test_holds_of_an_ended_case_are_released(staffed: Desk):
+    run = await staffed.apply()
+    await run.at("review-0-1")
+    number = await run.case_no()
+    async with transaction() as connection:
+        await connection.execute(text("update cases set closed_at = now() where case_no = :c"), {"c": number})
+
+    assert await look(staffed) == {number: "已释放"}
+
+    assert not await run.rows("units", "state = 'held'")
+
+
+async def test_the_scheduled_round_runs_in_our_worker_and_leaves_a_page_only_when_it_found_something(staffed: Desk):
+    run = await staffed.apply()
+    await run.at("review-0-1")
+    number = await run.case_no()
+
+    empty = await play_round(staffed)
+    await staffed.client.delete_flow_run(run.run_id)
+    found = await play_round(staffed)
+
+    assert empty.tags == [rounds.ROUND] and await pages(staffed, empty) == []
+    assert set(found.tags) == {rounds.ROUND, rounds.FOUND}
+    (page,) = await pages(staffed, found)
+    assert f"| {number} | 运行不见了 | 已重新建立运行 |" in page
+
+
+async def play_round(desk: Desk) -> FlowRun:
+    deployment = await desk.client.read_deployment_by_name(ROUND)
+    started = await desk.client.create_flow_run_from_deployment(deployment.id)
+    return await Run(desk.client, started.id).ends()
+
+
+async def pages(desk: Desk, run: FlowRun) -> list[Any]:
+    response = await desk.client.request(
+        "POST", "/artifacts/filter", json={"artifacts": {"flow_run_id": {"any_": [str(run.id)]}}}
+    )
+    return [page["data"] for page in response.json()]
+
+
+async def test_runs_of_empty_rounds_are_deleted_a_day_later(staffed: Desk, monkeypatch: pytest.MonkeyPatch):
+    first = await play_round(staffed)
+    now = clock.now
+    monkeypatch.setattr(clock, "now", lambda case=None: now(case) + timedelta(days=1, minutes=1))
+    async with get_client() as client:
+        await rounds._sweep(client)
+        left = await client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate({"id": {"any_": [first.id]}}))
+    assert left == []
