@@ -10,8 +10,9 @@ import ipaddress
 import re
 from functools import lru_cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from aftersales.words import Unable
@@ -28,6 +29,12 @@ class Settings(BaseSettings):
     auth: str = ""
     host: str = Field(default="127.0.0.1", validation_alias="HOST")
     port: int = Field(default=4200, validation_alias="PORT")
+    serve_port: int = 0
+    payment_url: str = ""
+    payment_key: SecretStr = Field(default=SecretStr(""), validate_default=True)
+    carrier_url: str = ""
+    carrier_key: SecretStr = Field(default=SecretStr(""), validate_default=True)
+    callback_key: SecretStr = SecretStr("")
 
     @field_validator("home")
     @classmethod
@@ -55,19 +62,73 @@ class Settings(BaseSettings):
             raise ValueError
         return url
 
+    @field_validator("serve_port")
+    @classmethod
+    def _a_port_or_none(cls, port: int) -> int:
+        if not 0 <= port < 65536:
+            raise ValueError
+        return port
+
+    @field_validator("payment_url", "carrier_url")
+    @classmethod
+    def _safe_to_call(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if url and not (
+            parts.hostname
+            and not parts.username
+            and not parts.query
+            and (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname)))
+        ):
+            raise ValueError
+        return url.rstrip("/")
+
+    @field_validator("payment_key", "carrier_key")
+    @classmethod
+    def _with_its_address(cls, key: SecretStr, info: ValidationInfo) -> SecretStr:
+        url = info.data.get(str(info.field_name).replace("_key", "_url"))
+        if url is not None and bool(url) != bool(key.get_secret_value()):
+            raise ValueError
+        return key
+
+    @field_validator("callback_key")
+    @classmethod
+    def _hard_to_guess(cls, key: SecretStr) -> SecretStr:
+        if key.get_secret_value() and len(key.get_secret_value()) < 16:
+            raise ValueError
+        return key
+
+    @property
+    def callbacks_port(self) -> int:
+        """Where `aftersales serve` listens; a hundred above the desk unless set."""
+        return self.serve_port or (self.port + 100 if self.port + 100 < 65536 else self.port - 100)
+
     @property
     def is_loopback(self) -> bool:
         """True when nobody but this machine can reach the desk."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        return _is_loopback(self.host)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 # one sentence for each variable: what it must look like (never the value of a secret)
 WRONG = {
     "home": "环境变量 AFTERSALES_HOME 不是有效的目录，请改为一个可写目录的路径，或不设置它（默认 ./var）。",
     "port": "环境变量 PORT 不是 1 到 65535 之间的端口号，请改为例如 PORT=4200。",
+    "serve_port": "环境变量 AFTERSALES_SERVE_PORT 不是 1 到 65535 之间的端口号，请改为例如 AFTERSALES_SERVE_PORT=4300。",
+    "payment_url": (
+        "环境变量 AFTERSALES_PAYMENT_URL 不是可用的地址，请写成 https://主机/路径（本机可以用 http://127.0.0.1:端口）。"
+    ),
+    "payment_key": "环境变量 AFTERSALES_PAYMENT_URL 和 AFTERSALES_PAYMENT_KEY 必须一起设置，请补上另一个，或都不设置。",
+    "carrier_url": (
+        "环境变量 AFTERSALES_CARRIER_URL 不是可用的地址，请写成 https://主机/路径（本机可以用 http://127.0.0.1:端口）。"
+    ),
+    "carrier_key": "环境变量 AFTERSALES_CARRIER_URL 和 AFTERSALES_CARRIER_KEY 必须一起设置，请补上另一个，或都不设置。",
+    "callback_key": "环境变量 AFTERSALES_CALLBACK_KEY 太短，请设为至少 16 个字符的随机文字，与对方约定的一样。",
     "auth": "环境变量 AFTERSALES_AUTH 的格式不对，请写成“用户名:密码”（两者都不能为空，也不能含空格）。",
     "database_url": (
         "环境变量 AFTERSALES_DATABASE_URL 不是 PostgreSQL 地址，请写成 postgresql://用户:密码@主机:端口/数据库。"

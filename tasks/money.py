@@ -120,6 +120,8 @@ async def refund(intent: Intent, case: str) -> Outcome:
         known = await _asked(provider, intent, route=order.payment_route, **what)
         if known.outcome == "refused":
             await _asked(cashier(), intent, route=TRANSFER_ROUTE, **what)
+        if known.is_final:
+            await _note_sent(leg, intent, bill["total"], known)
         return known
     route = TRANSFER_ROUTE if bill.get("paid_by") == TRANSFER else order.payment_route
     return await _asked(cashier(), intent, route=route, **what)
@@ -163,6 +165,21 @@ async def reimburse(intent: Intent, case: str) -> Outcome:
         amount=Decimal(told.reimbursement["total"]),
         route=TRANSFER_ROUTE,
     )
+
+
+async def _note_sent(leg: Leg, intent: Intent, amount: str, known: Outcome) -> None:
+    """Tell the case that the money has gone, as the provider's callback would have (RET-09)."""
+    assert leg.case is not None
+    async with transaction() as connection:
+        await cases.receive(
+            connection,
+            key=f"{intent.key}/final",
+            case_no=leg.case.case_no,
+            event=Event.REFUND_SENT.value,
+            actor="payment",
+            data={"amount": amount, "reference": known.reference, "key": intent.key},
+            at=leg.now(),
+        )
 
 
 async def _asked(by: Payment, intent: Intent, **what: Any) -> Outcome:

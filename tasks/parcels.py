@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 from aftersales.desk import leg as legs
 from aftersales.desk.leg import Leg
@@ -23,7 +24,12 @@ def carrier(leg: Leg) -> Carrier:
     """The carrier of this shop; until one is connected, and in rehearsals, the list that logistics arranges by hand."""
     is_rehearsed = leg.case is not None and leg.case.rehearsal is not None
     connected = None if is_rehearsed else http.carrier_from(settings())
-    return connected or PickupList(work.put, work.find)
+    return connected or by_hand()
+
+
+def by_hand() -> PickupList:
+    """The lists of parcels that logistics arranges by hand."""
+    return PickupList(work.put, work.find)
 
 
 async def is_self_shipped(case: str) -> bool:
@@ -37,10 +43,14 @@ async def book_pickup(intent: Intent, case: str) -> Outcome:
     """Ask the carrier to pick the goods up, once (RET-05)."""
     leg = await legs.here()
     gateway = carrier(leg)
-    if intent.is_old and (known := await gateway.ask(intent.key)) and known.outcome != "failed":
-        return known
     items = [{"sku": item["sku"], "quantity": item["quantity"]} for item in standing(leg.history).items]
-    return await gateway.book(intent.key, case_no=case, data={"items": items}, contact=await _contact(leg, gateway))
+    what: dict[str, Any] = {"case_no": case, "data": {"items": items}}
+    known = await gateway.ask(intent.key) if intent.is_old else None
+    if known is None or known.outcome == "failed":
+        known = await gateway.book(intent.key, contact=await _contact(leg, gateway), **what)
+    if known.outcome == "refused":  # logistics must arrange what the carrier does not take
+        await by_hand().book(intent.key, contact={}, **what)
+    return known
 
 
 async def tell_how_to_send(case: str) -> None:
@@ -111,8 +121,6 @@ async def send_back(intent: Intent, case: str) -> Outcome:
     """Ask the carrier to bring goods that did not pass back to the customer, once (MON-20)."""
     leg = await legs.here()
     gateway = carrier(leg)
-    if intent.is_old and (known := await gateway.ask(intent.key)) and known.outcome != "failed":
-        return known
     told = standing(leg.history)
     assert told.resolution is not None, "the manager has decided before this step"
     skus = {item["line_no"]: item["sku"] for item in told.items}
@@ -120,7 +128,13 @@ async def send_back(intent: Intent, case: str) -> Outcome:
         "items": [{"sku": skus[line_no], "quantity": n} for line_no, n in told.receipts[-1].quantities.items()],
         "payer": told.resolution["payer"],
     }
-    return await gateway.send_back(intent.key, case_no=case, data=data, contact=await _contact(leg, gateway))
+    what: dict[str, Any] = {"case_no": case, "data": data}
+    known = await gateway.ask(intent.key) if intent.is_old else None
+    if known is None or known.outcome == "failed":
+        known = await gateway.send_back(intent.key, contact=await _contact(leg, gateway), **what)
+    if known.outcome == "refused":
+        await by_hand().send_back(intent.key, contact={}, **what)
+    return known
 
 
 async def tell_sent_back(case: str) -> None:

@@ -152,7 +152,12 @@ class Shop:
     def __init__(self, home: Path, **environment: str) -> None:
         self.home = home
         self.port = free_port()
-        self.environment = {"AFTERSALES_HOME": str(home), "PORT": str(self.port), **environment}
+        self.environment = {
+            "AFTERSALES_HOME": str(home),
+            "PORT": str(self.port),
+            "AFTERSALES_SERVE_PORT": str(free_port()),
+            **environment,
+        }
         self.output = home.with_name(f"{home.name}.out")
         self.process: subprocess.Popen | None = None
         self.seconds = 0.0

@@ -56,6 +56,19 @@ def worker() -> None:
     importlib.import_module("aftersales.desk.worker").run()
 
 
+@click.command()
+def serve() -> None:
+    """启动回调服务：接收支付渠道和承运商的通知（up 会启动一个），只在本机监听。"""
+    from aftersales.cli import database
+
+    if not settings().database_url:  # a case is told without Prefect too: its worker wakes the run
+        os.environ["AFTERSALES_DATABASE_URL"] = database.located().database_url
+        settings.cache_clear()
+    found = settings()
+    app = importlib.import_module("aftersales.serve.app")
+    app.run(key=found.callback_key.get_secret_value(), port=found.callbacks_port)
+
+
 @click.command(hidden=True)
 @click.option("--sample", is_flag=True, help="空店铺装入示例数据。")
 def prepare(sample: bool) -> None:

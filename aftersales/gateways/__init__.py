@@ -31,8 +31,10 @@ class Outcome:
     outcome: Literal["done", "refused", "failed", "unknown"]
     reference: str = ""
     reason: str = ""
+    # the other side has done it already, and will not tell of it again
+    is_final: bool = False
 
-    def as_dict(self) -> dict[str, str]:
+    def as_dict(self) -> dict[str, Any]:
         """As the journal keeps it."""
         return asdict(self)
 

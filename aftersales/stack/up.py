@@ -20,6 +20,8 @@ from aftersales.stack import leftovers, postgres, prefect_settings, schema, stat
 from aftersales.words import Unable
 
 POOL = "aftersales"
+# never anything else: whoever must be reached from outside puts a proxy with TLS before it
+SERVE_HOST = "127.0.0.1"
 
 
 def run(settings: Settings, *, say: Callable[[str], None], welcome: Callable[[state.Stack], None]) -> None:
@@ -34,7 +36,8 @@ def run(settings: Settings, *, say: Callable[[str], None], welcome: Callable[[st
     with state.hold(home):
         if found := leftovers.stop(home):
             say(f"上次没有正常结束，已停止遗留的进程：{'、'.join(found)}")
-        _check_port(settings)
+        _check_port(settings.host, settings.port, "PORT")
+        _check_port(SERVE_HOST, settings.callbacks_port, "AFTERSALES_SERVE_PORT")
         try:
             _run(settings, home, say, welcome)
         except supervise.Failed as reason:
@@ -54,24 +57,24 @@ def _check_place(settings: Settings) -> None:
         )
 
 
-def _check_port(settings: Settings) -> None:
+def _check_port(host: str, port: int, variable: str) -> None:
     try:
-        address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
+        address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except socket.gaierror:
-        raise Unable(f"HOST={settings.host} 不是这台机器的地址，请改为 127.0.0.1 或本机的一个地址。") from None
+        raise Unable(f"HOST={host} 不是这台机器的地址，请改为 127.0.0.1 或本机的一个地址。") from None
     with socket.socket(address[0], address[1]) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(address[4])
         except PermissionError:
-            raise Unable(f"没有权限使用端口 {settings.port}，请换一个 1024 以上的端口，例如 PORT=4200。") from None
+            raise Unable(f"没有权限使用端口 {port}，请换一个 1024 以上的端口，例如 {variable}=4200。") from None
         except OverflowError:
-            raise Unable(f"{settings.port} 不是端口号，请改为例如 PORT=4200。") from None
+            raise Unable(f"{port} 不是端口号，请改为例如 {variable}=4200。") from None
         except OSError as error:
             if error.errno == 99:  # EADDRNOTAVAIL
-                raise Unable(f"HOST={settings.host} 不是这台机器的地址，请改为 127.0.0.1 或本机的一个地址。") from None
+                raise Unable(f"HOST={host} 不是这台机器的地址，请改为 127.0.0.1 或本机的一个地址。") from None
             raise Unable(
-                f"端口 {settings.port} 已被占用，请换一个端口（例如 PORT={settings.port + 1} make run），或先停止占用它的程序。"
+                f"端口 {port} 已被占用，请换一个端口（例如 {variable}={port + 1} make run），或先停止占用它的程序。"
             ) from None
 
 
@@ -143,6 +146,14 @@ def _run(settings: Settings, home: Path, say: Callable[[str], None], welcome: Ca
             is_ready=lambda process: is_online(f"{ui}/api", settings.auth, process),
             patience=90,
             stop_seconds=5,  # legs under way come to their gate; a killed one is healed by the next worker
+        ),
+        supervise.Step(
+            name="serve",
+            label="回调服务",
+            command=[str(ours), "serve"],
+            environment={**worker, "AFTERSALES_SERVE_PORT": str(settings.callbacks_port)},
+            is_ready=lambda _: ask(f"http://{SERVE_HOST}:{settings.callbacks_port}/health") == {"status": "ok"},
+            patience=90,
         ),
     ]
     supervisor = state.Process.of(os.getpid())

@@ -1,0 +1,162 @@
+"""
+What a payment provider and a carrier tell us: read strictly, and told to the case as an event, once each.
+
+The contract is `docs/openapi/callbacks.yaml`. The id of an event is its key in the inbox: the same one counts once,
+however often and however close together it is sent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+
+from aftersales.store import journal
+from aftersales.store.engine import transaction
+from aftersales.words import AWAITED, Event, Unable
+from tasks import gates, outside
+
+Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,100}$")]
+Key = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}-[A-Z0-9-]{1,40}/[a-z-]{1,20}-[0-9]{1,4}$")]
+Text = Annotated[str, StringConstraints(max_length=200)]
+Sum = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}(\.[0-9]{1,2})?$")]
+
+
+class Unreadable(Unable):
+    """A callback that is not what the contract says."""
+
+
+class _Callback(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    event_id: Id
+    key: Key
+
+
+class PaymentCallback(_Callback):
+    """What became of a refund."""
+
+    event: Literal["refund.succeeded", "refund.failed"]
+    amount: Sum = ""
+    reference: Text = ""
+    reason: Text = ""
+
+
+class CarrierCallback(_Callback):
+    """What became of a parcel."""
+
+    event: Literal["picked_up", "delivered", "lost"]
+    carrier: Annotated[str, StringConstraints(max_length=40)] = ""
+    tracking_no: Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9-]{4,40})?$")] = ""
+    freight: Sum = ""
+    voucher: Text = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What came of a callback: the case, a sentence, and whether its run is to be woken."""
+
+    case_no: str
+    sentence: str
+    wakes: bool = False
+
+
+def read(kind: type[PaymentCallback] | type[CarrierCallback], body: bytes) -> Any:
+    """Read a callback's body. Raises Unreadable with one sentence."""
+    try:
+        raw = json.loads(body, object_pairs_hook=_once, parse_constant=_no_constant)
+        return kind.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "内容"
+        match first["type"]:
+            case "missing":
+                raise Unreadable(f"缺少“{where}”，请按接口文档补上。") from None
+            case "extra_forbidden":
+                raise Unreadable(f"多了“{where}”，接口文档里没有这一项，请去掉。") from None
+        raise Unreadable(f"“{where}”的值不对，请按接口文档填写。") from None
+    except (ValueError, RecursionError):
+        raise Unreadable("内容不是正确的 JSON 对象，请按接口文档发送。") from None
+
+
+async def payment(told: PaymentCallback) -> Told:
+    """Tell a case that its refund has gone, or has failed. Raises Unable."""
+    case_no, step, round_ = _parts(told.key)
+    if step != "refund":
+        raise Unreadable(f"业务键 {told.key} 不是一笔退款，请照我们发出的 Idempotency-Key 填写。")
+    key = f"payment/{told.event_id}"
+    if told.event == "refund.failed":
+        data = {"key": told.key, "reason": told.reason or "没有说明原因"}
+        return await _tell(case_no, Event.REFUND_FAILED, data, key, actor="payment", begun=told.key)
+    data = {"key": told.key, "reference": told.reference}
+    if told.amount:
+        data["amount"] = f"{Decimal(told.amount):.2f}"
+    return await _tell(
+        case_no, Event.REFUND_SENT, data, key, actor="payment", begun=told.key, answered=f"refund-{round_}"
+    )
+
+
+async def carrier(told: CarrierCallback) -> Told:
+    """
+    Tell a case that its parcel was picked up, or is lost. Raises Unable.
+
+    *Delivered* changes nothing: what counts is that the warehouse has counted what was in the parcel (RET-06).
+    """
+    case_no, step, round_ = _parts(told.key)
+    gate = {begun: gate for gate, begun in gates.WORK.items()}.get(step)
+    if gate not in ("pickup", "sendback"):
+        raise Unreadable(f"业务键 {told.key} 不是一件包裹，请照我们发出的 Idempotency-Key 填写。")
+    key = f"carrier/{told.event_id}"
+    parcel = {"carrier": told.carrier, "tracking_no": told.tracking_no}
+    match told.event:
+        case "lost" if gate == "pickup":
+            return await _tell(case_no, Event.PARCEL_LOST, parcel, key, actor="carrier", begun=told.key)
+        case "picked_up":
+            event = Event.PARCEL_PICKED_UP if gate == "pickup" else Event.PARCEL_SENT_BACK
+            entry = f"{gate}-{round_}"
+            data = {**parcel, "freight": told.freight, "voucher": told.voucher, "key": f"{case_no}/{entry}"}
+            return await _tell(case_no, event, data, key, actor="carrier", begun=told.key, answered=entry)
+    async with transaction() as connection:
+        await outside.found(connection, case_no)
+    return Told(case_no, f"已收到，{case_no} 不需要处理这条消息。")
+
+
+async def _tell(
+    case_no: str, event: Event, data: Mapping[str, Any], key: str, *, actor: str, begun: str, answered: str = ""
+) -> Told:
+    async with transaction() as connection:
+        case, _ = await outside.found(connection, case_no)
+        entries = await journal.read(connection, case_no)
+    if case.rehearsal is not None or f"{begun.partition('/')[2]}.intent" not in entries:
+        raise outside.UnableToFind(f"没有发出过业务键 {begun}，请照我们发出的 Idempotency-Key 填写。")
+    if answered and answered in entries:
+        return Told(case_no, f"{case_no} 的这一步已登记过，未重复登记。")
+    sentence = await outside.signal(case_no, event, actor=actor, data=data, key=key)
+    return Told(case_no, sentence, wakes=event in AWAITED.get(case.stage, ()))
+
+
+def _parts(key: str) -> tuple[str, str, str]:
+    case_no, _, entry = key.partition("/")
+    step, _, round_ = entry.rpartition("-")
+    return case_no, step, round_
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice")
+    return found
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+READERS: dict[str, tuple[type[PaymentCallback] | type[CarrierCallback], Callable[..., Any]]] = {
+    "payment": (PaymentCallback, payment),
+    "carrier": (CarrierCallback, carrier),
+}

@@ -1,0 +1,79 @@
+"""The documents in `docs/openapi` say what the code does."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, get_args
+
+import httpx
+import jsonschema
+import pytest
+from ruamel.yaml import YAML
+
+from aftersales.gateways.http import Answer, HttpCarrier, HttpPayment
+from aftersales.serve import app, signatures
+from aftersales.serve.callbacks import CarrierCallback, PaymentCallback
+from tests.gateways.provider import KEY, Running
+
+ROOT = Path(__file__).parents[2] / "docs" / "openapi"
+
+
+def document(name: str) -> dict[str, Any]:
+    """A document, its references resolved within itself."""
+    return YAML(typ="safe").load((ROOT / f"{name}.yaml").read_text())
+
+
+def valid(name: str, schema: dict[str, Any], value: Any) -> None:
+    """Hold a value against a schema of a document."""
+    jsonschema.Draft202012Validator({**schema, "components": document(name)["components"]}).validate(value)
+
+
+@pytest.mark.parametrize("name", ["payment", "carrier", "callbacks"])
+def test_it_is_openapi(name):
+    found = document(name)
+    assert found["openapi"] == "3.1.0" and found["info"]["title"]
+    for schema in found["components"]["schemas"].values():
+        jsonschema.Draft202012Validator.check_schema(schema)
+
+
+@pytest.mark.parametrize("model", [PaymentCallback, CarrierCallback])
+def test_a_callback_has_exactly_the_fields_that_are_read(model):
+    told = document("callbacks")["components"]["schemas"][model.__name__]
+    read = model.model_json_schema()
+
+    assert set(told["properties"]) == set(read["properties"])
+    assert set(told["required"]) == set(read["required"])
+    assert told["additionalProperties"] is False
+    assert told["properties"]["event"]["enum"] == read["properties"]["event"]["enum"]
+
+
+@pytest.mark.parametrize("name", ["payment", "carrier"])
+def test_an_answer_has_the_states_that_are_read(name):
+    told = document(name)["components"]["schemas"]["Answer"]
+
+    assert told["properties"]["status"]["enum"] == list(get_args(Answer.model_fields["status"].annotation))
+    assert set(told["properties"]) == set(Answer.model_fields)
+
+
+async def test_what_we_send_and_what_the_provider_answers_are_valid(provider: Running):
+    what = {"case_no": "RT-1", "order_no": "D1", "amount": Decimal("5"), "route": "支付宝"}
+    await HttpPayment(provider.url, KEY).refund("RT-1/refund-0", **what)
+    goods = {"items": [{"sku": "TS-01", "quantity": 2}]}
+    await HttpCarrier(provider.url, KEY).book("RT-1/book-pickup-0", case_no="RT-1", data=goods, contact={"name": "李"})
+
+    for name, path, sent in zip(("payment", "carrier"), ("/refunds", "/shipments"), provider.seen, strict=True):
+        body = document(name)["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        valid(name, body, sent["body"])
+        async with httpx.AsyncClient(trust_env=False, headers={"Authorization": f"Bearer {KEY}"}) as client:
+            answer = await client.get(provider.url + path, params={"key": sent["key"]})
+        valid(name, document(name)["components"]["schemas"]["Answer"], answer.json())
+
+
+def test_the_service_has_the_paths_of_the_document_and_the_header_its_name():
+    found = document("callbacks")
+    routes = {route.path for route in app.create(key="x" * 16).routes}
+
+    assert routes == {"/health", "/callbacks/{sender}"}
+    assert set(found["paths"]) == {"/health", "/callbacks/payment", "/callbacks/carrier"}
+    assert found["components"]["parameters"]["Signature"]["name"] == signatures.HEADER

@@ -1,0 +1,203 @@
+"""Returns of a shop that has connected a payment provider and a carrier: a real HTTP process, well behaved and not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from aftersales.desk.bare import Bare
+from aftersales.gateways import http
+from aftersales.gateways.http import HttpCarrier, HttpPayment
+from aftersales.store.engine import transaction
+from aftersales.words import Event, Stage
+from tests.gateways.provider import KEY, Running
+from tests.stories.conftest import Shop, Telling
+
+
+@pytest.fixture
+def provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    """The other side, connected; nobody waits between two tries."""
+    running = Running(tmp_path)
+    monkeypatch.setattr(http, "payment_from", lambda settings: HttpPayment(running.url, KEY))
+    monkeypatch.setattr(http, "carrier_from", lambda settings: HttpCarrier(running.url, KEY))
+    call = Bare.call
+
+    async def at_once(self: Bare, name: str, retries: int, delays: list[float], body: Any) -> Any:
+        return await call(self, name, retries, [0.0 for _ in delays], body)
+
+    monkeypatch.setattr(Bare, "call", at_once)
+    yield running
+    running.stop()
+
+
+async def to_release(shop: Shop) -> Telling:
+    """A case whose bill is settled, and whose payment the cashier must let go."""
+    await shop.order()
+    telling = await shop.tell(shop.application())
+    await telling.decide("review", "C08", decision="approve")
+    await telling.decide("pickup", "L02", carrier="顺丰", tracking_no="SF100200300")
+    await telling.decide("receipt", "W02", items=[{"line": "1", "quantity": 1}], rest="complete")
+    rows = [{"line": "1", "quantity": 1, "grade": "sellable", "cause": "no_reason"}]
+    await telling.decide("inspection", "W03", items=rows, result="pass")
+    assert telling.at == "release-0"
+    return telling
+
+
+async def later(telling: Telling, minutes: int = 1) -> Telling:
+    """Tell again when the rest of a parked step is over."""
+    async with transaction() as connection:
+        await connection.execute(
+            text("update parks set retry_at = retry_at - make_interval(mins => :m)"), {"m": minutes}
+        )
+    return await telling.again()
+
+
+async def test_the_cashier_lets_the_money_go_and_the_case_closes_by_itself(shop: Shop, provider: Running):
+    case = await to_release(shop)
+    assert provider.bookings[f"{case.case_no}/refund-0"] == 0, "nothing is sent before somebody has let it go"
+
+    await case.decide("release", "A03", amount="188.00")
+
+    assert (await case.case()).stage is Stage.CLOSED
+    assert provider.bookings == {f"{case.case_no}/book-pickup-0": 1, f"{case.case_no}/refund-0": 1}
+    assert (await case.journal())["refund-0"].data["reference"] == "REF-0002"
+
+
+async def test_what_was_only_accepted_waits_for_the_callback(shop: Shop, provider: Running):
+    case = await to_release(shop)
+    provider.behave("accepted", f"{case.case_no}/refund-0")
+    await case.decide("release", "A03", amount="188.00")
+    assert case.at == "refund-0"
+
+    await case.signal(Event.REFUND_SENT, amount="188.00", reference="WX-1")
+
+    assert (await case.case()).stage is Stage.CLOSED
+
+
+@pytest.mark.parametrize("how", ["drop", "garbage", "truncated", "wrong_types", "other_key"])
+async def test_p15_booked_behind_our_back_is_asked_about_and_paid_once(shop: Shop, provider: Running, how: str):
+    """P-15: after a time-out ask first, then pay."""
+    case = await to_release(shop)
+    key = f"{case.case_no}/refund-0"
+    provider.behave(how, key, times=1)
+
+    await case.decide("release", "A03", amount="188.00")
+
+    assert provider.bookings[key] == 1
+    asked = [seen["method"] for seen in provider.seen if seen["key"] == key]
+    assert asked == ["POST", "GET"], "asked about, not sent again"
+    assert "refund-0.outcome" in await case.journal()
+
+
+async def test_p15_an_other_side_that_is_down_parks_the_step_and_people_are_told_once(shop: Shop, provider: Running):
+    case = await to_release(shop)
+    key = f"{case.case_no}/refund-0"
+    provider.behave("error", key)
+
+    await case.decide("release", "A03", amount="188.00")
+    for minutes in (1, 2, 4):
+        await later(case, minutes)
+
+    assert case.at == "refund-0", "the form stays open"
+    (park,) = await case.rows("parks", "tries, owner, reason, ended_at")
+    assert (park.tries, park.owner, park.reason, park.ended_at) == (4, "aftersales", "支付渠道回复了 HTTP 500", None)
+    assert len(await case.rows("outbox", where="and recipient = 'department:aftersales'")) == 1
+    provider.behave("done", key)
+    await later(case, 8)
+    assert (await case.case()).stage is Stage.CLOSED
+    assert provider.bookings[key] == 1
+    assert (await case.rows("parks", "ended_at"))[0].ended_at is not None
+
+
+async def test_a_parked_step_rests_until_its_time(shop: Shop, provider: Running):
+    case = await to_release(shop)
+    provider.behave("error", f"{case.case_no}/refund-0")
+    await case.decide("release", "A03", amount="188.00")
+    seen = len(provider.seen)
+
+    await case.again()
+    assert len(provider.seen) == seen
+
+
+async def test_what_people_settled_by_hand_is_never_sent_again(shop: Shop, provider: Running):
+    case = await to_release(shop)
+    key = f"{case.case_no}/refund-0"
+    provider.behave("drop_before", key)
+    await case.decide("release", "A03", amount="188.00")
+
+    await case.decide("refund", "A03", amount="188.00", reference="BY-HAND-1")
+    provider.behave("done", key)
+    await later(case, 60)
+
+    assert (await case.case()).stage is Stage.CLOSED
+    assert provider.bookings[key] == 0
+
+
+async def test_p16_one_that_failed_is_sent_again_under_the_same_key(shop: Shop, provider: Running):
+    case = await to_release(shop)
+    key = f"{case.case_no}/refund-0"
+    provider.behave("failed", key, times=5)
+    await case.decide("release", "A03", amount="188.00")
+
+    provider.behave("done", key)
+    await later(case)
+
+    assert (await case.case()).stage is Stage.CLOSED
+    assert provider.bookings[key] == 1
+
+
+async def test_mon08_what_the_provider_refuses_goes_to_the_cashiers_list(shop: Shop, provider: Running):
+    case = await to_release(shop)
+    provider.behave("refused", f"{case.case_no}/refund-0")
+    await case.decide("release", "A03", amount="188.00")
+
+    (item,) = await case.rows("work", "kind, route, amount", "and kind = 'refund'")
+    assert (item.route, f"{item.amount:.2f}") == ("人工转账", "188.00")
+    assert case.at == "refund-0"
+
+
+async def test_a_pickup_that_the_carrier_refuses_is_arranged_by_hand(shop: Shop, provider: Running):
+    provider.behave("refused")
+    await shop.order()
+    case = await shop.tell(shop.application())
+    await case.decide("review", "C08", decision="approve")
+
+    assert case.at == "pickup-0"
+    assert [row.kind for row in await case.rows("work", "kind")] == ["pickup"]
+
+
+async def test_gen10_the_carrier_is_told_whom_to_visit_and_nobody_else_is(shop: Shop, provider: Running):
+    await shop.order()
+    case = await shop.tell(shop.application())
+    await case.decide("review", "C08", decision="approve")
+
+    assert provider.seen[0]["body"]["contact"]["phone"] == "10212345678"
+    assert "10212345678" not in str(await case.rows("journal"))
+
+
+async def test_a_case_of_two_parcels_is_paid_under_two_keys(shop: Shop, provider: Running):
+    """P-16: two refunds that were meant are both paid."""
+    await shop.order(lines=[("SKU-1", "台灯", 2, "200.00")])
+    case = await shop.tell(shop.application(items=[{"sku": "SKU-1", "quantity": 2}]))
+    await case.decide("review", "C08", decision="approve")
+    await case.decide("pickup", "L02", carrier="顺丰", tracking_no="SF100200300")
+    rows = [{"line": "1", "quantity": 1, "grade": "sellable", "cause": "no_reason"}]
+    for part, rest in (("0", "coming"), ("1", "complete")):
+        await case.decide("receipt", "W02", items=[{"line": "1", "quantity": 1}], rest=rest)
+        await case.decide("inspection", "W03", items=rows, result="pass")
+        amount = (await case.journal())[f"bill-{part}"].data["total"]
+        await case.decide("release", "A03", amount=amount)
+
+    assert (await case.case()).stage is Stage.CLOSED
+    assert [n for key, n in sorted(provider.bookings.items()) if "/refund-" in key] == [1, 1]
+
+
+def test_the_distance_between_tries_is_bounded():
+    from tasks import steps
+
+    assert (timedelta(minutes=1), timedelta(hours=1)) == (steps.FIRST_REST, steps.LONGEST_REST)
