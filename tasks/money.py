@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,8 +13,8 @@ from aftersales.desk import leg as legs
 from aftersales.desk.leg import Leg
 from aftersales.gateways import Outcome, Payment, http
 from aftersales.gateways.worklists import TransferList
-from aftersales.rules import money, units
-from aftersales.rules.standing import Receipt, standing
+from aftersales.rules import money, settlements
+from aftersales.rules.standing import standing
 from aftersales.settings import settings
 from aftersales.store import cases, facts, work
 from aftersales.store.engine import transaction
@@ -69,8 +68,7 @@ async def settle(case: str) -> None:
             await cases.one_at_a_time(connection, leg.case.order_no)
             told = standing(leg.history)
             bill, order = await _bill(connection, leg)
-            if told.resolution and told.resolution["decision"] == "partial":
-                bill = money.partial(bill, Decimal(told.resolution["amount"]))
+            bill = settlements.granted(bill, told)
             limit = leg.terms.returns.second_approval_above
             data = bill_data(bill) | {
                 "paid_by": _paid_by(leg, order),
@@ -237,31 +235,11 @@ async def _bill(connection: AsyncConnection, leg: Leg) -> tuple[Bill, Order]:
     """What the last receipt pays by the rules, and its order, which the caller holds."""
     assert leg.case is not None
     assert leg.terms is not None
-    told = standing(leg.history)
-    receipt = told.receipts[-1]
-    wanted = told.missing if told.is_lost else receipt.wanted
     zone = ZoneInfo(leg.terms.house.timezone)
     order = await facts.load(connection, leg.case.order_no)
     assert order is not None, "a case has its order"
-    voucher = (told.pickup or {}).get("freight")
-    is_self_shipped = told.request["shipping"] == Shipping.SELF
-    bill = money.quote(
-        order=order,
-        wanted=wanted,
-        reason=told.request["reason"],
-        asked_on=date.fromisoformat(told.request["asked_on"]),
-        shipping=Shipping(told.request["shipping"]),
-        terms=leg.terms.returns.on(order.channel),
-        zone=zone,
-        received_on=None if told.is_lost else receipt.received_at.astimezone(zone).date(),
-        refund_on=leg.now().astimezone(zone).date(),
-        pickup_freight=Decimal(voucher) if voucher and not is_self_shipped else None,
-        found=[] if told.is_lost else _found(leg, receipt, told.inspections[-1]),
-        already_charged=told.charged,
-        approved=told.is_exceptional,
-        is_lost=told.is_lost,
-    )
-    return bill, order
+    on = leg.now().astimezone(zone).date()
+    return settlements.settle(told=standing(leg.history), order=order, terms=leg.terms, on=on), order
 
 
 def _paid_by(leg: Leg, order: Order) -> str:
@@ -272,14 +250,3 @@ def _paid_by(leg: Leg, order: Order) -> str:
     if route.answer != "original":
         return TRANSFER
     return PROVIDER if payment(leg) is not None else BY_HAND
-
-
-def _found(leg: Leg, receipt: Receipt, inspected: Any) -> list[money.Found]:
-    """Whose fault each unit is as found, dealing a line's units out to the inspection's rows in order (MON-17)."""
-    assert leg.terms is not None
-    found = []
-    for line_no, runs in receipt.units.items():
-        rows = [item for item in inspected["items"] if item["line_no"] == line_no]
-        for row, part in zip(rows, units.deal(runs, [row["quantity"] for row in rows]), strict=True):
-            found.append(money.Found(line_no, part, leg.terms.returns.fault(row["cause"])))
-    return found

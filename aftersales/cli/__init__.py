@@ -35,7 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "signal": ("aftersales.cli.cases:signal", "告知售后单一件事：已取件、已收货、已退款、已取消"),
     "evidence": ("aftersales.cli.cases:evidence", "补充凭证"),
     "desk": ("aftersales.cli.desk:desk", "核对售后单和 Prefect 的运行；数据库丢失后重建"),
-    "audit": ("aftersales.cli.cases:audit", "查看一张售后单的全部记录"),
+    "audit": ("aftersales.cli.audit:audit", "核查：一张单的经过、有没有被改动、退款、时限"),
 }
 
 

@@ -1,18 +1,35 @@
-"""`aftersales case`, `decide`, `signal`, `evidence`, `audit`, `customer`: cases as staff see and move them in a shell."""
+"""`aftersales case`, `decide`, `signal`, `evidence`, `customer`: cases as staff see and move them in a shell."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from aftersales import forms
+from aftersales.cli.common import (
+    EventName,
+    GateName,
+    Rows,
+    StageName,
+    Word,
+    answer_from,
+    by_staff,
+    case_argument,
+    department_name,
+    iso,
+    json_option,
+    json_text,
+    make_table,
+    pairs_argument,
+    run,
+    screen,
+)
 from aftersales.words import AWAITED, Event, Shipping, Stage, Unable
 
 if TYPE_CHECKING:
@@ -22,8 +39,6 @@ if TYPE_CHECKING:
     from aftersales.store.journal import Entry
     from aftersales.store.records import Listed
     from aftersales.terms import House, Terms
-
-T = TypeVar("T")
 
 # who tells an event when no member of staff does
 WORLD = {
@@ -36,118 +51,6 @@ WORLD = {
     Event.FREIGHT_REIMBURSED: "payment",
     Event.CASE_CANCELLED: "customer",
 }
-
-
-# --- words on the command line --------------------------------------------------------------------------------------
-
-
-class Word(click.ParamType):
-    """A number or an id as people type it."""
-
-    name = "文字"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Trim it; what cannot be stored as text is refused."""
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            self.fail("含有无法识别的字符", param, ctx)
-        if "\x00" in value or not value.strip():
-            self.fail("没有内容或含有空字符", param, ctx)
-        return str(value).strip()
-
-
-class CaseNo(Word):
-    """A case number, in letters of any size."""
-
-    name = "售后单号"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Read it as it is stored: in capitals."""
-        return super().convert(value, param, ctx).upper()
-
-
-class GateName(click.ParamType):
-    """A gate by its code or its Chinese name: `review`, `审核`, `待审核`, `退款确认`."""
-
-    name = "环节"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Find the gate. Fails with the sentence that names all of them."""
-        for gate, form in forms.GATES.items():
-            label = Stage(gate).label
-            if value.strip() in (gate, label, label.removeprefix("待"), form.title):
-                return gate
-        known = "、".join(f"{gate}（{Stage(gate).label.removeprefix('待')}）" for gate in forms.GATES)
-        self.fail(f"没有环节“{value}”，可选：{known}", param, ctx)
-
-
-class EventName(click.ParamType):
-    """An event by its code or its Chinese name: `parcel.received`, `已收货`."""
-
-    name = "事件"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Event:
-        """Find the event. Fails with the sentence that names all of them."""
-        for event in Event:
-            if value.strip() in (event.value, event.label):
-                return event
-        known = "、".join(f"{event.value}（{event.label}）" for event in Event)
-        self.fail(f"没有事件“{value}”，可选：{known}", param, ctx)
-
-
-class StageName(click.ParamType):
-    """A stage by its code or its Chinese name: `review`, `待审核`, `审核`."""
-
-    name = "阶段"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Stage:
-        """Find the stage. Fails with the sentence that names all of them."""
-        if isinstance(value, Stage):
-            return value
-        for stage in Stage:
-            if value.strip() in (stage.value, stage.label, stage.label.removeprefix("待")):
-                return stage
-        self.fail(f"没有阶段“{value}”，可选：{'、'.join(stage.label for stage in Stage)}", param, ctx)
-
-
-class Rows(click.ParamType):
-    """How many rows to show."""
-
-    name = "行数"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read a number from 1 to 10000."""
-        if isinstance(value, int):
-            return value
-        if not re.fullmatch(r"[0-9]{1,5}", value.strip()) or not 1 <= int(value) <= 10_000:
-            self.fail(f"“{value}”应写成 1 到 10000 的整数", param, ctx)
-        return int(value)
-
-
-def by_staff(*, required: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Add the option that says who acts."""
-    return click.option(
-        "--as",
-        "operator",
-        type=Word(),
-        required=required,
-        metavar="工号",
-        help="经办人的员工编号，如 C07。",
-    )
-
-
-case_argument = click.argument("case_no", type=CaseNo(), metavar="售后单号")
-pairs_argument = click.argument("pairs", nargs=-1, metavar="[项目=内容]...")
-json_option = click.option("--json", "as_json", is_flag=True, help="输出 JSON。")
-
-
-def answer_from(form: type[forms.Form], pairs: Sequence[str]) -> dict[str, Any]:
-    """Read `key=value` words. Raises UsageError for what is no such word or no field of the form."""
-    try:
-        return forms.from_pairs(form, pairs)
-    except forms.Misfilled as error:
-        raise click.UsageError(str(error), click.get_current_context()) from None
 
 
 # --- case list ------------------------------------------------------------------------------------------------------
@@ -174,7 +77,7 @@ def list_(stage: Stage | None, department: str | None, everything: bool, limit: 
     rows = asyncio.run(_listed(stage=stage, owner=owner, everything=everything, limit=limit + 1))
     shown = rows[:limit]
     if as_json:
-        click.echo(_json([_listed_data(row, house) for row in shown]))
+        click.echo(json_text([_listed_data(row, house) for row in shown]))
         return
     _print_list(shown, house)
     if len(rows) > limit:
@@ -205,10 +108,10 @@ def _listed_data(row: Listed, house: House) -> dict[str, Any]:
         "stage": row.stage.value,
         "stage_label": row.stage.label,
         "department": row.owner,
-        "department_name": _department_name(row.owner, house),
-        "opened_at": _iso(row.opened_at, house),
-        "closed_at": _iso(row.closed_at, house),
-        "due_at": _iso(row.due_at, house),
+        "department_name": department_name(row.owner, house),
+        "opened_at": iso(row.opened_at, house),
+        "closed_at": iso(row.closed_at, house),
+        "due_at": iso(row.due_at, house),
         "provisional": row.provisional,
         "is_overdue": _is_overdue(row),
         "amount": None if row.amount is None else f"{row.amount:.2f}",
@@ -239,12 +142,12 @@ def _print_list(rows: Sequence[Listed], house: House) -> None:
             Text(row.case_no + ("（演练）" if row.rehearsal else "")),
             Text(row.order_no),
             row.stage.label,
-            "" if row.stage.is_over else _department_name(row.owner, house),
+            "" if row.stage.is_over else department_name(row.owner, house),
             Text(due, style="bold red" if _is_overdue(row) else ""),
             "" if row.amount is None else f"{row.amount:.2f}",
         )
     if rows:
-        _console().print(table)
+        screen().print(table)
     else:
         click.echo("没有符合条件的售后单。")
 
@@ -286,7 +189,7 @@ def show(case_no: str, as_json: bool) -> None:
     """显示一个售后单：商品、测算和结算、时限及原因、经过。联系方式已隐去中间几位。"""
     page = asyncio.run(_page(case_no))
     if as_json:
-        click.echo(_json(_page_data(page)))
+        click.echo(json_text(_page_data(page)))
     else:
         _print_page(page)
 
@@ -336,10 +239,10 @@ def _page_data(page: Page) -> dict[str, Any]:
         "stage": page.case.stage.value,
         "stage_label": page.case.stage.label,
         "department": page.case.owner,
-        "department_name": _department_name(page.case.owner, house),
+        "department_name": department_name(page.case.owner, house),
         "operator": page.case.operator,
-        "opened_at": _iso(page.case.opened_at, house),
-        "closed_at": _iso(page.case.closed_at, house),
+        "opened_at": iso(page.case.opened_at, house),
+        "closed_at": iso(page.case.closed_at, house),
         "rehearsal": page.case.rehearsal,
         "customer": page.customer,
         "recorded": page.recorded,
@@ -363,7 +266,7 @@ def _page_data(page: Page) -> dict[str, Any]:
         "promises": [_promise_data(promise, page) for promise in page.promises],
         "history": [
             {
-                "at": _iso(entry.at, house),
+                "at": iso(entry.at, house),
                 "actor": entry.actor,
                 "who": row.actor,
                 "what": row.what,
@@ -387,10 +290,10 @@ def _promise_data(promise: Mapping[str, Any], page: Page) -> dict[str, Any]:
         "owner": promise["owner"],
         "rule": promise["rule"],
         "limit": promise["limit"],
-        "started_at": _iso(promise["started_at"], house),
-        "due_at": _iso(promise["due_at"], house),
+        "started_at": iso(promise["started_at"], house),
+        "due_at": iso(promise["due_at"], house),
         "provisional": promise["provisional"],
-        "ended_at": _iso(promise["ended_at"], house),
+        "ended_at": iso(promise["ended_at"], house),
         "is_overdue": clocks.is_overdue(
             due_at=promise["due_at"], at=clock.now(page.case) if is_open else promise["ended_at"]
         ),
@@ -404,9 +307,9 @@ def _print_page(page: Page) -> None:
 
     from aftersales.rules.standing import lines_of
 
-    console, house, request = _console(), page.terms.house, page.standing.request
+    console, house, request = screen(), page.terms.house, page.standing.request
     stage = page.case.stage
-    owner = "" if stage.is_over else f"，由{_department_name(page.case.owner, house)}处理"
+    owner = "" if stage.is_over else f"，由{department_name(page.case.owner, house)}处理"
     rows = [
         ("售后单", f"{page.case.case_no}  {stage.label}{owner}" + ("（演练）" if page.case.rehearsal else "")),
         ("订单", f"{page.case.order_no}  {page.case.channel}"),
@@ -424,7 +327,7 @@ def _print_page(page: Page) -> None:
             facts.add_row(Text(label, style="bold"), Text(value))
     console.print(facts)
 
-    items = _table("商品", "行", "编码", "商品", "申请", "待收", right=("行", "申请", "待收"))
+    items = make_table("商品", "行", "编码", "商品", "申请", "待收", right=("行", "申请", "待收"))
     outstanding = page.standing.outstanding
     for item in page.standing.items:
         left = outstanding.get(item["line_no"], 0)
@@ -434,7 +337,7 @@ def _print_page(page: Page) -> None:
     bills = [("退款测算", request["quote"])]
     bills += [(f"第 {number} 次收货的结算", bill) for number, bill in enumerate(page.standing.bills, 1)]
     for title, bill in bills:
-        money = _table(title, "规则", "项目", "金额（元）", right=("金额（元）",))
+        money = make_table(title, "规则", "项目", "金额（元）", right=("金额（元）",))
         for line in lines_of(bill):
             note = f"（{line.note}）" if line.note else ""
             money.add_row(line.rule, Text(line.label + note), f"{line.amount:.2f}")
@@ -444,7 +347,7 @@ def _print_page(page: Page) -> None:
         for because in bill.get("needs_person", ()):
             console.print(Text(f"须人工决定：{because}"), soft_wrap=True)
 
-    promises = _table("时限", "环节", "部门", "规则", "截止", "说明")
+    promises = make_table("时限", "环节", "部门", "规则", "截止", "说明")
     for promise in page.promises:
         promises.add_row(*_promise_row(promise, page))
     console.print(promises)
@@ -454,7 +357,7 @@ def _print_page(page: Page) -> None:
         for label in page.evidence:
             console.print(Text(f"  {label}"), soft_wrap=True)
 
-    history = _table("经过", "时间", "谁", "事项", "结果", "早/晚")
+    history = make_table("经过", "时间", "谁", "事项", "结果", "早/晚")
     for entry in page.history:
         told = page.reader.told(entry)
         history.add_row(*map(Text, (told.at, told.actor, told.what, told.result, told.timing)))
@@ -474,7 +377,7 @@ def _promise_row(promise: Mapping[str, Any], page: Page) -> list[Any]:
     why = "\n".join(line for line in clocks.explain(promise["trace"]) if not line.startswith("截止"))
     return [
         stage + ("" if ended_at is None else "（已办）"),
-        _department_name(promise["owner"], house),
+        department_name(promise["owner"], house),
         promise["rule"],
         Text(due),
         Text(why),
@@ -508,7 +411,7 @@ def _record(case_no: str, kind: str, operator: str, pairs: Sequence[str]) -> Non
     from tasks import records
 
     answer = answer_from(records.FORMS[kind], pairs)
-    _run(lambda: records.record(case_no, kind, operator=operator, answer=answer))
+    run(lambda: records.record(case_no, kind, operator=operator, answer=answer))
 
 
 # --- decide, signal -------------------------------------------------------------------------------------------------
@@ -541,7 +444,7 @@ def decide(case_no: str, gate: str, operator: str, pairs: tuple[str, ...]) -> No
         sentence = f"已登记：{case_no} {row.what}{result}（{row.actor}，{row.at}{timing}）。"
         return sentence, await _wake(found.case_no)
 
-    sentence, warning = _run(told)
+    sentence, warning = run(told)
     click.echo(sentence)
     _next(case_no, warning)
 
@@ -572,7 +475,7 @@ def signal(case_no: str, event: Event, operator: str | None, key: str | None, pa
             found, _ = await outside.found(connection, case_no)
         return sentence, await _wake(case_no) if event in AWAITED.get(found.stage, ()) else ""
 
-    sentence, warning = _run(told)
+    sentence, warning = run(told)
     click.echo(sentence)
     if warning:
         click.echo(warning, err=True)
@@ -646,9 +549,9 @@ def add(case_no: str, what: str, operator: str, note: bool) -> None:
 
     path = Path(what).expanduser() if not note else None
     if path is not None and _is_file(what, path):
-        kept = _run(lambda: records.add_file(case_no, path, operator=operator))
+        kept = run(lambda: records.add_file(case_no, path, operator=operator))
     else:
-        kept = _run(lambda: records.add_text(case_no, what, operator=operator))
+        kept = run(lambda: records.add_text(case_no, what, operator=operator))
     if not kept.is_new:
         click.echo(f"{case_no} 已有这份凭证，未重复登记：{kept.label}")
         return
@@ -679,18 +582,18 @@ def list_evidence(case_no: str, as_json: bool) -> None:
 
     live = terms.load()
     reader = desks.reader(live)
-    pieces = _run(lambda: records.evidence(case_no))
+    pieces = run(lambda: records.evidence(case_no))
     if as_json:
         rows = [
             {
-                "at": _iso(piece.at, live.house),
+                "at": iso(piece.at, live.house),
                 "actor": piece.actor,
                 "label": piece.label,
                 "sha256": piece.file or None,
             }
             for piece in pieces
         ]
-        click.echo(_json(rows))
+        click.echo(json_text(rows))
         return
     if not pieces:
         click.echo(f"{case_no} 还没有凭证。")
@@ -699,124 +602,12 @@ def list_evidence(case_no: str, as_json: bool) -> None:
 
     from aftersales.settings import settings
 
-    table = _table("", "时间", "谁", "凭证")
+    table = make_table("", "时间", "谁", "凭证")
     for piece in pieces:
         table.add_row(reader.time(piece.at), Text(reader.who(piece.actor)), Text(piece.label))
-    _console().print(table)
+    screen().print(table)
     if any(piece.file for piece in pieces):
         click.echo(f"文件存放在 {settings().home / 'files'}，文件名是 SHA-256（--json 可见全部）。")
-
-
-# --- audit ----------------------------------------------------------------------------------------------------------
-
-
-@click.group()
-def audit() -> None:
-    """核查经过。"""
-
-
-@audit.command("case")
-@case_argument
-@json_option
-def audit_case(case_no: str, as_json: bool) -> None:
-    """显示一个售后单的全部流水：谁、何时、应在何时、早晚、结果、规则、金额，并核对流水没有被改动。"""
-    rows, broken, terms = asyncio.run(_audited(case_no))
-    entries = [_audit_data(row, terms) for row in rows]
-    if as_json:
-        chain = {"intact": broken is None, "broken_at": broken, "rows": len(rows)}
-        click.echo(_json({"case_no": case_no, "chain": chain, "entries": entries}))
-    else:
-        _print_audit(entries)
-    if broken is not None:
-        raise Unable(
-            f"{case_no} 的流水从第 {broken} 条起对不上（被改动、删去或插入过），请立即报告负责人并保留数据库备份。"
-        )
-    if not as_json:
-        click.echo(f"流水共 {len(rows)} 条，哈希链完整，未被改动。")
-
-
-async def _audited(case_no: str) -> tuple[list[Mapping[str, Any]], int | None, Terms]:
-    from aftersales.cli.database import connected
-    from aftersales.rules import chain
-    from aftersales.store import records
-    from aftersales.store.engine import transaction
-    from tasks import outside
-
-    async with connected(), transaction() as connection:
-        _, terms = await outside.found(connection, case_no)
-        rows, last_hash = await records.audited(connection, case_no)
-    return list(rows), chain.first_break(rows, last_hash=last_hash), terms
-
-
-def _audit_data(row: Mapping[str, Any], terms: Terms) -> dict[str, Any]:
-    from aftersales.rules import clocks, pages
-    from aftersales.store.journal import Entry
-    from tasks import desks
-
-    entry = Entry(**{name: row[name] for name in Entry.__dataclass_fields__})
-    reader = desks.reader(terms)
-    try:
-        told = reader.told(entry)
-    except (KeyError, TypeError, ValueError):  # a row that somebody has tampered with must not hide the others
-        told = pages.Row(
-            reader.time(entry.at), reader.who(entry.actor), entry.entry, "", "", "内容无法读出", entry.rule
-        )
-    bill = row["data"] if row["kind"] == "bill" else row["data"].get("quote") or {}
-    amounts = [
-        {"rule": line["rule"], "label": line["label"], "amount": line["amount"]} for line in bill.get("lines", ())
-    ]
-    paid = row["data"].get("amount") if row["kind"] == "decision" else None
-    return {
-        "seq": row["seq"],
-        "entry": row["entry"],
-        "kind": row["kind"],
-        "at": _iso(row["at"], terms.house),
-        "actor": row["actor"],
-        "who": told.actor,
-        "what": told.what,
-        "due_at": _iso(row["due_at"], terms.house),
-        "due": "" if row["due_at"] is None else f"{clocks.spoken(row['due_at'], house=terms.house)} 前",
-        "timing": told.timing,
-        "result": told.result,
-        "rule": row["rule"],
-        "amount": bill.get("total") or paid,
-        "amounts": amounts,
-        "hash": row["hash"],
-    }
-
-
-def _print_audit(entries: Sequence[Mapping[str, Any]]) -> None:
-    from rich.text import Text
-
-    table = _table(
-        "",
-        "序",
-        "时间",
-        "谁",
-        "事项",
-        "截止",
-        "早/晚",
-        "结果",
-        "规则",
-        "金额（元）",
-        "哈希",
-        right=("序", "金额（元）"),
-    )
-    for entry in entries:
-        lines = [f"{line['amount']} {line['label']} {line['rule']}" for line in entry["amounts"]]
-        table.add_row(
-            str(entry["seq"]),
-            entry["at"][:16].replace("T", " "),
-            Text(entry["who"]),
-            Text(entry["what"]),
-            entry["due"],
-            entry["timing"],
-            Text("\n".join([entry["result"], *lines]).strip()),
-            entry["rule"],
-            entry["amount"] or "",
-            entry["hash"][:8],
-        )
-    _console(width=200).print(table)
 
 
 # --- customer -------------------------------------------------------------------------------------------------------
@@ -838,7 +629,7 @@ def show_customer(order_no: str, operator: str, reason: str) -> None:
 
     from tasks import records
 
-    found = _run(lambda: records.look(order_no, operator=operator, reason=reason))
+    found = run(lambda: records.look(order_no, operator=operator, reason=reason))
     order = found.order
     rows = [
         ("订单", f"{order.order_no}  {order.channel}"),
@@ -855,52 +646,5 @@ def show_customer(order_no: str, operator: str, reason: str) -> None:
     facts = Table.grid(padding=(0, 2))
     for label, value in rows:
         facts.add_row(Text(label, style="bold"), Text(value))
-    _console().print(facts)
+    screen().print(facts)
     click.echo(f"本次查看已记录（该订单第 {found.looks} 次）。")
-
-
-# --- common ---------------------------------------------------------------------------------------------------------
-
-
-def _run(work: Callable[[], Awaitable[T]]) -> T:
-    """Do some work with the database connected."""
-
-    async def connectedly() -> T:
-        from aftersales.cli.database import connected
-
-        async with connected():
-            return await work()
-
-    return asyncio.run(connectedly())
-
-
-def _json(data: Any) -> str:
-    return json.dumps(data, ensure_ascii=False, indent=2)
-
-
-def _iso(at: Any, house: House) -> str | None:
-    from aftersales.rules import clocks
-
-    return None if at is None else clocks.in_house(at, house=house).isoformat()
-
-
-def _department_name(key: str, house: House) -> str:
-    return house.departments[key].name if key in house.departments else key
-
-
-def _console(width: int = 160) -> Any:
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = width  # a pipe or a log breaks no columns
-    return console
-
-
-def _table(title: str, *headings: str, right: Sequence[str] = ()) -> Any:
-    from rich.table import Table
-
-    table = Table(title=title or None, title_justify="left")
-    for heading in headings:
-        table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
-    return table

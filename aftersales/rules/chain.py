@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+# the most rows of one gap that are named one by one
+MOST = 20
 # what a row's hash covers
 ROW = ("case_no", "seq", "entry", "kind", "at", "actor", "due_at", "rule", "data")
 
@@ -22,21 +25,39 @@ def digest(*, prev_hash: str, row: Mapping[str, Any]) -> str:
     return hashlib.sha256(f"{prev_hash}\n{body}".encode()).hexdigest()
 
 
-def first_break(rows: Iterable[Mapping[str, Any]], *, last_hash: str) -> int | None:
-    """
-    Find the first row of a case's journal that was changed, removed or put in afterwards; None when all is well.
+@dataclass(frozen=True, slots=True)
+class Break:
+    """Where a journal does not hold together: the number of the row, its entry when there is one, and what is wrong."""
 
-    `rows` are whole rows in order, with `prev_hash` and `hash`; `last_hash` is what the case says its journal ends
-    with, so that rows missing at the end are found too: they are told as the number after the last row.
+    number: int
+    entry: str
+    why: str
+
+
+def breaks(rows: Iterable[Mapping[str, Any]], *, seq: int, last_hash: str) -> list[Break]:
     """
+    Find every place where a case's journal was changed, cut, or added to (AUD-01).
+
+    `rows` are whole rows in order; `seq` and `last_hash` are what the case says its journal ends with.
+    """
+    found: list[Break] = []
     before, number = "", 0
-    for number, row in enumerate(rows, 1):
+    for row in rows:
+        for missing in range(number + 1, min(row["seq"], number + 1 + MOST)):
+            found.append(Break(missing, "", "被删去"))
         body = {name: row[name] for name in ROW}
-        is_next = row["seq"] == number and row["prev_hash"] == before
-        if not is_next or digest(prev_hash=before, row=body) != row["hash"]:
-            return number
-        before = row["hash"]
-    return None if before == last_hash else number + 1
+        if digest(prev_hash=row["prev_hash"], row=body) != row["hash"]:
+            found.append(Break(row["seq"], row["entry"], "内容被改动"))
+        elif row["prev_hash"] != before and row["seq"] == number + 1:
+            found.append(Break(row["seq"], row["entry"], "与前一条接不上：这一条或前一条被换过或插入"))
+        before, number = row["hash"], row["seq"]
+    if number < seq:
+        found += [Break(missing, "", "被删去（末尾）") for missing in range(number + 1, min(seq, number + MOST) + 1)]
+    elif number > seq:
+        found.append(Break(number, "", "比售后单记录的条数多，末尾被插入"))
+    elif before != last_hash and not found:
+        found.append(Break(number, "", "最后一条与售后单记录的不同，整条链被重写过"))
+    return found
 
 
 def _plain(value: Any) -> str:

@@ -123,11 +123,11 @@ async def listed(
 # --- the audit ------------------------------------------------------------------------------------------------------
 
 
-async def audited(connection: AsyncConnection, case_no: str) -> tuple[Sequence[Mapping[str, Any]], str]:
-    """Give the whole rows of a case's journal, with their hashes, and the hash the case says they end with."""
-    last_hash = await connection.scalar(select(CASES.c.last_hash).where(CASES.c.case_no == case_no))
+async def audited(connection: AsyncConnection, case_no: str) -> tuple[Sequence[Mapping[str, Any]], int, str]:
+    """Give the whole rows of a case's journal, with their hashes, and the number and hash the case says they end with."""
+    head = (await connection.execute(select(CASES.c.seq, CASES.c.last_hash).where(CASES.c.case_no == case_no))).one()
     rows = await connection.execute(select(JOURNAL).where(JOURNAL.c.case_no == case_no).order_by(JOURNAL.c.seq))
-    return [dict(row) for row in rows.mappings()], last_hash or ""
+    return [dict(row) for row in rows.mappings()], head.seq, head.last_hash
 
 
 # --- evidence -------------------------------------------------------------------------------------------------------

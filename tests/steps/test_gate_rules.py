@@ -603,25 +603,25 @@ async def test_aud01_every_row_carries_the_hash_of_all_before_it(applied):
     await at(applied, "the end")
 
     async with transaction() as connection:
-        rows, last_hash = await records.audited(connection, applied.case_no)
+        rows, seq, last_hash = await records.audited(connection, applied.case_no)
 
     assert [row["seq"] for row in rows] == list(range(1, len(rows) + 1))
     assert rows[0]["prev_hash"] == ""
     assert all(len(row["hash"]) == 64 for row in rows)
     assert [row["prev_hash"] for row in rows[1:]] == [row["hash"] for row in rows[:-1]]
-    assert chain.first_break(rows, last_hash=last_hash) is None
+    assert chain.breaks(rows, seq=seq, last_hash=last_hash) == []
 
 
 @pytest.mark.parametrize("name", chain.ROW)
 async def test_aud01_no_column_can_be_changed_unseen(applied, name):
     await decide(applied, "review", "C08", decision="approve")
     async with transaction() as connection:
-        rows, last_hash = await records.audited(connection, applied.case_no)
+        rows, seq, last_hash = await records.audited(connection, applied.case_no)
     number = next(row["seq"] for row in rows if row["entry"] == "review-0")
     other: dict[str, Any] = {"seq": 99, "at": rows[0]["due_at"] or rows[-1]["due_at"], "due_at": None, "data": {}}
     forged = [row | {name: other.get(name, "X")} if row["seq"] == number else row for row in rows]
 
-    assert chain.first_break(forged, last_hash=last_hash) == number
+    assert chain.breaks(forged, seq=seq, last_hash=last_hash)[0].number == number
 
 
 async def test_aud01_rows_written_at_once_form_one_chain(applied):
@@ -629,6 +629,6 @@ async def test_aud01_rows_written_at_once_form_one_chain(applied):
     await asyncio.gather(*(recording.add_text(applied.case_no, f"照片 {n}", operator="C07") for n in range(8)))
 
     async with transaction() as connection:
-        rows, last_hash = await records.audited(connection, applied.case_no)
-    assert chain.first_break(rows, last_hash=last_hash) is None
+        rows, seq, last_hash = await records.audited(connection, applied.case_no)
+    assert chain.breaks(rows, seq=seq, last_hash=last_hash) == []
     assert sum(row["kind"] == "evidence" for row in rows) == 8

@@ -1,0 +1,177 @@
+"""What commands share: words as people type them, a database, tables, JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from aftersales import forms
+from aftersales.words import Event, Stage
+
+if TYPE_CHECKING:
+    from aftersales.terms import House
+
+T = TypeVar("T")
+
+
+class Word(click.ParamType):
+    """A number or an id as people type it."""
+
+    name = "文字"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Trim it; what cannot be stored as text is refused."""
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            self.fail("含有无法识别的字符", param, ctx)
+        if "\x00" in value or not value.strip():
+            self.fail("没有内容或含有空字符", param, ctx)
+        return str(value).strip()
+
+
+class CaseNo(Word):
+    """A case number, in letters of any size."""
+
+    name = "售后单号"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Read it as it is stored: in capitals."""
+        return super().convert(value, param, ctx).upper()
+
+
+class GateName(click.ParamType):
+    """A gate by its code or its Chinese name: `review`, `审核`, `待审核`, `退款确认`."""
+
+    name = "环节"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Find the gate. Fails with the sentence that names all of them."""
+        for gate, form in forms.GATES.items():
+            label = Stage(gate).label
+            if value.strip() in (gate, label, label.removeprefix("待"), form.title):
+                return gate
+        known = "、".join(f"{gate}（{Stage(gate).label.removeprefix('待')}）" for gate in forms.GATES)
+        self.fail(f"没有环节“{value}”，可选：{known}", param, ctx)
+
+
+class EventName(click.ParamType):
+    """An event by its code or its Chinese name: `parcel.received`, `已收货`."""
+
+    name = "事件"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Event:
+        """Find the event. Fails with the sentence that names all of them."""
+        for event in Event:
+            if value.strip() in (event.value, event.label):
+                return event
+        known = "、".join(f"{event.value}（{event.label}）" for event in Event)
+        self.fail(f"没有事件“{value}”，可选：{known}", param, ctx)
+
+
+class StageName(click.ParamType):
+    """A stage by its code or its Chinese name: `review`, `待审核`, `审核`."""
+
+    name = "阶段"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Stage:
+        """Find the stage. Fails with the sentence that names all of them."""
+        if isinstance(value, Stage):
+            return value
+        for stage in Stage:
+            if value.strip() in (stage.value, stage.label, stage.label.removeprefix("待")):
+                return stage
+        self.fail(f"没有阶段“{value}”，可选：{'、'.join(stage.label for stage in Stage)}", param, ctx)
+
+
+class Rows(click.ParamType):
+    """How many rows to show."""
+
+    name = "行数"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read a number from 1 to 10000."""
+        if isinstance(value, int):
+            return value
+        if not re.fullmatch(r"[0-9]{1,5}", value.strip()) or not 1 <= int(value) <= 10_000:
+            self.fail(f"“{value}”应写成 1 到 10000 的整数", param, ctx)
+        return int(value)
+
+
+def by_staff(*, required: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add the option that says who acts."""
+    return click.option(
+        "--as",
+        "operator",
+        type=Word(),
+        required=required,
+        metavar="工号",
+        help="经办人的员工编号，如 C07。",
+    )
+
+
+case_argument = click.argument("case_no", type=CaseNo(), metavar="售后单号")
+pairs_argument = click.argument("pairs", nargs=-1, metavar="[项目=内容]...")
+json_option = click.option("--json", "as_json", is_flag=True, help="输出 JSON。")
+
+
+def answer_from(form: type[forms.Form], pairs: Sequence[str]) -> dict[str, Any]:
+    """Read `key=value` words. Raises UsageError for what is no such word or no field of the form."""
+    try:
+        return forms.from_pairs(form, pairs)
+    except forms.Misfilled as error:
+        raise click.UsageError(str(error), click.get_current_context()) from None
+
+
+def run(work: Callable[[], Awaitable[T]]) -> T:
+    """Do some work with the database connected."""
+
+    async def connectedly() -> T:
+        from aftersales.cli.database import connected
+
+        async with connected():
+            return await work()
+
+    return asyncio.run(connectedly())
+
+
+def json_text(data: Any) -> str:
+    """Data as a program reads it."""
+    return json.dumps(data, ensure_ascii=False, indent=2)
+
+
+def iso(at: Any, house: House) -> str | None:
+    """An instant in house time, as a program reads it."""
+    from aftersales.rules import clocks
+
+    return None if at is None else clocks.in_house(at, house=house).isoformat()
+
+
+def department_name(key: str, house: House) -> str:
+    """A department by its name."""
+    return house.departments[key].name if key in house.departments else key
+
+
+def screen(width: int = 160) -> Any:
+    """A console; a pipe is wide."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = width  # a pipe or a log breaks no columns
+    return console
+
+
+def make_table(title: str, *headings: str, right: Sequence[str] = ()) -> Any:
+    """A table with these headings; those in `right` hold numbers."""
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left")
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+    return table

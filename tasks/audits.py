@@ -1,0 +1,260 @@
+"""The audits: whether a journal was changed afterwards, what was paid and why, what was late (AUD-01 to AUD-03)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from aftersales import clock
+from aftersales.rules import audit as checks
+from aftersales.rules import chain, clocks
+from aftersales.rules.audit import Payment
+from aftersales.store import audit, facts
+from aftersales.store import cases as case_store
+from aftersales.store.engine import transaction
+from aftersales.terms import Terms
+from aftersales.words import ZERO, Limit, Stage, Unable, Unit
+from tasks.cases import current_terms, terms_of
+
+OUTER = "整单时限"
+# cases whose payments are checked at once
+PART = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One place where a journal does not hold together."""
+
+    case_no: str
+    number: int
+    entry: str
+    why: str
+
+
+@dataclass
+class Verified:
+    """What a verification has walked, and what it found."""
+
+    cases: int = 0
+    rows: int = 0
+    findings: list[Finding] = field(default_factory=list)
+
+
+async def verify(
+    *, case_no: str = "", since: date | None = None, until: date | None = None, seal: Any = None
+) -> Verified:
+    """
+    Walk the hash chain of every case, or of those opened in a period, or of one (AUD-01).
+
+    With a seal, also find history that was rewritten as a whole, and cases that are gone. Raises Unable for a seal
+    that is none.
+    """
+    told = Verified()
+    sealed = _read(seal) if seal is not None else {}
+    seen: set[str] = set()
+    async with transaction() as connection:
+        async for found in audit.chains(connection, case_no=case_no, **_period(since, until)):
+            told.cases += 1
+            told.rows += len(found.rows)
+            seen.add(found.case_no)
+            if found.seq is None:
+                told.findings.append(Finding(found.case_no, 0, "", "流水还在，售后单被删去"))
+                continue
+            for broken in chain.breaks(found.rows, seq=found.seq, last_hash=found.last_hash):
+                told.findings.append(Finding(found.case_no, broken.number, broken.entry, broken.why))
+            if found.case_no in sealed:
+                told.findings += _against(found, *sealed[found.case_no])
+    if not (case_no or since or until):
+        gone = sorted(sealed.keys() - seen)
+        told.findings += [Finding(each, 0, "", "封存时有这张售后单，现在没有了") for each in gone]
+    elif case_no and not seen:
+        raise Unable(f"没有售后单 {case_no}，请核对单号（可用 aftersales case list 查看）。")
+    return told
+
+
+def _against(found: audit.Chain, number: int, digest: str) -> list[Finding]:
+    rows = {row["seq"]: row["hash"] for row in found.rows}
+    if number == 0 or rows.get(number) == digest:
+        return []
+    return [Finding(found.case_no, number, "", "与封存时不同：整条链被重写过")]
+
+
+async def seal() -> dict[str, Any]:
+    """The end of every journal now, with a digest over all of it: kept elsewhere, it proves what stood here."""
+    async with transaction() as connection:
+        heads = {case_no: [seq, digest] async for case_no, seq, digest in audit.heads(connection)}
+    return {"sealed_at": clock.now().isoformat(), "cases": heads, "digest": _digest(heads)}
+
+
+def _digest(heads: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(heads, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _read(seal: Any) -> dict[str, tuple[int, str]]:
+    try:
+        heads = {str(case_no): (int(number), str(digest)) for case_no, (number, digest) in seal["cases"].items()}
+        if _digest({case_no: list(head) for case_no, head in heads.items()}) != seal["digest"]:
+            raise Unable("封存文件自己的指纹对不上，它被改动过，请用原件。")
+    except (TypeError, KeyError, ValueError, AttributeError):
+        raise Unable("这不是封存文件，请用 aftersales audit seal 写出的文件。") from None
+    return heads
+
+
+# --- refunds --------------------------------------------------------------------------------------------------------
+
+
+async def refunds(*, since: date, until: date) -> tuple[list[Payment], list[str]]:
+    """Every payment of real cases in a period, checked (AUD-03), and the orders for which too much went back."""
+    found: list[Payment] = []
+    orders: list[str] = []
+    period = _period(since, until)
+    async with transaction() as connection:
+        paid = await audit.paid_between(connection, **period)
+        for start in range(0, len(paid), PART):
+            part = paid[start : start + PART]
+            histories = await audit.histories(connection, [case_no for case_no, _, _ in part])
+            for case_no, order_no, _ in part:
+                order = await facts.load(connection, order_no)
+                case = await case_store.read(connection, case_no)
+                assert order is not None and case is not None, "a case has its order"
+                terms = await terms_of(connection, case)
+                payments = checks.payments(case_no=case_no, history=histories[case_no], order=order, terms=terms)
+                found += [each for each in payments if period["since"] <= each.at < period["until"]]
+                if too_much := checks.beyond_the_order(order, await facts.refunded(connection, order_no)):
+                    orders.append(too_much)
+    used = Counter(each.reference for each in found if each.reference)
+    found = [_doubled(each, used[each.reference]) for each in found]
+    return sorted(found, key=lambda each: (not each.faults, each.at)), sorted(set(orders))
+
+
+def _doubled(payment: Payment, times: int) -> Payment:
+    if times < 2:
+        return payment
+    return Payment(
+        **{
+            **{name: getattr(payment, name) for name in Payment.__dataclass_fields__},
+            "faults": (*payment.faults, f"流水号 {payment.reference} 用了 {times} 次"),
+        }
+    )
+
+
+# --- windows --------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Window:
+    """How one stage of one department kept its windows in a period (AUD-02)."""
+
+    stage: str
+    department: str
+    limit: str
+    on_time: int = 0
+    late: int = 0
+    overdue: int = 0
+    running: int = 0
+    extended: int = 0
+    provisional: int = 0
+    delays: list[tuple[Decimal, str]] = field(default_factory=list)
+    unit: str = ""
+
+    @property
+    def total(self) -> int:
+        """Every promise of the period."""
+        return self.on_time + self.late + self.overdue + self.running
+
+    @property
+    def share(self) -> str:
+        """On time out of those that are decided, in per cent (KPI-38)."""
+        decided = self.on_time + self.late + self.overdue
+        return f"{Decimal(100 * self.on_time) / decided:.1f}" if decided else ""
+
+    @property
+    def average(self) -> str:
+        """The mean delay of what was late, in the limit's own unit."""
+        return f"{sum((d for d, _ in self.delays), ZERO) / len(self.delays):.1f}" if self.delays else ""
+
+    @property
+    def worst(self) -> tuple[str, str]:
+        """The longest delay and its case."""
+        if not self.delays:
+            return "", ""
+        delay, case_no = max(self.delays)
+        return f"{delay:.1f}", case_no
+
+
+async def windows(*, since: date, until: date) -> list[Window]:
+    """Every stage and department: on time, late and by how much, still open, extended (AUD-02, KPI-38)."""
+    terms = current_terms()
+    now = clock.now()
+    async with transaction() as connection:
+        promises = await audit.windows(connection, **_period(since, until))
+    found: dict[tuple[str, str, str], Window] = {}
+    for promise in promises:
+        key = (promise["stage"], promise["owner"], promise["limit"])
+        if key not in found:
+            limit = Limit.parse(promise["limit"])
+            unit = "小时" if limit.unit in (Unit.HOUR, Unit.MINUTE, Unit.SERVICE_HOUR) else limit.unit.label
+            found[key] = Window(_stage(promise["stage"]), _department(promise["owner"], terms), limit.words, unit=unit)
+        _count(found[key], promise, terms, now)
+    order = {stage.value: n for n, stage in enumerate(Stage)}
+    return [found[key] for key in sorted(found, key=lambda key: (order.get(key[0], len(order)), key))]
+
+
+def _count(window: Window, promise: Mapping[str, Any], terms: Terms, now: datetime) -> None:
+    ended = promise["ended_at"] or promise["closed_at"]
+    until = ended or now
+    window.extended += bool(promise["trace"].get("extensions"))
+    window.provisional += bool(promise["provisional"])
+    if not clocks.is_overdue(due_at=promise["due_at"], at=until):
+        if ended:
+            window.on_time += 1
+        else:
+            window.running += 1
+        return
+    if ended:
+        window.late += 1
+    else:
+        window.overdue += 1
+    window.delays.append((_delay(promise, until, terms), promise["case_no"]))
+
+
+def _delay(promise: Mapping[str, Any], until: datetime, terms: Terms) -> Decimal:
+    """How late, in the limit's own unit: hours on its clock, or days that it counts."""
+    unit = Limit.parse(promise["limit"]).unit
+    span = {"start_at": promise["due_at"], "until_at": until, "calendars": terms.calendars, "house": terms.house}
+    if unit in (Unit.WORKING_DAY, Unit.DAY):
+        return Decimal(clocks.used_days(unit=unit, **span) + 1)
+    return Decimal(int(clocks.used_time(unit=unit, **span).total_seconds())) / 3600
+
+
+def _stage(stage: str) -> str:
+    return OUTER if stage == "outer" else Stage(stage).label
+
+
+def _department(key: str, terms: Terms) -> str:
+    department = terms.house.departments.get(key)
+    return department.name if department else key
+
+
+def _period(since: date | None, until: date | None) -> dict[str, Any]:
+    """House days, both inclusive, as instants."""
+    house = current_terms().house
+    return {
+        "since": since and clocks.end_of_day(since - timedelta(days=1), house=house),
+        "until": until and clocks.end_of_day(until, house=house),
+    }
+
+
+def grouped(payments: list[Payment]) -> dict[str, Decimal]:
+    """What each rule has taken or given in all, for the foot of a report."""
+    sums: dict[str, Decimal] = defaultdict(lambda: ZERO)
+    for payment in payments:
+        for line in payment.lines:
+            sums[line["rule"]] += Decimal(line["amount"])
+    return dict(sorted(sums.items()))
