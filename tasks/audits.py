@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+
+from sqlalchemy import text
 
 from aftersales import clock
 from aftersales.rules import audit as checks
@@ -59,6 +61,8 @@ async def verify(
     sealed = _read(seal) if seal is not None else {}
     seen: set[str] = set()
     async with transaction() as connection:
+        # heads and journals of one moment: the desk goes on working meanwhile
+        await connection.execute(text("set transaction isolation level repeatable read, read only"))
         async for found in audit.chains(connection, case_no=case_no, **_period(since, until)):
             told.cases += 1
             told.rows += len(found.rows)
@@ -249,12 +253,3 @@ def _period(since: date | None, until: date | None) -> dict[str, Any]:
         "since": since and clocks.end_of_day(since - timedelta(days=1), house=house),
         "until": until and clocks.end_of_day(until, house=house),
     }
-
-
-def grouped(payments: list[Payment]) -> dict[str, Decimal]:
-    """What each rule has taken or given in all, for the foot of a report."""
-    sums: dict[str, Decimal] = defaultdict(lambda: ZERO)
-    for payment in payments:
-        for line in payment.lines:
-            sums[line["rule"]] += Decimal(line["amount"])
-    return dict(sorted(sums.items()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from functools import cache
 from typing import Any
@@ -39,7 +39,24 @@ def current_terms() -> Terms:
     return rulebook.load()
 
 
-async def open_return(request: Mapping[str, Any]) -> str | None:
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import knows of an application beyond its form: when it was made, which lines it means, where it stood."""
+
+    source: str
+    invoice: str
+    rows: tuple[str, ...]
+    asked_on: date
+    lines: Mapping[int, int]
+    # it was settled long ago: nobody outside is asked or told anything any more
+    is_past: bool
+
+    def as_facts(self) -> dict[str, Any]:
+        """As the case keeps it."""
+        return {"source": self.source, "invoice": self.invoice, "rows": list(self.rows), "is_past": self.is_past}
+
+
+async def open_return(request: Mapping[str, Any], *, imported: Imported | None = None) -> str | None:
     """
     Open a return: check the request, hold its units, quote it, give it a number, acknowledge it (RET-01, NTC-01).
 
@@ -56,7 +73,7 @@ async def open_return(request: Mapping[str, Any]) -> str | None:
         refusal = await cases.refusal_of_run(connection, leg.driver.run_id)
     if refusal is None:
         try:
-            return await _open(leg, request)
+            return await _open(leg, request, imported)
         except (forms.Misfilled, UnableToOpen) as error:
             refusal = masking.forget(masking.scrub(str(error)), request)
             if (masked := masking.scrub_all(request, keep=())) != request:
@@ -242,7 +259,7 @@ async def terms_of(connection: AsyncConnection, case: cases.Case) -> Terms:
     return rulebook.restore(await cases.terms_document(connection, case.terms_hash), live=live)
 
 
-async def _open(leg: Leg, raw: Mapping[str, Any]) -> str:
+async def _open(leg: Leg, raw: Mapping[str, Any], imported: Imported | None) -> str:
     terms = current_terms()
     reasons = {code: reason.label for code, reason in terms.returns.reasons.items()}
     request = forms.read(forms.ReturnRequest, raw, options={"reason": reasons})
@@ -258,10 +275,11 @@ async def _open(leg: Leg, raw: Mapping[str, Any]) -> str:
         now = rehearsal[1] if rehearsal else clock.now()
         prefix = "RT-X" if rehearsal else "RT"
         case_no = await cases.next_number(connection, prefix=prefix, on=now.astimezone(zone).date())
-        values["asked_on"] = now.astimezone(zone).date().isoformat()
+        values["asked_on"] = (imported.asked_on if imported else now.astimezone(zone).date()).isoformat()
         values["fingerprint"] = _fingerprint(values)
-        await _refuse_twin(connection, values)
-        data = await _hold(connection, terms, case_no, values)
+        if imported is None:
+            await _refuse_twin(connection, values)
+        data = await _hold(connection, terms, case_no, values, lines=imported.lines if imported else None)
         terms_hash = rulebook.fingerprint(terms)
         await cases.keep_terms(connection, terms_hash, rulebook.dump(terms), now)
         await cases.open_case(
@@ -276,7 +294,7 @@ async def _open(leg: Leg, raw: Mapping[str, Any]) -> str:
             operator=request.operator,
             terms_hash=terms_hash,
             rehearsal=rehearsal[0] if rehearsal else None,
-            facts={"fingerprint": values["fingerprint"]},
+            facts={"fingerprint": values["fingerprint"]} | ({"imported": imported.as_facts()} if imported else {}),
         )
         await cases.link_run(connection, leg.driver.run_id, case_no)
         await leg.load(connection, case_no, terms)
@@ -287,13 +305,24 @@ async def _open(leg: Leg, raw: Mapping[str, Any]) -> str:
     return case_no
 
 
-async def _hold(connection: AsyncConnection, terms: Terms, case_no: str, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Hold the units asked for and quote them. Raises UnableToOpen."""
+async def _hold(
+    connection: AsyncConnection,
+    terms: Terms,
+    case_no: str,
+    request: Mapping[str, Any],
+    *,
+    lines: Mapping[int, int] | None = None,
+) -> dict[str, Any]:
+    """Hold the units asked for, of these lines if they are known, and quote them. Raises UnableToOpen."""
     order = await facts.load(connection, request["order_no"])
     if order is None:
         raise UnableToOpen(f"没有订单 {request['order_no']}，请核对订单号。")
     try:
-        asked = units.by_sku(order=order, wanted=[(item["sku"], item["quantity"]) for item in request["items"]])
+        asked = (
+            sorted(lines.items())
+            if lines
+            else units.by_sku(order=order, wanted=[(item["sku"], item["quantity"]) for item in request["items"]])
+        )
         wanted = await ledger.hold(connection, order_no=order.order_no, wanted=asked, case_no=case_no, process=PROCESS)
     except UnableToOpen:
         raise

@@ -10,6 +10,9 @@ from aftersales.desk.leg import Leg
 from aftersales.rules import clocks
 from aftersales.store import cases
 
+# a case that was settled before it came to us: its notices are written for the history alone
+_PAST = "导入的历史售后单，不再发送"
+
 
 def was_told(leg: Leg, notice: str, entry: str) -> bool:
     """Whether an earlier telling has put this notice into the outbox."""
@@ -41,6 +44,7 @@ async def tell_customer(
         data={},
         created_at=leg.now(),
         expires_at=expires_at,
+        withdrawn=_PAST if leg.case.is_past else "",
     )
     await leg.note(connection, f"{entry}.{notice}", kind="notice", data={"notice": notice, "subject": subject})
 
@@ -61,6 +65,7 @@ async def tell_staff(connection: AsyncConnection, leg: Leg, entry: str, staff_id
         data={},
         created_at=leg.now(),
         expires_at=None,
+        withdrawn=_PAST if leg.case.is_past else "",
     )
 
 
@@ -80,4 +85,5 @@ async def tell_department(connection: AsyncConnection, leg: Leg, entry: str, dep
         data={},
         created_at=leg.now(),
         expires_at=None,
+        withdrawn=_PAST if leg.case.is_past else "",
     )

@@ -22,9 +22,8 @@ from tasks.steps import Intent, step
 
 def carrier(leg: Leg) -> Carrier:
     """The carrier of this shop; until one is connected, and in rehearsals, the list that logistics arranges by hand."""
-    is_rehearsed = leg.case is not None and leg.case.rehearsal is not None
-    connected = None if is_rehearsed else http.carrier_from(settings())
-    return connected or by_hand()
+    is_real = leg.case is not None and leg.case.is_real
+    return (http.carrier_from(settings()) if is_real else None) or by_hand()
 
 
 def by_hand() -> PickupList:

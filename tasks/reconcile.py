@@ -200,7 +200,9 @@ async def _revive(
     if run is None or not await _scheduled(client, run):
         await _begin_anew(client, case, entries["opened"], generation)
         done = done if run else "已重新建立运行"
-    await _tell(case, run, wrong, done, is_first=not tries)
+    # an import opens cases that no run has ever told: nothing has gone wrong with them
+    is_new = run is None and generation <= 1 and "imported" in case.facts
+    await _tell(case, run, wrong, done, is_first=not tries and not is_new)
     return Finding(case.case_no, wrong, done)
 
 

@@ -6,7 +6,6 @@ import asyncio
 import csv
 import io
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
@@ -16,7 +15,18 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
-from aftersales.cli.common import CaseNo, case_argument, iso, json_option, json_text, make_table, run, screen
+from aftersales.cli.common import (
+    CaseNo,
+    Day,
+    case_argument,
+    harmless,
+    iso,
+    json_option,
+    json_text,
+    make_table,
+    run,
+    screen,
+)
 from aftersales.words import ZERO, Unable
 
 if TYPE_CHECKING:
@@ -24,23 +34,6 @@ if TYPE_CHECKING:
 
 
 TABLE, CSV, JSON = "table", "csv", "json"
-
-
-class Day(click.ParamType):
-    """A house day."""
-
-    name = "日期"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
-        """Read `2026-11-22`."""
-        if isinstance(value, date):
-            return value
-        try:
-            if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value) or value < "1970":
-                raise ValueError
-            return date.fromisoformat(value)
-        except ValueError:
-            self.fail(f"“{value}”不是日期，请写成 2026-11-22 这样", param, ctx)
 
 
 def period(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -307,11 +300,11 @@ def _report(
         return
     if form == JSON:
         text = json_text([{name: row.get(name, "") for name in heads} for row in rows]) + "\n"
-    else:
+    else:  # a table is for the screen: a file of it is a spreadsheet
         sheet = io.StringIO(newline="")
         writer = csv.writer(sheet)
         writer.writerow(heads.values())
-        writer.writerows([_plain(row.get(name, "")) for name in heads] for row in rows)
+        writer.writerows([harmless(row.get(name, "")) for name in heads] for row in rows)
         # the mark tells a spreadsheet that this is UTF-8
         text = "\ufeff" + sheet.getvalue()
     if out is None:
@@ -319,12 +312,6 @@ def _report(
     else:
         _write(out, text)
         click.echo(f"已写出 {len(rows)} 行：{out}")
-
-
-def _plain(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    is_number = re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", cell)
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) and not is_number else cell
 
 
 def _write(path: Path, text: str) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -103,6 +104,26 @@ class Rows(click.ParamType):
         return int(value)
 
 
+class Day(click.ParamType):
+    """A date: 2026-03-05."""
+
+    name = "日期"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        """Read a date. Fails with the sentence that tells how to write it."""
+        from aftersales.imports.orders import FIRST_YEAR, LAST_YEAR
+
+        if isinstance(value, date):
+            return value
+        try:
+            day = datetime.strptime(value, "%Y-%m-%d").date()  # noqa: DTZ007 - a day of the house, not an instant
+        except ValueError:
+            self.fail(f"“{value}”不是日期，请写成 2026-03-05 这样", param, ctx)
+        if not FIRST_YEAR <= day.year < LAST_YEAR:
+            self.fail(f"“{value}”的年份不在 {FIRST_YEAR} 到 {LAST_YEAR - 1} 之间", param, ctx)
+        return day
+
+
 def by_staff(*, required: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Add the option that says who acts."""
     return click.option(
@@ -175,3 +196,9 @@ def make_table(title: str, *headings: str, right: Sequence[str] = ()) -> Any:
     for heading in headings:
         table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
     return table
+
+
+def harmless(cell: str) -> str:
+    """A cell of a CSV that no spreadsheet takes for a formula."""
+    is_number = re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", cell)
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) and not is_number else cell

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime, tzinfo
 from pathlib import Path
@@ -12,32 +13,13 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from aftersales.words import Unable
+from aftersales.cli.common import Day, by_staff, harmless, make_table, run, screen
+from aftersales.words import Stage, Unable
 
 if TYPE_CHECKING:
     from aftersales.store.imports import Report
 
 SHOWN = 20  # bad rows told on the screen; the file names them all
-
-
-class Day(click.ParamType):
-    """A date: 2026-03-05."""
-
-    name = "日期"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
-        """Read a date. Fails with the sentence that tells how to write it."""
-        from aftersales.imports.orders import FIRST_YEAR, LAST_YEAR
-
-        if isinstance(value, date):
-            return value
-        try:
-            day = datetime.strptime(value, "%Y-%m-%d").date()  # noqa: DTZ007 - a day of the house, not an instant
-        except ValueError:
-            self.fail(f"“{value}”不是日期，请写成 2026-03-05 这样", param, ctx)
-        if not FIRST_YEAR <= day.year < LAST_YEAR:
-            self.fail(f"“{value}”的年份不在 {FIRST_YEAR} 到 {LAST_YEAR - 1} 之间", param, ctx)
-        return day
 
 
 class MappingName(click.ParamType):
@@ -172,18 +154,11 @@ def _write_list(report: Report, path: Path) -> None:
             out = csv.writer(opened)
             out.writerow(["行", "订单号", "结果", "原因"])
             out.writerows(
-                (remark.line, _harmless(remark.order_no), remark.fate.label, _harmless(remark.reason))
+                (remark.line, harmless(remark.order_no), remark.fate.label, harmless(remark.reason))
                 for remark in report.remarks
             )
     except OSError as error:
         raise Unable(f"导入结果如上，但清单写不进 {path}（{error.strerror}）；请检查文件夹的写入权限。") from None
-
-
-def _harmless(text: str) -> str:
-    """
-    Keep a spreadsheet from reading a cell as a formula.
-    """
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
 
 
 def _tell(report: Report, listed: Path | None, *, is_imported: bool) -> None:
@@ -222,6 +197,134 @@ def _tell(report: Report, listed: Path | None, *, is_imported: bool) -> None:
         errors.print(f"……另有 {len(bad) - SHOWN} 条，见清单。")
     if listed is not None:
         console.print(f"有误和跳过的行见清单：{listed}", markup=False)
+
+
+# --- returns --------------------------------------------------------------------------------------------------------
+
+
+@import_.command("returns")
+@click.argument("file", type=click.Path(path_type=Path), metavar="文件")
+@click.option(
+    "--mapping", "name", type=MappingName(), required=True, metavar="映射", help="列的含义，与导入订单时用的相同。"
+)
+@click.option("--shift-to", type=Day(), metavar="日期", help="与导入订单时写的相同。")
+@by_staff()
+@click.option("--settle", is_flag=True, help="这些退货早已办完：按映射里写的经办人走完各环节，不通知客户。")
+def import_returns(file: Path, name: str, shift_to: date | None, operator: str, settle: bool) -> None:
+    """
+    导入退货行：先导入同一文件的订单，再导入退货。每行从同一客户、同一商品、此前的订单里找回原来的行。
+
+    找不到或不够的行交给人工，见 import unplaced。同一行只导入一次。
+    """
+    from aftersales import terms
+    from aftersales.imports import mapping as mappings
+    from aftersales.imports import orders as assembling
+    from aftersales.imports import reading, returns
+    from aftersales.words import ZERO
+
+    house = terms.load().house
+    mapping = mappings.load(name)
+    if not mapping.returns_prefix:
+        raise Unable(f"映射“{mapping.label}”没有写 returns_prefix（退货单号的开头），不能导入退货，请补上。")
+    looked_at, zone = reading.look(file), ZoneInfo(house.timezone)
+    found = assembling.survey(looked_at, mapping, zone=zone, dates=shift_to is not None)
+    shift = found.shift(looked_at, to=shift_to)
+    rows, bad = returns.read(looked_at, mapping, zone=zone, currency=house.currency, shift=shift)
+    if not rows and not bad:
+        raise Unable(f"文件 {file} 里没有单号以 {mapping.returns_prefix} 开头的退货行，请核对文件和映射。")
+    told = asyncio.run(_import_returns(rows, mapping, source=f"returns:{name}", operator=operator, settles=settle))
+    plan = told.plan
+    click.echo(
+        f"退货行 {len(rows) + len(bad)} 行：对上订单 {plan.filled} 行，交给人工 {len(plan.unplaced)} 行，有误 {len(bad)} 行，已导入过 {told.repeated} 行。"
+    )
+    click.echo(f"新开售后单 {len(told.opened)} 张" + (f"，已办完 {told.settled} 张。" if settle else "。"))
+    for gate, count in sorted(told.waiting.items()):
+        click.echo(f"  等待{Stage(gate).label.removeprefix('待')}：{count} 张")
+    for why, count in Counter(each.kind for each in plan.unplaced).most_common():
+        click.echo(f"  交给人工：{why}：{count} 行")
+    if settle:
+        click.echo(
+            f"对上的行文件里共 {plan.amount:.2f} 元，按我们的规则退 {told.refunds:.2f} 元，"
+            f"相差 {plan.amount - told.refunds:.2f} 元（含扣款，以及还在等待办理的）。"
+        )
+    assert plan.amount >= ZERO
+    for remark in bad[:SHOWN]:
+        click.echo(f"第 {remark.line} 行 {remark.order_no}：{remark.reason}。", err=True)
+    for refused in told.refused[:SHOWN]:
+        click.echo(f"没有开立：{refused}", err=True)
+    if told.refused:
+        raise Unable(f"有 {len(told.refused)} 张没有开立或没有办完，原因如上，请解决后再导入一次。")
+
+
+async def _import_returns(rows: Any, mapping: Any, **options: Any) -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from aftersales.cli.database import connected
+    from flows.returns import returns
+    from tasks import imported
+
+    screen = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=screen,
+        transient=True,
+        disable=not screen.is_terminal,
+    ) as progress:
+        task = progress.add_task("正在对上订单", total=None)
+        async with connected():
+            return await imported.take_in(
+                rows,
+                mapping,
+                story=returns.fn,
+                on_plan=lambda cases: progress.update(task, total=cases, description="正在开立售后单"),
+                on_case=lambda: progress.advance(task),
+                **options,
+            )
+
+
+@import_.command("unplaced")
+@click.option("--done", type=int, metavar="序号", help="这一行已由人工处理，不再列出。")
+@click.option("--csv", "path", type=click.Path(path_type=Path), metavar="文件", help="写到 CSV 文件。")
+def unplaced(done: int | None, path: Path | None) -> None:
+    """列出导入退货时交给人工的行和原因。"""
+    from aftersales import clock
+    from aftersales.store import imported
+    from aftersales.store.engine import transaction
+
+    async def look() -> Any:
+        async with transaction() as connection:
+            if done is not None and not await imported.done(connection, done, clock.now()):
+                raise Unable(f"没有序号为 {done} 的待处理行，请用 aftersales import unplaced 查看。")
+            return await imported.unplaced(connection)
+
+    rows = run(look)
+    heads = ("序号", "退货单", "行", "商品编码", "数量", "金额", "原因")
+    cells = [
+        (row["id"], *(row["data"][name] for name in ("invoice", "line", "sku", "quantity", "amount")), row["reason"])
+        for row in rows
+    ]
+    if path is not None:
+        try:
+            with path.open("w", encoding="utf-8-sig", newline="") as opened:
+                out = csv.writer(opened)
+                out.writerow(heads)
+                out.writerows([harmless(str(cell)) for cell in row] for row in cells)
+        except OSError as error:
+            raise Unable(f"写不了 {path}（{error.strerror}），请换一个位置。") from None
+        click.echo(f"已写出 {len(cells)} 行：{path}")
+        return
+    if done is not None:
+        click.echo(f"第 {done} 行已记作处理完，还有 {len(cells)} 行。")
+        return
+    shown = make_table("交给人工的退货行", *heads, right=("序号", "行", "数量", "金额"))
+    for row in cells:
+        shown.add_row(*map(str, row))
+    screen().print(shown)
+    click.echo(f"共 {len(cells)} 行；处理完一行后运行 aftersales import unplaced --done 序号。")
 
 
 # --- orders ---------------------------------------------------------------------------------------------------------

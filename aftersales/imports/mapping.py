@@ -47,6 +47,13 @@ NEEDED: tuple[Word, ...] = ("order_no", "sku", "quantity", "unit_price", "ordere
 PER_ROW = frozenset(NEEDED[:5]) | {"line_no"}
 
 
+class ReturnsMapping(Strict):
+    """What a file of returns does not tell."""
+
+    reason: Text
+    settle: dict[str, Text] = Field(default_factory=dict)
+
+
 class Mapping(Strict):
     """One file of `config/imports/`."""
 
@@ -60,6 +67,8 @@ class Mapping(Strict):
     not_goods: list[Text] = Field(default_factory=list)
     skip_not_positive: bool = False
     returns_prefix: str = ""
+    # who passes the gates of a return that is settled while it is imported, and why the goods came back
+    returns: ReturnsMapping | None = None
 
     @model_validator(mode="after")
     def _is_whole(self) -> Mapping:

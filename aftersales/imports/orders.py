@@ -97,6 +97,14 @@ class Survey:
     rows_of: Counter[str] = field(default_factory=Counter)
     last_on: date | None = None
 
+    def shift(self, file: File, *, to: date | None) -> timedelta:
+        """By how much every date moves so that the last day of the file is `to`. Raises Unable without a date."""
+        if to is None or not self.rows:
+            return timedelta()
+        if self.last_on is None:
+            raise Unable(f"文件 {file.path} 里没有一个读得出的日期，无法按 --shift-to 移动；请检查日期列。")
+        return to - self.last_on
+
 
 # --- the first reading ----------------------------------------------------------------------------------------------
 
@@ -118,10 +126,10 @@ def survey(file: File, mapping: Mapping, *, zone: tzinfo, dates: bool = False) -
     last: datetime | None = None
     for record in rows:
         found.rows += 1
-        found.rows_of[_cell(record.cells, place)] += 1
+        found.rows_of[cell(record.cells, place)] += 1
         for time in times:
             try:
-                at = read(_cell(record.cells, time))
+                at = read(cell(record.cells, time))
             except ValueError:
                 continue  # a row with such a date is told about in the second reading
             if at is not None and (last is None or at > last):
@@ -212,7 +220,7 @@ class Assembly:
 
     def take(self, record: Record) -> Sale | None:
         """Take one row; give the order when this was its last row and nothing in it is bad."""
-        order_no = _cell(record.cells, self._place["order_no"])
+        order_no = cell(record.cells, self._place["order_no"])
         if order_no not in self._open:
             self._open[order_no] = _Draft()
         draft = self._open[order_no]
@@ -234,7 +242,7 @@ class Assembly:
         if mapping.returns_prefix and order_no.startswith(mapping.returns_prefix):
             self.counts[Fate.LEFT] += 1
             return
-        sku = _cell(record.cells, self._place["sku"])
+        sku = cell(record.cells, self._place["sku"])
         if mapping.not_goods and not mapping.is_goods(sku):
             self._skip(record, order_no, f"编码 {sku} 不是商品")
             return
@@ -406,7 +414,8 @@ def _product(row: _Row) -> Decimal:
 # --- cells ----------------------------------------------------------------------------------------------------------
 
 
-def _cell(cells: Sequence[str], place: int) -> str:
+def cell(cells: Sequence[str], place: int) -> str:
+    """A row's cell, without what surrounds it; empty where the row is too short."""
     return _text(cells[place]) if place < len(cells) else ""
 
 

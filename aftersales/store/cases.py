@@ -64,6 +64,16 @@ class Case:
     rehearsal: str | None
     rehearsal_at: datetime | None
 
+    @property
+    def is_past(self) -> bool:
+        """True for what was settled long ago and is only brought in: nobody is told of it any more."""
+        return bool(self.facts.get("imported", {}).get("is_past"))
+
+    @property
+    def is_real(self) -> bool:
+        """True when other systems may be asked to act for this case: no rehearsal, and not past."""
+        return self.rehearsal is None and not self.is_past
+
 
 _CASE = select(CASES, REHEARSALS.c.now_at.label("rehearsal_at")).select_from(
     CASES.outerjoin(REHEARSALS, CASES.c.rehearsal == REHEARSALS.c.id)
@@ -420,10 +430,15 @@ async def take(connection: AsyncConnection, inbox_id: int, at: datetime) -> None
 # --- notices, refusals, visits, rehearsals --------------------------------------------------------------------------
 
 
-async def put_notice(connection: AsyncConnection, **values: Any) -> bool:
-    """Put a notice into the outbox; the same one (case, entry, recipient) once (GEN-14)."""
+async def put_notice(connection: AsyncConnection, *, withdrawn: str = "", **values: Any) -> bool:
+    """
+    Put a notice into the outbox; the same one (case, entry, recipient) once (GEN-14).
+
+    `withdrawn` says why it is not to be sent.
+    """
+    state = "withdrawn" if withdrawn else "queued"
     result = await connection.execute(
-        upsert(OUTBOX).values(state="queued", reason="", **values).on_conflict_do_nothing().returning(OUTBOX.c.id)
+        upsert(OUTBOX).values(state=state, reason=withdrawn, **values).on_conflict_do_nothing().returning(OUTBOX.c.id)
     )
     return result.first() is not None
 

@@ -82,11 +82,7 @@ async def import_orders(
     The caller's transaction decides: what raises here leaves nothing behind.
     """
     found = assembling.survey(file, mapping, zone=zone, dates=shift_to is not None)
-    shift = timedelta()
-    if shift_to is not None and found.rows:
-        if found.last_on is None:
-            raise Unable(f"文件 {file.path} 里没有一个读得出的日期，无法按 --shift-to 移动；请检查日期列。")
-        shift = shift_to - found.last_on
+    shift = found.shift(file, to=shift_to)
     if on_size is not None:
         on_size(found.rows)
 

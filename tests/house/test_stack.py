@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -93,7 +94,8 @@ def test_after_a_killed_supervisor_the_next_start_stops_what_is_left_and_keeps_t
 
     shop.start()
 
-    assert "已停止遗留的进程：serve、worker、server、postgres" in shop.output.read_text()
+    # Prefect's server ends by itself soon after nobody reads its log any more
+    assert re.search(r"已停止遗留的进程：serve、worker、(server、)?postgres", shop.output.read_text())
     assert not any(process.alive for process in left.values())
     again = up.ask(f"{shop.stack.api_url}/deployments/filter", body={}, auth=AUTH)
     assert {form["id"] for form in again} == {form["id"] for form in forms}

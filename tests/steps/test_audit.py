@@ -324,7 +324,7 @@ async def test_verify_and_seal_by_command(shop: Shop, command: Any, database: st
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("refunds", "--from", "昨天", "--to", "2026-11-22"), "“昨天”不是日期，请写成 2026-11-22 这样"),
+        (("refunds", "--from", "昨天", "--to", "2026-11-22"), "“昨天”不是日期，请写成 2026-03-05 这样"),
         (("refunds", "--from", "2026-02-30", "--to", "2026-11-22"), "“2026-02-30”不是日期"),
         (("refunds", "--from", "2026-11-23", "--to", "2026-11-22"), "--from 2026-11-23 晚于 --to 2026-11-22，请对调。"),
         (("windows", "--from", "0000-01-01", "--to", "2026-11-22"), "“0000-01-01”不是日期"),
