@@ -7,6 +7,7 @@ import gzip
 from collections import Counter, defaultdict
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -220,6 +221,7 @@ def test_a_bad_row_is_told_with_its_line(tmp_path: Path, row: list[str], reason:
 # --- the real two months --------------------------------------------------------------------------------------------
 
 
+@cache
 def real_rows() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Bought and returned rows of the shared file, read here without any code of the project."""
     bought, back = [], []
@@ -304,3 +306,53 @@ async def test_782_of_1429_real_rows_are_filled_as_a_second_implementation_fills
     assert {(a.invoice, a.order_no): dict(a.lines) for a in told.applications} == {
         key: {no: n for (_, no), n in lines.items()} for key, lines in cases.items()
     }
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1200)
+@pytest.mark.skipif(not REAL, reason="no ../shared/data/*.csv.gz beside this checkout")
+async def test_the_real_two_months_are_settled_to_the_fen_as_reckoned_from_the_file_alone(
+    database: str, capsys: pytest.CaptureFixture[str]
+):
+    await orders_of(REAL[0])
+
+    told = await take_in(REAL[0])
+
+    _, wanted, lines = independent()
+    due = {key: reckoned(key[0], units, lines) for key, units in in_order_of_asking(wanted).items()}
+    found = {
+        key: f"{row.paid:.2f}" if row.stage == "closed" else row.stage for key, row in (await cases_by_invoice()).items()
+    }
+    assert found == due
+    assert told.refused == []
+    paid = sum((Decimal(amount) for amount in due.values() if amount != "exception"), Decimal(0))
+    assert told.refunds == paid
+    with capsys.disabled():
+        print(
+            f"\n{len(due)} cases, {told.settled} settled, {dict(told.waiting)} waiting; the file's own amounts"
+            f" {told.plan.amount:.2f}, our refunds {paid:.2f}, difference {told.plan.amount - paid:.2f}"
+        )
+
+
+def in_order_of_asking(cases: dict[tuple[str, str], Any]) -> dict[tuple[str, str], Any]:
+    """The cases as their rows were asked for: earlier ones take an order's lower units."""
+    asked = {row["invoice"]: row["at"] for row in real_rows()[1]}
+    return dict(sorted(cases.items(), key=lambda case: asked[case[0][0]]))
+
+
+def reckoned(invoice: str, units: dict[tuple[str, int], int], lines: dict[str, Any]) -> str:
+    """What a case must pay, by POL-02 to POL-04, MON-04 and P-17, in fen; or that the manager decides."""
+    asked = {row["invoice"]: date.fromisoformat(row["at"][:10]) for row in real_rows()[1]}[invoice]
+    fen = 0
+    for (order_no, number), n in units.items():
+        line = lines[f"{order_no}/{number}"]
+        each, extra = divmod(int(line["paid"] * 100), line["n"])
+        first_dear = line["n"] - extra
+        taken = line.setdefault("taken", 0)
+        fen += n * each + max(0, taken + n - first_dear) - max(0, taken - first_dear)
+        line["taken"] = taken + n
+        delivered = date.fromisoformat(line["on"][:10]) + timedelta(days=3)
+    day = max(0, (asked - delivered).days)
+    if day > 30:
+        return "exception"
+    return f"{Decimal(max(0, fen - (1500 if day > 7 else 0))) / 100:.2f}"
