@@ -20,6 +20,7 @@ from aftersales.desk.leg import Leg
 from aftersales.rules import authority, clocks, eligibility, masking, money, quality, units
 from aftersales.rules.standing import standing
 from aftersales.store import cases, facts, journal, parks, work
+from aftersales.store import imported as import_store
 from aftersales.store import units as ledger
 from aftersales.store.engine import transaction
 from aftersales.terms import Terms
@@ -45,7 +46,7 @@ class Imported:
 
     source: str
     invoice: str
-    rows: tuple[str, ...]
+    rows: Mapping[str, int]
     asked_on: date
     lines: Mapping[int, int]
     # it was settled long ago: nobody outside is asked or told anything any more
@@ -53,7 +54,7 @@ class Imported:
 
     def as_facts(self) -> dict[str, Any]:
         """As the case keeps it."""
-        return {"source": self.source, "invoice": self.invoice, "rows": list(self.rows), "is_past": self.is_past}
+        return {"source": self.source, "invoice": self.invoice, "is_past": self.is_past}
 
 
 async def open_return(request: Mapping[str, Any], *, imported: Imported | None = None) -> str | None:
@@ -296,6 +297,13 @@ async def _open(leg: Leg, raw: Mapping[str, Any], imported: Imported | None) -> 
             rehearsal=rehearsal[0] if rehearsal else None,
             facts={"fingerprint": values["fingerprint"]} | ({"imported": imported.as_facts()} if imported else {}),
         )
+        if imported is not None:
+            try:
+                await import_store.place(
+                    connection, imported.source, imported.rows, order_no=request.order_no, case_no=case_no
+                )
+            except import_store.AlreadyPlaced as error:
+                raise UnableToOpen(str(error)) from None
         await cases.link_run(connection, leg.driver.run_id, case_no)
         await leg.load(connection, case_no, terms)
         await leg.note(connection, "opened", kind="opened", actor=request.operator, data=data, rule="RET-01")
@@ -498,6 +506,8 @@ async def _complete(connection: AsyncConnection, leg: Leg) -> None:
     assert leg.terms is not None
     paid = standing(leg.history).refunded
     await notices.tell_customer(connection, leg, "NTC-08", "closed", {"amount": f"{paid:.2f}"})
+    if leg.case.is_past:
+        return
     promised = leg.terms.returns.revisit
     zone = ZoneInfo(leg.terms.house.timezone)
     due = clocks.due(start_at=leg.now(), limit=promised.limit, calendars=leg.terms.calendars, house=leg.terms.house)

@@ -188,7 +188,8 @@ async def keep(case: str) -> None:
     for item in () if told.is_lost else told.inspections[-1]["items"]:
         if item["grade"] == Grade.SELLABLE:
             sellable[item["line_no"]] += item["quantity"]
-    back = [(line_no, skus[line_no], quantity) for line_no, quantity in sorted(sellable.items())]
+    # what came back long ago is in the stock system's counts already
+    back = [] if leg.case.is_past else [(line_no, skus[line_no], count) for line_no, count in sorted(sellable.items())]
     async with transaction() as connection:
         wanted = told.missing if told.is_lost else told.receipts[-1].wanted
         await ledger.settle(connection, leg.case.case_no, wanted=wanted)

@@ -220,7 +220,6 @@ def import_returns(file: Path, name: str, shift_to: date | None, operator: str, 
     from aftersales.imports import mapping as mappings
     from aftersales.imports import orders as assembling
     from aftersales.imports import reading, returns
-    from aftersales.words import ZERO
 
     house = terms.load().house
     mapping = mappings.load(name)
@@ -232,11 +231,15 @@ def import_returns(file: Path, name: str, shift_to: date | None, operator: str, 
     rows, bad = returns.read(looked_at, mapping, zone=zone, currency=house.currency, shift=shift)
     if not rows and not bad:
         raise Unable(f"文件 {file} 里没有单号以 {mapping.returns_prefix} 开头的退货行，请核对文件和映射。")
-    told = asyncio.run(_import_returns(rows, mapping, source=f"returns:{name}", operator=operator, settles=settle))
+    told = asyncio.run(
+        _import_returns(rows, mapping, bad=bad, source=f"returns:{name}", operator=operator, settles=settle)
+    )
     plan = told.plan
     click.echo(
-        f"退货行 {len(rows) + len(bad)} 行：对上订单 {plan.filled} 行，交给人工 {len(plan.unplaced)} 行，有误 {len(bad)} 行，已导入过 {told.repeated} 行。"
+        f"退货行 {len(rows) + len(bad)} 行：对上订单 {plan.filled} 行，交给人工 {len(plan.unplaced)} 行，有误 {len(bad)} 行，已办过 {told.repeated} 行。"
     )
+    if told.carried_on:
+        click.echo(f"接着办理上次没有办完的售后单 {told.carried_on} 张。")
     click.echo(f"新开售后单 {len(told.opened)} 张" + (f"，已办完 {told.settled} 张。" if settle else "。"))
     for gate, count in sorted(told.waiting.items()):
         click.echo(f"  等待{Stage(gate).label.removeprefix('待')}：{count} 张")
@@ -247,9 +250,10 @@ def import_returns(file: Path, name: str, shift_to: date | None, operator: str, 
             f"对上的行文件里共 {plan.amount:.2f} 元，按我们的规则退 {told.refunds:.2f} 元，"
             f"相差 {plan.amount - told.refunds:.2f} 元（含扣款，以及还在等待办理的）。"
         )
-    assert plan.amount >= ZERO
     for remark in bad[:SHOWN]:
         click.echo(f"第 {remark.line} 行 {remark.order_no}：{remark.reason}。", err=True)
+    if len(bad) > SHOWN:
+        click.echo(f"……另有 {len(bad) - SHOWN} 行有误，全部见 aftersales import unplaced。", err=True)
     for refused in told.refused[:SHOWN]:
         click.echo(f"没有开立：{refused}", err=True)
     if told.refused:
