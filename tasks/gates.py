@@ -281,9 +281,8 @@ async def _take_event(leg: Leg, events: tuple[Event, ...], promise: Mapping[str,
                 answer = offers.from_event(event=row["event"], data=row["data"], context=context)
                 operator = operator_of(row, leg)
                 answer = {**answer, "actor": row["actor"]}
-                return await _accepted(
-                    connection, leg, promise, answer, operator, via, at=max(row["received_at"], promise["started_at"])
-                )
+                at = _happened_at(leg, row, promise)
+                return await _accepted(connection, leg, promise, answer, operator, via, at=at)
             except (ValueError, Refused) as error:
                 await _refuse(connection, leg, promise, via, str(error), row["actor"])
                 if not operator_of(row, leg):
@@ -312,6 +311,20 @@ async def _take_event(leg: Leg, events: tuple[Event, ...], promise: Mapping[str,
                     at=max(arrived["received_at"], promise["started_at"]),
                 )
     return None
+
+
+def _happened_at(leg: Leg, row: Mapping[str, Any], promise: Mapping[str, Any]) -> datetime:
+    """
+    Say when an event counts: when it was told, but not before there was anything to answer (GEN-11).
+
+    A parcel that arrived before anybody told of its pick-up was received when it arrived (RET-06).
+    """
+    since = promise["started_at"]
+    if row["event"] == Event.PARCEL_RECEIVED:
+        told = [e.at for e in leg.history if e.kind == "decision" and e.entry.rpartition("-")[0] != "pickup"]
+        since = told[-1] if told else since
+    # a parcel without a case is taken in by the wall clock, also one that a rehearsal adopts
+    return min(leg.now(), max(row["received_at"], since))
 
 
 def operator_of(row: Mapping[str, Any], leg: Leg) -> str:
@@ -390,10 +403,10 @@ async def _heed_cancellation(leg: Leg) -> None:
         # what a command decided meanwhile counts: read anew, with nobody writing beside us
         await cases.lock(connection, leg.case.case_no)
         leg.entries = await journal.read(connection, leg.case.case_no)
-        has_arrived = is_scanned or standings.standing(leg.history).has_arrived
+        told = standings.standing(leg.history)
+        reason = decisions.too_late_to_cancel(case_no=leg.case.case_no, standing=told, is_scanned=is_scanned)
         await cases.take(connection, row["id"], leg.now())
-        if has_arrived:
-            reason = f"{leg.case.case_no} 的商品已收货，不能取消，请按验收结果继续处理。"
+        if reason:
             await leg.note(
                 connection,
                 f"cancelled.refused:{row['key']}",
