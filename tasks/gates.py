@@ -203,6 +203,9 @@ async def told_late(case_no: str, gate: str, standing: Entry, terms: Terms) -> s
 
 async def _pass(case: str, gate: str, events: tuple[Event, ...]) -> Answer:
     leg = await legs.here()
+    if "cancelled-0" in leg.entries:
+        # also past a gate that was decided before the cancellation: nothing may be done for this case any more
+        raise Cancelled
     entry = f"{forms.key(gate)}-{leg.round(f'gate {gate}')}"
     if decided := leg.entries.get(entry):
         await _tell_the_late(leg, gate, decided)
@@ -211,8 +214,7 @@ async def _pass(case: str, gate: str, events: tuple[Event, ...]) -> Answer:
     await promises.ask(leg, gate, entry)
     if found := await _look(leg, gate, entry, events):
         return found
-    await _leave(leg, gate, entry)
-    raise AssertionError("a driver never returns from waiting")
+    return await _leave(leg, gate, entry)
 
 
 def _answer(decided: Entry) -> Answer:
@@ -391,8 +393,6 @@ async def _refuse(
 async def _heed_cancellation(leg: Leg) -> None:
     """Cancel the case if the customer asked for it before the goods arrived; later it is too late (RET-17)."""
     assert leg.case is not None
-    if "cancelled-0" in leg.entries:  # an earlier leg was killed on the way out
-        raise Cancelled
     async with transaction() as connection:
         row = await cases.waiting(connection, leg.case.case_no, [Event.CASE_CANCELLED.value])
         parcel = await cases.waiting(connection, leg.case.case_no, [Event.PARCEL_RECEIVED.value])
@@ -443,12 +443,13 @@ async def _tell_the_late(leg: Leg, gate: str, decided: Entry) -> None:
         await leg.driver.forget(form_answer)
 
 
-async def _leave(leg: Leg, gate: str, entry: str) -> None:
-    """Show the case, open the form, leave."""
+async def _leave(leg: Leg, gate: str, entry: str) -> Answer:
+    """Show the case, open the form, leave; the answer of whoever decided between the last look and now."""
     assert leg.case is not None
     async with transaction() as connection:
         promise = await cases.open_gate(connection, leg.case.case_no, gate)
-    assert promise is not None, "a gate has its promise before it opens"
+    if promise is None:
+        return await _somebody_elses(leg, gate, entry)
     shown = promise["gate"]
     summary = await desks.show(leg, stage=Stage(gate), promise=promise)
     schema = forms.schema(
@@ -469,6 +470,7 @@ async def _leave(leg: Leg, gate: str, entry: str) -> None:
             )
 
     await leg.driver.wait(entry, schema, summary, answered)
+    raise AssertionError("a driver never returns from waiting")
 
 
 def objection(promise: Mapping[str, Any], operator: str, answer: Mapping[str, Any], terms: Terms) -> str:

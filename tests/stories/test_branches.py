@@ -971,3 +971,75 @@ def test_ret16_the_sample_is_the_hash_of_the_number_so_that_a_replay_agrees():
     assert sampled == [number for number in numbers if quality.is_sampled(number, percent=5)]
     assert not any(quality.is_sampled(number, percent=0) for number in numbers)
     assert all(quality.is_sampled(number, percent=100) for number in numbers)
+
+
+# --- what stock is told -------------------------------------------------------------------------------------------------
+
+
+async def test_p24_sellable_units_write_one_restock_row_for_each_receipt_and_line_and_nothing_else_does(shop):
+    """P-24: three of one line and one of another come in two parcels; one is unsellable; replays add nothing."""
+    await shop.order(lines=[("SKU-1", "台灯", 3, "269.97"), ("SKU-2", "灯泡", 1, "10.00")])
+    telling = await at_receipt(shop, items=[{"sku": "SKU-1", "quantity": 3}, {"sku": "SKU-2", "quantity": 1}])
+    first = [{"line": "第1行", "quantity": "2"}, {"line": "第2行", "quantity": "1"}]
+    await telling.decide("receipt", "W02", items=first, rest="coming")
+    assert await restocked(telling) == [], "what has only arrived is nowhere counted"
+
+    found = [seen(1), seen(1, grade="unsellable"), {**seen(1), "line": "第2行"}]
+    await telling.decide("inspection", "W03", items=found, result="pass")
+    assert await restocked(telling) == [("kept-0", "SKU-1", 1), ("kept-0", "SKU-2", 1)]
+    for _ in range(3):
+        await telling.again()
+    await confirmed(telling, "177.98")
+    await telling.decide("receipt", "W02", items=[{"line": "第1行", "quantity": "1"}], rest="complete")
+    await passed(telling)
+    await confirmed(telling, "89.99")
+    await telling.again()
+
+    assert await restocked(telling) == [("kept-0", "SKU-1", 1), ("kept-0", "SKU-2", 1), ("kept-1", "SKU-1", 1)]
+    assert await ended(telling) is Stage.CLOSED
+
+
+async def test_p24_a_partial_refund_leaves_the_rest_open_and_unsellable_goods_add_nothing(shop):
+    """P-24: the first of two parcels is paid in part; the other unit stays held and may still come."""
+    await shop.order(lines=[("SKU-1", "台灯", 2, "200.00")])
+    telling = await at_receipt(shop, items=[{"sku": "SKU-1", "quantity": 2}])
+    await telling.decide("receipt", "W02", items=[{"line": "第1行", "quantity": "1"}], rest="coming")
+    row = seen(1, grade="unsellable")
+    await telling.decide("inspection", "W03", items=[row], result="fail", reason="缺少灯罩")
+    await telling.decide("resolution", "A01", decision="partial", amount="50.00", reason="缺少灯罩")
+
+    await confirmed(telling, "50.00", **TOLD)
+
+    assert telling.at == "receipt-1"
+    assert await restocked(telling) == []
+    states = sorted((row.state, row.first_unit, row.end_unit) for row in await telling.rows("units"))
+    assert states == [("held", 1, 2), ("settled", 0, 1)]
+
+
+async def test_p24_a_refund_without_goods_adds_nothing_to_stock(shop):
+    """P-24: a lost parcel is paid, nothing came back."""
+    await shop.order()
+    telling = await at_receipt(shop)
+    await telling.signal(Event.PARCEL_LOST)
+    await telling.decide("tracing", "L02", result="lost", note="承运商确认丢件")
+    await telling.decide("exception", "A01", decision="approve", reason="承运商丢件")
+
+    await confirmed(telling, "200.00")
+    await telling.again()
+
+    assert await ended(telling) is Stage.CLOSED
+    assert await restocked(telling) == []
+
+
+async def test_p23_without_a_delivery_date_no_age_is_charged_and_none_is_shown(shop):
+    """P-23: 签收日期不明 is the manager's; 200.00 - 12.00, no fee of an age that nobody knows, no date of 1970."""
+    await shop.order(age=None)
+    telling = await approved(shop)
+    assert telling.at == "exception-0"
+    await telling.decide("exception", "A01", decision="approve", reason="客户提供了签收截图")
+    await telling.signal(Event.PARCEL_RECEIVED)
+
+    await passed(telling)
+
+    assert await bill(telling) == ("188.00", ["MON-14 200.00", "MON-02 -12.00"])
+    assert "1970" not in str(await telling.rows("journal")) + str(await telling.rows("outbox"))
