@@ -203,6 +203,9 @@ async def told_late(case_no: str, gate: str, standing: Entry, terms: Terms) -> s
 
 async def _pass(case: str, gate: str, events: tuple[Event, ...]) -> Answer:
     leg = await legs.here()
+    if "cancelled-0" in leg.entries:
+        # also past a gate that was decided before the cancellation: nothing may be done for this case any more
+        raise Cancelled
     entry = f"{forms.key(gate)}-{leg.round(f'gate {gate}')}"
     if decided := leg.entries.get(entry):
         await _tell_the_late(leg, gate, decided)
@@ -211,8 +214,7 @@ async def _pass(case: str, gate: str, events: tuple[Event, ...]) -> Answer:
     await promises.ask(leg, gate, entry)
     if found := await _look(leg, gate, entry, events):
         return found
-    await _leave(leg, gate, entry)
-    raise AssertionError("a driver never returns from waiting")
+    return await _leave(leg, gate, entry)
 
 
 def _answer(decided: Entry) -> Answer:
@@ -281,9 +283,8 @@ async def _take_event(leg: Leg, events: tuple[Event, ...], promise: Mapping[str,
                 answer = offers.from_event(event=row["event"], data=row["data"], context=context)
                 operator = operator_of(row, leg)
                 answer = {**answer, "actor": row["actor"]}
-                return await _accepted(
-                    connection, leg, promise, answer, operator, via, at=max(row["received_at"], promise["started_at"])
-                )
+                at = _happened_at(leg, row, promise)
+                return await _accepted(connection, leg, promise, answer, operator, via, at=at)
             except (ValueError, Refused) as error:
                 await _refuse(connection, leg, promise, via, str(error), row["actor"])
                 if not operator_of(row, leg):
@@ -312,6 +313,20 @@ async def _take_event(leg: Leg, events: tuple[Event, ...], promise: Mapping[str,
                     at=max(arrived["received_at"], promise["started_at"]),
                 )
     return None
+
+
+def _happened_at(leg: Leg, row: Mapping[str, Any], promise: Mapping[str, Any]) -> datetime:
+    """
+    Say when an event counts: when it was told, but not before there was anything to answer (GEN-11).
+
+    A parcel that arrived before anybody told of its pick-up was received when it arrived (RET-06).
+    """
+    since = promise["started_at"]
+    if row["event"] == Event.PARCEL_RECEIVED:
+        told = [e.at for e in leg.history if e.kind == "decision" and e.entry.rpartition("-")[0] != "pickup"]
+        since = told[-1] if told else since
+    # a parcel without a case is taken in by the wall clock, also one that a rehearsal adopts
+    return min(leg.now(), max(row["received_at"], since))
 
 
 def operator_of(row: Mapping[str, Any], leg: Leg) -> str:
@@ -378,8 +393,6 @@ async def _refuse(
 async def _heed_cancellation(leg: Leg) -> None:
     """Cancel the case if the customer asked for it before the goods arrived; later it is too late (RET-17)."""
     assert leg.case is not None
-    if "cancelled-0" in leg.entries:  # an earlier leg was killed on the way out
-        raise Cancelled
     async with transaction() as connection:
         row = await cases.waiting(connection, leg.case.case_no, [Event.CASE_CANCELLED.value])
         parcel = await cases.waiting(connection, leg.case.case_no, [Event.PARCEL_RECEIVED.value])
@@ -390,10 +403,10 @@ async def _heed_cancellation(leg: Leg) -> None:
         # what a command decided meanwhile counts: read anew, with nobody writing beside us
         await cases.lock(connection, leg.case.case_no)
         leg.entries = await journal.read(connection, leg.case.case_no)
-        has_arrived = is_scanned or standings.standing(leg.history).has_arrived
+        told = standings.standing(leg.history)
+        reason = decisions.too_late_to_cancel(case_no=leg.case.case_no, standing=told, is_scanned=is_scanned)
         await cases.take(connection, row["id"], leg.now())
-        if has_arrived:
-            reason = f"{leg.case.case_no} 的商品已收货，不能取消，请按验收结果继续处理。"
+        if reason:
             await leg.note(
                 connection,
                 f"cancelled.refused:{row['key']}",
@@ -430,12 +443,13 @@ async def _tell_the_late(leg: Leg, gate: str, decided: Entry) -> None:
         await leg.driver.forget(form_answer)
 
 
-async def _leave(leg: Leg, gate: str, entry: str) -> None:
-    """Show the case, open the form, leave."""
+async def _leave(leg: Leg, gate: str, entry: str) -> Answer:
+    """Show the case, open the form, leave; the answer of whoever decided between the last look and now."""
     assert leg.case is not None
     async with transaction() as connection:
         promise = await cases.open_gate(connection, leg.case.case_no, gate)
-    assert promise is not None, "a gate has its promise before it opens"
+    if promise is None:
+        return await _somebody_elses(leg, gate, entry)
     shown = promise["gate"]
     summary = await desks.show(leg, stage=Stage(gate), promise=promise)
     schema = forms.schema(
@@ -456,6 +470,7 @@ async def _leave(leg: Leg, gate: str, entry: str) -> None:
             )
 
     await leg.driver.wait(entry, schema, summary, answered)
+    raise AssertionError("a driver never returns from waiting")
 
 
 def objection(promise: Mapping[str, Any], operator: str, answer: Mapping[str, Any], terms: Terms) -> str:

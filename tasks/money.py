@@ -71,7 +71,7 @@ async def settle(case: str) -> None:
             bill = settlements.granted(bill, told)
             limit = leg.terms.returns.second_approval_above
             data = bill_data(bill) | {
-                "paid_by": _paid_by(leg, order),
+                **_paid_by(leg, order),
                 "countersign": limit is not None and bill.total > limit,
             }
             await leg.note(connection, entry, kind="bill", data=data, rule="MON-14")
@@ -242,11 +242,11 @@ async def _bill(connection: AsyncConnection, leg: Leg) -> tuple[Bill, Order]:
     return settlements.settle(told=standing(leg.history), order=order, terms=leg.terms, on=on), order
 
 
-def _paid_by(leg: Leg, order: Order) -> str:
-    """Who pays: the provider where one is connected and takes it, else the cashier (MON-07, MON-08, P-16)."""
+def _paid_by(leg: Leg, order: Order) -> dict[str, str]:
+    """Who pays: the provider where one is connected and takes it, else the cashier; and why (MON-07, MON-08, P-16)."""
     assert leg.terms is not None
     zone = ZoneInfo(leg.terms.house.timezone)
     route = money.route(order=order, terms=leg.terms.returns, on=leg.now().astimezone(zone).date(), zone=zone)
     if route.answer != "original":
-        return TRANSFER
-    return PROVIDER if payment(leg) is not None else BY_HAND
+        return {"paid_by": TRANSFER, "route": route.reason}
+    return {"paid_by": PROVIDER if payment(leg) is not None else BY_HAND}

@@ -23,7 +23,7 @@ from aftersales.store.journal import Entry
 from aftersales.terms import Terms
 from aftersales.words import AWAITED, Event, Right, Stage, Unable
 from tasks import gates
-from tasks.cases import current_terms, terms_of
+from tasks.cases import PROCESS, current_terms, terms_of
 
 # the right that telling an event asks for
 EVENT_RIGHTS = {
@@ -165,6 +165,10 @@ async def _signal(case_no: str, event: Event, actor: str, data: Mapping[str, Any
             if no:
                 raise gates.Refused(no)
         values = _checked(event, data)
+        if case.process != PROCESS:
+            raise gates.Refused(
+                f"{case_no} 是投诉单，不接收“{event.label}”，请改填它所关联的售后单 {case.facts.get('about', '')}。"
+            )
         if case.stage.is_over:
             raise gates.Refused(f"{case_no} {case.stage.label}，不再接收“{event.label}”，请核对售后单号。")
         await _refuse_what_is_wrong(connection, case, event, values, staff=staff, terms=terms)
@@ -314,8 +318,9 @@ async def _refuse_what_is_wrong(
     if event is Event.CASE_CANCELLED:
         entries = await journal.read(connection, case.case_no)
         is_scanned = await cases.waiting(connection, case.case_no, [Event.PARCEL_RECEIVED.value]) is not None
-        if is_scanned or standing(entries.values()).has_arrived:
-            raise gates.Refused(f"{case.case_no} 的商品已收货，不能取消，请按验收结果继续处理。")
+        told = standing(entries.values())
+        if no := decisions.too_late_to_cancel(case_no=case.case_no, standing=told, is_scanned=is_scanned):
+            raise gates.Refused(no)
         return
     gate = GATE_OF.get(event)
     if gate is None:

@@ -224,7 +224,7 @@ async def _cancelled(case: cases.Case, run: FlowRun, state: State) -> str:
     try:
         await outside.signal(case.case_no, Event.CASE_CANCELLED, actor="desk", data={"reason": reason}, key=key)
     except Unable:
-        return "商品已收货，不能取消，已恢复运行"
+        return "已不能取消，已恢复运行"
     return "售后单按取消办理"
 
 

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from aftersales.rules.standing import Standing
+
 
 def disagreement(*, gate: str, answer: Mapping[str, Any], context: Mapping[str, Any]) -> str:
     """Say what an answer contradicts; an empty text when it fits."""
@@ -34,7 +36,18 @@ def disagreement(*, gate: str, answer: Mapping[str, Any], context: Mapping[str, 
     return ""
 
 
+def too_late_to_cancel(*, case_no: str, standing: Standing, is_scanned: bool = False) -> str:
+    """Say why a case can no longer be cancelled; an empty text when it can (RET-17)."""
+    if is_scanned or standing.has_arrived:
+        return f"{case_no} 的商品已收货，不能取消，请按验收结果继续处理。"
+    if standing.is_being_paid:
+        return f"{case_no} 的包裹已确认丢失，已在退款，不能取消，请继续办理退款。"
+    return ""
+
+
 def _resolution(answer: Mapping[str, Any], context: Mapping[str, Any]) -> str:
+    if answer["decision"] == "send_back" and context.get("is_lost"):
+        return "包裹已丢失，没有商品可以寄回，请选其他处理方式。"
     if answer["decision"] != "partial":
         return ""
     due, given = Decimal(context["due"]), Decimal(answer["amount"] or 0)

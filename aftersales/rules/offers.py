@@ -61,7 +61,7 @@ def offer(*, gate: str, standing: Standing, terms: Terms) -> Offer:
             )
         case "resolution":
             assert standing.reckoned is not None, "what is due was reckoned before the manager is asked"
-            return Offer(options, context={"due": standing.reckoned["total"]})
+            return Offer(options, context={"due": standing.reckoned["total"], "is_lost": standing.is_lost})
         case "countersign":
             return Offer(options, context={"not_by": list(standing.approvers)})
         case "release" | "refund":

@@ -227,6 +227,7 @@ def summary(
     parts += [f"- {cell(age)}" for age in request.get("ages", ())]
     parts += [f"- 需人工决定：{cell(reason)}" for reason in bill.get("needs_person", ())]
     parts += [f"- 请注意：{cell(hint)}" for hint in request.get("hints", ())]
+    parts += [f"- 付款：{cell(bill['route'])}"] if bill.get("route") else []
     if request.get("remark"):
         parts.append(f"备注：{cell(request['remark'])}")
     if standing.evidence:

@@ -117,6 +117,11 @@ class Standing:
         return any(receipt.units for receipt in self.receipts)
 
     @property
+    def is_being_paid(self) -> bool:
+        """True when a bill stands: money may already be on its way."""
+        return bool(self.bills)
+
+    @property
     def is_lost(self) -> bool:
         """True when logistics has confirmed that the last parcel is lost."""
         return bool(self.receipts) and self.receipts[-1].rest == LOST

@@ -10,11 +10,15 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from aftersales import clock
+from aftersales.desk import leg as legs
 from aftersales.desk.bare import Bare
 from aftersales.gateways import http
 from aftersales.gateways.http import HttpCarrier, HttpPayment
+from aftersales.store import cases, journal
 from aftersales.store.engine import transaction
 from aftersales.words import Event, Stage
+from tasks import gates, records
 from tests.gateways.provider import KEY, Running
 from tests.stories.conftest import Shop, Telling
 
@@ -195,6 +199,82 @@ async def test_a_case_of_two_parcels_is_paid_under_two_keys(shop: Shop, provider
 
     assert (await case.case()).stage is Stage.CLOSED
     assert [n for key, n in sorted(provider.bookings.items()) if "/refund-" in key] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("sale", "refunds", "why"),
+    [
+        pytest.param({}, 49, "", id="the 50th refund of an order"),
+        pytest.param({}, 50, "订单已退款 50 次，支付渠道最多 50 次，请登记收款账户后人工转账", id="the 51st"),
+        pytest.param({"bought": 365}, 0, "", id="365 days after the purchase"),
+        pytest.param(
+            {"bought": 366}, 0, "下单已超过 365 天，支付渠道不再原路退款，请登记收款账户后人工转账", id="a day later"
+        ),
+    ],
+)
+async def test_p16_what_the_provider_would_not_take_is_refused_before_sending_and_another_way_is_named(
+    shop: Shop, provider: Running, sale: dict[str, int], refunds: int, why: str
+):
+    """P-16: the 51st partial refund of an order, and one after a year, are never sent; the page says what to do."""
+    bought = {"ordered_at": clock.now() - timedelta(days=sale["bought"])} if sale else {}
+    await shop.order(**bought)
+    await paid_before(refunds)
+    case = await shop.tell(shop.application())
+    await case.decide("review", "C08", decision="approve")
+    await case.decide("pickup", "L02", carrier="顺丰", tracking_no="SF100200300")
+    await case.decide("receipt", "W02", items=[{"line": "1", "quantity": 1}], rest="complete")
+    pages: list[str] = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Bare, "wait", looking_at(pages))
+        rows = [{"line": "1", "quantity": 1, "grade": "sellable", "cause": "no_reason"}]
+        await case.decide("inspection", "W03", items=rows, result="pass")
+
+    if not why:
+        assert (case.at, "人工转账" in pages[-1]) == ("release-0", False)
+        return
+    assert case.at == "refund-0"
+    assert why in pages[-1]
+    assert not [seen for seen in provider.seen if "/refund-" in str(seen["key"])]
+    with pytest.raises(gates.Refused, match="请先登记收款账户"):
+        await case.decide("refund", "A03", amount="188.00", reference="BANK-0001")
+    account = {"holder": "李小红", "bank": "招商银行", "number": "6225880123456789"}
+    await records.record(case.case_no, records.ACCOUNT, operator="C01", answer=account)
+    await case.decide("refund", "A03", amount="188.00", reference="BANK-0001")
+    assert (await case.case()).stage is Stage.CLOSED
+    assert provider.bookings == {f"{case.case_no}/book-pickup-0": 1}
+
+
+async def paid_before(refunds: int) -> None:
+    """An earlier case of the order, of which so many refunds were confirmed."""
+    async with transaction() as connection:
+        now = clock.now()
+        await cases.keep_terms(connection, "h", {}, now)
+        await cases.open_case(
+            connection,
+            case_no="RT-EARLIER",
+            process="returns",
+            order_no="D1",
+            stage="closed",
+            owner="aftersales",
+            opened_at=now,
+            closed_at=now,
+            operator="C07",
+            terms_hash="h",
+            facts={},
+        )
+        for number in range(refunds):
+            entry = f"refund-{number}"
+            await journal.add(connection, "RT-EARLIER", entry, kind="decision", at=now, actor="A03", data={})
+
+
+def looking_at(pages: list[str]) -> Any:
+    """What stands above the form, as the desk would show it."""
+
+    async def wait(self: Bare, entry: str, schema: Any, summary: str, answered: Any) -> None:
+        pages.append(summary)
+        raise legs.Waiting("", entry)
+
+    return wait
 
 
 def test_the_distance_between_tries_is_bounded():
