@@ -51,6 +51,8 @@ def _told(answer: Mapping[str, Any]) -> str:
 
 def _resolution(answer: Mapping[str, Any], context: Mapping[str, Any]) -> str:
     if answer["decision"] != "partial":
+        if answer.get("amount"):
+            return "只有“部分退款”才填写金额，请删去金额，或改选“部分退款”。"
         return ""
     due, given = Decimal(context["due"]), Decimal(answer["amount"] or 0)
     if not 0 < given < due:
