@@ -603,7 +603,7 @@ SMALL = [
         "goods that are here",
         "取消售后单",
         {"case_no": "INSPECTION"},
-        "CASE 的商品已收货，不能取消，请按验收结果继续处理。",
+        "INSPECTION 的商品已收货，不能取消，请按验收结果继续处理。",
         besides=REFUSED_DECISION,
     ),
     turned_away(
