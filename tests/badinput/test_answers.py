@@ -105,7 +105,7 @@ async def parked(house: House, database: str, provider: Running) -> Telling:
     case = house.at["parked"]
     async with transaction() as connection:
         await connection.execute(
-            text("update parks set retry_at = now() - interval '1 minute', tries = 1 where case_no = :c"),
+            text("update parks set retry_at = now() - interval '1 minute' where case_no = :c"),
             {"c": case.case_no},
         )
     return case
