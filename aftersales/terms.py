@@ -33,7 +33,7 @@ from pydantic import (
     ValidationError,
 )
 
-from aftersales.words import Fault, Limit, Right, Staff, Stage, Unable
+from aftersales.words import Fault, Limit, Right, Staff, Stage, Unable, trouble
 
 CONFIG = Path("config")
 
@@ -100,9 +100,11 @@ def _amount(value: object) -> object:
 
 
 def _filled(value: str) -> str:
-    """Refuse a text of nothing but blanks."""
+    """Refuse a text of nothing but blanks, and one that the database and the forms could not hold."""
     if not value.strip():
         raise ValueError("没有填写内容，请写上文字。")
+    if re.search(r"[\x00-\x08\x0b-\x1f\x7f]", value):
+        raise ValueError("含有不可见的控制字符，请删去后重写。")
     return value
 
 
@@ -562,7 +564,7 @@ def _read(path: Path) -> _Document:
     except UnicodeDecodeError:
         document.wrong((), "不是 UTF-8 编码的文本，请另存为 UTF-8。")
     except OSError as error:
-        document.wrong((), f"读不出来（{error.strerror}），请检查它是不是文件、有没有读取权限。")
+        document.wrong((), f"读不出来（{trouble(error)}），请检查它是不是文件、有没有读取权限。")
     except YAMLError as error:
         mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
         problem = (error.problem if isinstance(error, MarkedYAMLError) else None) or str(error).split("\n")[0]

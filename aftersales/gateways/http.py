@@ -25,7 +25,8 @@ CURRENCY = "CNY"
 # an answer is a few words; whatever is longer is none of ours
 MOST_BYTES = 64 * 1024
 
-Short = Annotated[str, StringConstraints(max_length=200)]
+# no control character: a NUL could not be stored
+Short = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
 class Answer(BaseModel):
@@ -70,7 +71,8 @@ class _Http:
             return self._unknown("没有在规定时间内回复")
         except httpx.HTTPError as error:
             return self._unknown(f"连接失败（{type(error).__name__}）")
-        return self._read(key, response.status_code, body)
+        is_json = response.headers.get("Content-Type", "").split(";")[0].strip().lower() == "application/json"
+        return self._read(key, response.status_code, body if is_json else b"")
 
     def _read(self, key: str, status: int, body: bytes) -> Outcome | None:
         if status == httpx.codes.NOT_FOUND:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -29,6 +30,7 @@ def disagreement(*, gate: str, answer: Mapping[str, Any], context: Mapping[str, 
                 return f"退款金额应为 {due:.2f} 元，填写的是 {given:.2f} 元，请按应退金额付款后再确认。"
             if context.get("must_tell") and not (answer.get("told_how") and answer.get("told_at")):
                 return "本次扣款与客户申请的不同，请先告知客户，再填写“已告知客户”的方式和时间。"
+            return _told(answer)
         case "reimbursement":
             due, given = Decimal(context["amount"]), Decimal(answer["amount"])
             if given != due:
@@ -45,10 +47,25 @@ def too_late_to_cancel(*, case_no: str, standing: Standing, is_scanned: bool = F
     return ""
 
 
+def _told(answer: Mapping[str, Any]) -> str:
+    """How and when a customer was told belong together, and the time is one that there is (MON-17)."""
+    how, at = answer.get("told_how"), answer.get("told_at")
+    if bool(how) != bool(at):
+        return "“已告知客户”的方式和时间要一起填写，没有告知的两项都不填。"
+    try:
+        if at:
+            datetime.fromisoformat(at)
+    except ValueError:
+        return f"“已告知客户（时间）”没有 {at} 这个时间，请写成 2026-11-24 15:30 这样。"
+    return ""
+
+
 def _resolution(answer: Mapping[str, Any], context: Mapping[str, Any]) -> str:
     if answer["decision"] == "send_back" and context.get("is_lost"):
         return "包裹已丢失，没有商品可以寄回，请选其他处理方式。"
     if answer["decision"] != "partial":
+        if answer.get("amount"):
+            return "只有“部分退款”才填写金额，请删去金额，或改选“部分退款”。"
         return ""
     due, given = Decimal(context["due"]), Decimal(answer["amount"] or 0)
     if not 0 < given < due:

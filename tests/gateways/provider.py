@@ -4,7 +4,8 @@ A payment provider and a carrier in one: a real HTTP server in a process of its 
 `python -m tests.gateways.provider PORT SHEET` books each key at most once; every booking is a line on the sheet.
 `POST /_behave {"key": …, "how": …}` says how the next requests about a key are answered: `delay`, `error` (HTTP 500),
 `garbage`, `truncated`, `wrong_types`, `other_key`, `drop` (books, then drops the connection), `drop_before`, `refused`,
-`failed`, `failed_once`, `accepted`, `unauthorized`. A `times` bounds it; without one it lasts.
+`failed`, `failed_once`, `accepted`, `unauthorized`, `say` (whatever `answer` holds). A `times` bounds it; without one
+it lasts.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ class Provider:
     def __init__(self, sheet: Path) -> None:
         self.sheet = sheet
         self.how: dict[str, list[Any]] = {}
+        self.answer: dict[str, Any] = {}
         self.booked: dict[str, dict[str, Any]] = {}
         self.failed: set[str] = set()
         self.seen: list[dict[str, Any]] = []
@@ -62,6 +65,7 @@ def create(sheet: Path) -> FastAPI:
     async def behave(request: Request) -> Any:
         told = await request.json()
         provider.how[told["key"]] = [told["how"], told.get("times", -1)]
+        provider.answer = told.get("answer") or {}
         return {}
 
     @app.get("/_seen")
@@ -82,6 +86,9 @@ def create(sheet: Path) -> FastAPI:
             await asyncio.sleep(30)
         if mood == "drop_before":
             return _Drop()
+        if mood == "say":
+            said = provider.answer
+            return Response(said["body"].replace("KEY", key), said["status"], said["headers"])
         if mood == "error":
             return JSONResponse({"error": "down"}, 500)
         if request.method == "GET":
@@ -155,6 +162,11 @@ class Running:
     def behave(self, how: str, key: str = "*", times: int = -1) -> None:
         """Say how requests about a key are answered from now on."""
         self._client.post("/_behave", json={"how": how, "key": key, "times": times}).raise_for_status()
+
+    def say(self, status: int, body: str, headers: Mapping[str, str], key: str = "*") -> None:
+        """Answer every request about a key with this; `KEY` in the body stands for the key."""
+        answer = {"status": status, "body": body, "headers": dict(headers)}
+        self._client.post("/_behave", json={"how": "say", "key": key, "answer": answer}).raise_for_status()
 
     @property
     def bookings(self) -> Counter[str]:

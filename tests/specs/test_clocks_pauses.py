@@ -237,6 +237,24 @@ def test_an_extension_is_later(last_day, allowed):
             clocks.extended(due=promised, extension=Extension(last_day, "台风停运"), house=house())
 
 
+@pytest.mark.parametrize(
+    ("last_day", "allowed"),
+    [
+        pytest.param(date(2026, 3, 13), True, id="a year and a day after the last one"),
+        pytest.param(date(2026, 3, 14), False, id="a day more"),
+        pytest.param(date(9999, 12, 31), False, id="the last day that Python knows"),
+    ],
+)
+def test_an_extension_is_no_slip_of_the_pen(last_day, allowed):
+    promised = due("10 10:00", "1 wd")
+
+    if allowed:
+        assert clocks.extended(due=promised, extension=Extension(last_day, "台风停运"), house=house())
+    else:
+        with pytest.raises(Unable, match=rf"延期到 {last_day} 太远，最晚可以延到 2026-03-13，请填较近的日期。"):
+            clocks.extended(due=promised, extension=Extension(last_day, "台风停运"), house=house())
+
+
 def test_an_extended_promise_can_be_paused():
     extended = clocks.extended(due=due("10 10:00", "1 wd"), extension=STORM, house=house())
 

@@ -66,6 +66,26 @@ def test_refund_is_the_amount_due_to_the_fen(amount: str, fits: bool):
     assert (said == "") is fits
 
 
+@pytest.mark.parametrize("gate", ["release", "refund"])
+@pytest.mark.parametrize(
+    ("how", "at", "sentence"),
+    [
+        pytest.param("phone", "", "要一起填写", id="how without when"),
+        pytest.param(None, "2026-11-24 15:30", "要一起填写", id="when without how"),
+        pytest.param("phone", "2026-02-30 10:00", "没有 2026-02-30 10:00 这个时间", id="a day that there is not"),
+        pytest.param("phone", "2026-11-24 24:30", "没有 2026-11-24 24:30 这个时间", id="an hour that there is not"),
+        pytest.param("phone", "2026-11-24 15:30", "", id="both"),
+        pytest.param(None, "", "", id="neither"),
+    ],
+)
+def test_mon17_how_and_when_a_customer_was_told_belong_together(gate: str, how: Any, at: str, sentence: str) -> None:
+    answer = {"amount": "188.00", "told_how": how, "told_at": at}
+
+    said = decisions.disagreement(gate=gate, answer=answer, context={"amount": "188.00"})
+
+    assert sentence in said and bool(said) is bool(sentence)
+
+
 CASHIER = Staff("A02", "许诺", "aftersales", "出纳", rights=frozenset({Right.REFUND}), refund_limit=Decimal("500.00"))
 
 
