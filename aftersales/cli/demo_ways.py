@@ -218,8 +218,8 @@ def _paid(day: int = 6, *, reference: str, to: Stage = Stage.CLOSED, by_command:
     return _on(day, time(16), "出纳确认退款", Fill("refund", answer, by_command=by_command), to)
 
 
-# the customer was told of a deduction that the application did not speak of (MON-17)
-TOLD: dict[str, Any] = {"told_how": TellWay.PHONE, "told_at": "2026-11-24 15:30"}
+# the customer was told, just then, of a deduction that the application did not speak of (MON-17)
+TOLD: dict[str, Any] = {"told_how": TellWay.PHONE}
 
 
 def _yuan(text: str) -> Decimal:
@@ -741,6 +741,13 @@ WAYS: tuple[Way, ...] = (
             _received(),
             _inspected(),
             _paid(reference="DEMO-0029", to=Stage.REIMBURSEMENT),
+            _on(
+                7,
+                time(11),
+                "客服登记收款账户",
+                Account("李小红", "招商银行杭州分行", "6225 8801 2345 6789"),
+                Stage.REIMBURSEMENT,
+            ),
             _on(7, time(16), "出纳补付运费", Fill("reimbursement", {"reference": "DEMO-0029-F"}), Stage.CLOSED),
         ),
         Stage.CLOSED,
@@ -769,5 +776,131 @@ WAYS: tuple[Way, ...] = (
         item=Item("XB-SB-03"),
         payment_route="货到付款",
         refunds=(Refund(_yuan("189.00"), "pickup_freight"),),  # MON-08
+    ),
+    Way(
+        "sent back by us",
+        "质量问题不退款，寄回客户（店铺承担运费）",
+        (
+            _apply(reason="quality", evidence=("拉链脱落，照片见 https://example.com/demo/7.jpg",)),
+            _approve(),
+            _picked_up(),
+            _received(),
+            _failed("拉链可以修复", cause="quality"),
+            _decided(
+                {"decision": Resolution.SEND_BACK, "payer": Payer.SELLER, "reason": "客户同意修好寄回"},
+                Stage.SENDBACK,
+                says="售后经理决定由店铺寄回",
+            ),
+            _on(
+                8,
+                time(11),
+                "物流登记寄回",
+                Fill("sendback", {"carrier": "顺丰", "tracking_no": "SF1020000031", "freight": "13.00"}),
+                Stage.REJECTED,
+            ),
+        ),
+        Stage.REJECTED,
+        item=Item("XB-SB-03"),
+    ),
+    Way(
+        "dear and refused",
+        "退款超过限额，复核驳回后部分退款",
+        (
+            _apply(quantity=3),
+            _approve(),
+            _picked_up(),
+            _received(),
+            _inspected(to=Stage.COUNTERSIGN),
+            _on(
+                5,
+                time(15),
+                "售后主管复核驳回",
+                Fill("countersign", {"decision": Approval.REJECT, "reason": "有一件缺少肩带"}),
+                Stage.RESOLUTION,
+            ),
+            _decided(
+                {"decision": Resolution.PARTIAL, "amount": "500.00", "reason": "一件缺少肩带，扣减后退款"},
+                Stage.REFUND,
+                says="售后经理改为部分退款",
+            ),
+            _paid(7, reference="DEMO-0032", **TOLD),
+        ),
+        Stage.CLOSED,
+        item=Item("XB-SB-03", 3),
+        refunds=(Refund(_yuan("500.00")),),  # 555.00 was taken back (RFD-02)
+    ),
+    Way(
+        "lost and not paid",
+        "包裹丢失，售后经理不同意退款",
+        (
+            _apply(shipping=Shipping.SELF),
+            _approve(),
+            _sent("YT1020000033"),
+            _on(6, time(14), "仓库登记包裹丢失", Fill("receipt", {"items": [], "rest": Parcel.LOST}), Stage.TRACING),
+            _on(
+                8,
+                MORNING,
+                "物流确认丢失",
+                Fill("tracing", {"result": Traced.LOST, "note": "承运商没有揽收记录"}),
+                Stage.EXCEPTION,
+            ),
+            _on(
+                9,
+                time(11),
+                "售后经理驳回",
+                Fill("exception", {"decision": Approval.REJECT, "reason": "承运商没有揽收记录，请客户向承运商索赔"}),
+                Stage.REJECTED,
+            ),
+        ),
+        Stage.REJECTED,
+        item=Item("FZ-WY-05"),
+    ),
+    Way(
+        "nothing left",
+        "报质量问题，验收完好，扣运费后应退 0.00 元",
+        (
+            _apply(reason="quality", evidence=("断墨，照片见 https://example.com/demo/8.jpg",)),
+            _approve(),
+            _picked_up(),
+            _received(),
+            _on(
+                5,
+                time(10),
+                "验收改判原因",
+                Fill("inspection", {"result": Result.PASS}, rows=({"cause": "no_reason"},)),
+                Stage.RELEASE,
+            ),
+            _on(6, time(16), "出纳登记已告知客户", Fill("release", TOLD), Stage.CLOSED),
+        ),
+        Stage.CLOSED,
+        item=Item("TS-GB-04", 1, _yuan("11.90")),  # 8.00 is less than the pick-up (MON-14, MON-17)
+    ),
+    Way(
+        "the rest never came",
+        "三件先到两件，其余始终没有寄来",
+        (
+            _apply(quantity=3),
+            _approve(),
+            _picked_up(),
+            _on(
+                4,
+                time(14),
+                "仓库收到两件",
+                Fill("receipt", {"rest": Parcel.COMING}, rows=({"quantity": 2},)),
+                Stage.INSPECTION,
+            ),
+            _inspected(),
+            _paid(reference="DEMO-0035", to=Stage.RECEIPT),
+            _on(
+                13,
+                time(14),
+                "仓库登记其余不再寄来",
+                Fill("receipt", {"items": [], "rest": Parcel.NONE}),
+                Stage.CLOSED,
+            ),
+        ),
+        Stage.CLOSED,
+        item=Item("FZ-TX-01", 3),
+        refunds=(Refund(_yuan("179.98"), "pickup_freight"),),  # P-14
     ),
 )

@@ -156,6 +156,11 @@ HAND_RECKONED = {
     "storm": (Stage.CLOSED, ["177.00"]),
     "freight paid back": (Stage.CLOSED, ["139.00"]),
     "route gone": (Stage.CLOSED, ["177.00"]),
+    "sent back by us": (Stage.REJECTED, []),
+    "dear and refused": (Stage.CLOSED, ["500.00"]),
+    "lost and not paid": (Stage.REJECTED, []),
+    "nothing left": (Stage.CLOSED, []),
+    "the rest never came": (Stage.CLOSED, ["167.98"]),
 }
 
 
