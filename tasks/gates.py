@@ -133,7 +133,8 @@ async def accept(
     local = clocks.in_house(at, house=terms.house)
     if via != LAPSE and (no := decisions.disagreement(gate=gate, answer=answer, context=context, at=local)):
         raise Refused(no)
-    if context.get("needs_account") and not await records.has_account(connection, case.case_no):
+    # a channel that says it has paid needed none
+    if operator and context.get("needs_account") and not await records.has_account(connection, case.case_no):
         raise Refused(
             f"{case.case_no} 不能原路退款，请先登记收款账户（部署“收款账户登记”，或 aftersales case account），再确认退款。"
         )
@@ -173,8 +174,8 @@ async def _at_answer(connection: AsyncConnection, gate: str, case: cases.Case, t
     if gate not in CHANGEABLE:
         return {}
     told = standings.standing((await journal.read(connection, case.case_no)).values())
-    parcel = await cases.waiting(connection, case.case_no, [Event.PARCEL_RECEIVED.value])
-    return offers.at_answer(gate=gate, standing=told, terms=terms.returns, has_parcel=parcel is not None)
+    has_parcel = gate == "tracing" and await cases.waiting(connection, case.case_no, [Event.PARCEL_RECEIVED.value])
+    return offers.at_answer(gate=gate, standing=told, terms=terms.returns, has_parcel=bool(has_parcel))
 
 
 def read_form(

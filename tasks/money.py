@@ -170,9 +170,14 @@ async def tell_reimbursed(case: str) -> None:
         return
     told = standing(leg.history)
     assert told.reimbursement is not None, "it was reckoned before"
-    values = {"amount": told.reimbursement["total"], "route": "补偿您垫付的寄回运费，转至登记的收款账户"}
     async with transaction() as connection:
-        await notices.tell_customer(connection, leg, "NTC-07", "reimbursed-0", values)
+        await notices.tell_customer(
+            connection,
+            leg,
+            "NTC-07",
+            "reimbursed-0",
+            {"amount": told.reimbursement["total"], "route": "补偿您垫付的寄回运费，转至登记的收款账户"},
+        )
 
 
 async def _note_sent(leg: Leg, intent: Intent, amount: str, known: Outcome) -> None:

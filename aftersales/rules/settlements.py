@@ -77,9 +77,8 @@ def freight_owed(told: Standing, terms: Returns) -> tuple[Decimal, tuple[str, ..
     sent = [receipt for receipt in told.receipts if receipt.units or receipt.is_lost]
     freight, vouchers = ZERO, []
     for number, receipt in enumerate(sent):
-        faults = {terms.fault(row["cause"]) for _, _, row in receipt.findings if row["grade"] != Grade.WRONG} or {
-            terms.fault(told.request["reason"])
-        }
+        causes = [row["cause"] for _, _, row in receipt.findings if row["grade"] != Grade.WRONG]
+        faults = {terms.fault(cause) for cause in ([told.request["reason"]] if receipt.is_lost else causes)}
         if not receipt.is_billed or Fault.SELLER not in faults:
             continue
         paid, voucher = receipt.freight, receipt.voucher

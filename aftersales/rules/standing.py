@@ -109,7 +109,7 @@ class Standing:
     approvers: tuple[str, ...] = ()
     # whether the manager has allowed the application
     is_exceptional: bool = False
-    # of the last receipt alone
+    # of the last receipt alone; agreed means that the manager has seen what it is reckoned to pay, and pays
     is_agreed: bool = False
     billed_at: datetime | None = None
     resolution: Mapping[str, Any] | None = None
@@ -226,8 +226,8 @@ def standing(entries: Iterable[Told]) -> Standing:
             continue
         elif name in ("review", "exception", "countersign") and entry.data.get("decision") == "approve":
             approvers.append(entry.actor)
+            # later exceptions are about a loss, or about a bill that is reckoned already
             is_exceptional = is_exceptional or (name == "exception" and not receipts)
-            is_agreed = is_agreed or (name == "exception" and bool(receipts))
         elif name == "resolution":
             resolution = entry.data
             if entry.data["decision"] in ("refund", "partial"):

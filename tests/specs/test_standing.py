@@ -136,10 +136,10 @@ def test_ret08_wrong_goods_are_not_kept():
 
 
 def test_mon14_an_agreement_is_of_one_receipt():
-    approved = row("exception-1", "decision", decision="approve", actor="A01")
+    agreed = row("resolution-0", "decision", decision="refund", actor="A01")
 
-    first = standing([opened(item()), receipt(0, 1), approved])
-    second = standing([opened(item()), receipt(0, 1), approved, receipt(1, 1)])
+    first = standing([opened(item()), receipt(0, 1), agreed])
+    second = standing([opened(item()), receipt(0, 1), agreed, receipt(1, 1)])
 
     assert (first.is_agreed, second.is_agreed) == (True, False)
     assert not first.is_exceptional

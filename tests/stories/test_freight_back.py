@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from aftersales.desk import leg as legs
+from aftersales.desk.bare import Bare
 from aftersales.words import Event, Stage
 from tasks import gates, records
 from tests.stories.ways import bill, inspect, lose, receive, told
@@ -70,6 +73,22 @@ async def test_mon18_a_parcel_that_simply_came_brings_its_freight_along(shop):
     await refunded(telling)
 
     assert telling.at == "reimbursement-0"
+    assert await owed(telling) == "15.50"
+
+
+async def test_mon18_a_parcel_that_was_booked_in_by_the_small_form_brings_its_freight_along(shop):
+    from flows.arrivals import arrivals
+
+    telling = await self_shipped(shop)
+    legs.begin(Bare(uuid4()))
+    items = [{"sku": "SKU-1", "quantity": 1}]
+    form = {"operator": "W02", "case_no": telling.case_no, "items": items, "rest": "全部到齐"}
+    await arrivals.fn({**form, "freight": "15.50", "voucher": "快递发票 1"})
+    await telling.again()
+    await inspect(telling, cause="quality")
+
+    await refunded(telling)
+
     assert await owed(telling) == "15.50"
 
 

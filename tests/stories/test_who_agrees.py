@@ -12,7 +12,7 @@ from aftersales.store.engine import transaction
 from aftersales.words import Event, Stage
 from tasks import gates
 from tasks import records as recording
-from tests.stories.ways import bill, inspect, on_the_way, receive
+from tests.stories.ways import bill, inspect, lose, on_the_way, receive
 
 FAULTY = {"reason": "quality", "evidence": ["照片"]}
 TWO = {"items": [{"sku": "SKU-1", "quantity": 2}]}
@@ -68,6 +68,17 @@ async def test_mon14_a_difference_that_the_manager_gave_up_beforehand_is_not_ask
     await inspect(telling, cause="quality")
 
     assert (telling.at, await bill(telling)) == ("refund-0", "150.00")
+
+
+async def test_mon14_a_loss_that_was_allowed_says_nothing_about_money_that_cannot_go_back(shop):
+    telling = await on_the_way(shop)
+    await paid_less("150.00")
+    await lose(telling)
+
+    await telling.decide("exception", "A01", decision="approve", reason="确认丢失")
+
+    assert telling.at == "exception-1"
+    assert await bill(telling) == "150.00"
 
 
 async def test_mon20_the_seller_pays_for_sending_its_own_fault_back(shop):
