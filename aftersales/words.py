@@ -236,7 +236,7 @@ class Event(Named):
     CASE_CANCELLED = "case.cancelled", "已取消"
 
 
-# what a case at this stage takes; anything else waits in the inbox. What has arrived was picked up. (RET-17: a
+# what a case at this stage takes; anything else waits in the inbox. What has arrived was picked up, or found. (RET-17: a
 # cancellation is heard at every stage, and refused once the goods are there.)
 AWAITED: dict[Stage, tuple[Event, ...]] = {
     stage: (
@@ -244,6 +244,7 @@ AWAITED: dict[Stage, tuple[Event, ...]] = {
         *{
             Stage.PICKUP: (Event.PARCEL_PICKED_UP, Event.PARCEL_RECEIVED),
             Stage.RECEIPT: (Event.PARCEL_RECEIVED, Event.PARCEL_LOST),
+            Stage.TRACING: (Event.PARCEL_RECEIVED,),
             Stage.SENDBACK: (Event.PARCEL_SENT_BACK,),
             Stage.REFUND: (Event.REFUND_SENT, Event.REFUND_FAILED),
             Stage.REIMBURSEMENT: (Event.FREIGHT_REIMBURSED,),

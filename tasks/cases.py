@@ -24,7 +24,7 @@ from aftersales.store import imported as import_store
 from aftersales.store import units as ledger
 from aftersales.store.engine import transaction
 from aftersales.terms import Terms
-from aftersales.words import Bill, Order, OrderLine, Right, Shipping, Stage, Unable, Wanted
+from aftersales.words import Bill, Event, Order, OrderLine, Right, Shipping, Stage, Unable, Wanted
 from tasks import desks, notices, promises
 
 PROCESS = "returns"
@@ -477,8 +477,8 @@ async def _end(leg: Leg, stage: Stage) -> str:
             await cases.lock(connection, case_no)
             for receipt in standing(leg.history).receipts:
                 # what has arrived and stayed is dealt with, paid or not: it cannot be asked for a second time
-                if not receipt.is_sent_back:
-                    await ledger.settle(connection, case_no, wanted=receipt.wanted)
+                if not receipt.is_sent_back and not receipt.is_lost:
+                    await ledger.settle(connection, case_no, wanted=receipt.kept)
             await ledger.release(connection, case_no)
             await work.drop(connection, case_no)
             await parks.end(connection, case_no, None, now)
@@ -487,10 +487,27 @@ async def _end(leg: Leg, stage: Stage) -> str:
                 await _complete(connection, leg)
             if stage is Stage.CANCELLED:
                 await notices.tell_customer(connection, leg, "NTC-09", "cancelled-0", {"cause": _why_cancelled(leg)})
+            await _tell_of_untaken(connection, leg)
             await leg.note(connection, "closed", kind="closed", data={"stage": stage.value})
             await cases.move(connection, case_no, stage=stage, closed_at=now)
     await desks.show(leg, stage=stage, promise=None)
     return case_no
+
+
+async def _tell_of_untaken(connection: AsyncConnection, leg: Leg) -> None:
+    """Tell the warehouse of parcels that came and that nothing in the case was waiting for any more (RET-06)."""
+    assert leg.case is not None
+    assert leg.terms is not None
+    owner = leg.terms.returns.stages["receipt"].owner
+    while parcel := await cases.waiting(connection, leg.case.case_no, [Event.PARCEL_RECEIVED.value]):
+        await cases.take(connection, parcel["id"], leg.now())
+        number = parcel["data"].get("tracking_no") or "（无运单号）"
+        reason = f"包裹 {number} 已到仓库，但本单已结束，没有办理，请单独存放并联系售后服务部。"
+        late = await leg.note(
+            connection, f"closed.late:{parcel['key']}", kind="late", actor=parcel["actor"], data={"reason": reason}
+        )
+        if late is not None:
+            await notices.tell_department(connection, leg, late.entry, owner, reason)
 
 
 def _why_cancelled(leg: Leg) -> str:

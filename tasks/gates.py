@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from aftersales import forms
 from aftersales.desk import leg as legs
 from aftersales.desk.leg import FormAnswer, Leg
-from aftersales.rules import authority, decisions, masking, offers
+from aftersales.rules import authority, clocks, decisions, masking, offers
 from aftersales.rules import standing as standings
 from aftersales.store import cases, journal, parks, records, work
 from aftersales.store.engine import transaction
@@ -58,6 +58,11 @@ class Answer:
     def lost(self) -> bool:
         """True when a parcel is said to be lost, or the search for it has confirmed that."""
         return "lost" in (self.data.get("rest"), self.data.get("result"))
+
+    @property
+    def brings_nothing(self) -> bool:
+        """True when the rest of the goods is not coming any more, and no parcel came with that."""
+        return self.data.get("rest") == "none" and not self.data.get("items")
 
     @property
     def pays(self) -> bool:
@@ -121,12 +126,15 @@ async def accept(
     `promise` is the row of the gate; `operator` a staff id, empty for an event from outside; `via` tells the way.
     Raises forms.Misfilled, Refused or AlreadyDecided.
     """
-    gate, entry, context = promise["gate"]["gate"], promise["entry"], promise["gate"]["context"]
+    gate, entry = promise["gate"]["gate"], promise["entry"]
+    context = {**promise["gate"]["context"], **await _at_answer(connection, gate, case, terms)}
     if operator and (no := objection(promise, operator, answer, terms)):
         raise Refused(no)
-    if via != LAPSE and (no := decisions.disagreement(gate=gate, answer=answer, context=context)):
+    local = clocks.in_house(at, house=terms.house)
+    if via != LAPSE and (no := decisions.disagreement(gate=gate, answer=answer, context=context, at=local)):
         raise Refused(no)
-    if context.get("needs_account") and not await records.has_account(connection, case.case_no):
+    # a channel that says it has paid needed none
+    if operator and context.get("needs_account") and not await records.has_account(connection, case.case_no):
         raise Refused(
             f"{case.case_no} 不能原路退款，请先登记收款账户（部署“收款账户登记”，或 aftersales case account），再确认退款。"
         )
@@ -155,6 +163,19 @@ async def accept(
         await work.finish(connection, f"{case.case_no}/{begun}", reference=answer.get("reference", ""), at=at)
         await parks.end(connection, case.case_no, begun, at)
     return written
+
+
+# the gates whose answers must agree with what may have changed since their form was drawn
+CHANGEABLE = ("review", "tracing", "refund", "reimbursement")
+
+
+async def _at_answer(connection: AsyncConnection, gate: str, case: cases.Case, terms: Terms) -> dict[str, Any]:
+    """What an answer must agree with as of now, beyond what its gate wrote down when it opened."""
+    if gate not in CHANGEABLE:
+        return {}
+    told = standings.standing((await journal.read(connection, case.case_no)).values())
+    has_parcel = gate == "tracing" and await cases.waiting(connection, case.case_no, [Event.PARCEL_RECEIVED.value])
+    return offers.at_answer(gate=gate, standing=told, terms=terms.returns, has_parcel=bool(has_parcel))
 
 
 def read_form(
@@ -238,6 +259,8 @@ async def _look(leg: Leg, gate: str, entry: str, events: tuple[Event, ...]) -> A
     try:
         if events and (taken := await _take_event(leg, events, promise)):
             return taken
+        if gate in offers.ARRIVED and (implied := await _imply(leg, gate, promise)):
+            return implied
         return await _take_form(leg, gate, promise)
     except AlreadyDecided:
         return await _somebody_elses(leg, gate, entry)
@@ -281,7 +304,8 @@ async def _take_event(leg: Leg, events: tuple[Event, ...], promise: Mapping[str,
             try:
                 context = promise["gate"]["context"]
                 answer = offers.from_event(event=row["event"], data=row["data"], context=context)
-                operator = operator_of(row, leg)
+                # a loss is told by those who watch the transport, at a gate of those who receive
+                operator = operator_of(row, leg) if row["event"] != Event.PARCEL_LOST else ""
                 answer = {**answer, "actor": row["actor"]}
                 at = _happened_at(leg, row, promise)
                 return await _accepted(connection, leg, promise, answer, operator, via, at=at)
@@ -297,21 +321,6 @@ async def _take_event(leg: Leg, events: tuple[Event, ...], promise: Mapping[str,
                 overtaken = error
     if overtaken is not None:  # raised here, so that the event has left the inbox
         raise overtaken
-    if Event.PARCEL_PICKED_UP in events:
-        # what has arrived was picked up, whether anybody scanned it or not
-        async with transaction() as connection:
-            arrived = await cases.waiting(connection, case_no, [Event.PARCEL_RECEIVED.value])
-            if arrived is not None:
-                implied = {"implied": True, "actor": arrived["actor"]}
-                return await _accepted(
-                    connection,
-                    leg,
-                    promise,
-                    implied,
-                    "",
-                    "implied",
-                    at=max(arrived["received_at"], promise["started_at"]),
-                )
     return None
 
 
@@ -327,6 +336,18 @@ def _happened_at(leg: Leg, row: Mapping[str, Any], promise: Mapping[str, Any]) -
         since = told[-1] if told else since
     # a parcel without a case is taken in by the wall clock, also one that a rehearsal adopts
     return min(leg.now(), max(row["received_at"], since))
+
+
+async def _imply(leg: Leg, gate: str, promise: Mapping[str, Any]) -> Answer | None:
+    """Let a parcel that has arrived answer: it was picked up, or found, whether anybody said so or not (RET-06)."""
+    assert leg.case is not None
+    async with transaction() as connection:
+        arrived = await cases.waiting(connection, leg.case.case_no, [Event.PARCEL_RECEIVED.value])
+        if arrived is None:
+            return None
+        answer = {**offers.ARRIVED[gate], "actor": arrived["actor"]}
+        at = max(arrived["received_at"], promise["started_at"])
+        return await _accepted(connection, leg, promise, answer, "", "implied", at=at)
 
 
 def operator_of(row: Mapping[str, Any], leg: Leg) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,12 +14,12 @@ from aftersales.desk import leg as legs
 from aftersales.desk.leg import Leg
 from aftersales.gateways import Outcome, Payment, http
 from aftersales.gateways.worklists import TransferList
-from aftersales.rules import money, settlements
+from aftersales.rules import money, offers, settlements
 from aftersales.rules.standing import standing
 from aftersales.settings import settings
 from aftersales.store import cases, facts, work
 from aftersales.store.engine import transaction
-from aftersales.words import ZERO, Bill, Event, Fault, Order, Shipping
+from aftersales.words import ZERO, Bill, Event, Order
 from tasks import notices
 from tasks.cases import bill_data
 from tasks.steps import Intent, step
@@ -69,11 +70,11 @@ async def settle(case: str) -> None:
             told = standing(leg.history)
             bill, order = await _bill(connection, leg)
             bill = settlements.granted(bill, told)
-            limit = leg.terms.returns.second_approval_above
             data = bill_data(bill) | {
                 **_paid_by(leg, order),
-                "countersign": limit is not None and bill.total > limit,
+                "countersign": settlements.needs_countersign(bill, told, leg.terms.returns),
             }
+            data["tell_first"] = offers.must_tell(replace(told, bills=(*told.bills, data)), leg.terms.returns)
             await leg.note(connection, entry, kind="bill", data=data, rule="MON-14")
 
 
@@ -93,6 +94,11 @@ async def void(case: str) -> None:
 async def needs_countersign(case: str) -> bool:
     """Whether the last bill is above the limit at which a second person must agree (RFD-02, NUM-223)."""
     return bool((await _last_bill()).get("countersign"))
+
+
+async def must_tell_first(case: str) -> bool:
+    """Whether the customer must be told of what the last bill deducts, even where nothing is left to pay (MON-17)."""
+    return bool((await _last_bill()).get("tell_first"))
 
 
 async def goes_by_itself(case: str) -> bool:
@@ -131,20 +137,12 @@ async def owes_freight(case: str) -> bool:
     assert leg.terms is not None
     if "reimbursement-0.reckoned" in leg.entries:
         return True
-    told = standing(leg.history)
-    freight = (told.pickup or {}).get("freight")
-    if told.request["shipping"] != Shipping.SELF or not freight or Decimal(freight) <= ZERO or not told.refunds:
-        return False
-    if not any(
-        leg.terms.returns.fault(item["cause"]) is Fault.SELLER for seen in told.inspections for item in seen["items"]
-    ):
-        return False
-    lines = money.reimbursement(freight=Decimal(freight), terms=leg.terms.returns)
-    bill = Bill(None, lines)
+    freight, vouchers = settlements.freight_owed(standing(leg.history), leg.terms.returns)
+    bill = Bill(None, money.reimbursement(freight=freight, terms=leg.terms.returns) if freight else ())
     if bill.total <= ZERO:
         return False
     async with transaction() as connection:
-        data = bill_data(bill) | {"voucher": (told.pickup or {}).get("voucher", "")}
+        data = bill_data(bill) | {"voucher": "；".join(vouchers)}
         await leg.note(connection, "reimbursement-0.reckoned", kind="reimbursement", data=data, rule="MON-18")
     return True
 
@@ -163,6 +161,23 @@ async def reimburse(intent: Intent, case: str) -> Outcome:
         amount=Decimal(told.reimbursement["total"]),
         route=TRANSFER_ROUTE,
     )
+
+
+async def tell_reimbursed(case: str) -> None:
+    """Tell the customer that the freight of a faulty product went back (MON-18, NTC-07)."""
+    leg = await legs.here()
+    if notices.was_told(leg, "NTC-07", "reimbursed-0"):
+        return
+    told = standing(leg.history)
+    assert told.reimbursement is not None, "it was reckoned before"
+    async with transaction() as connection:
+        await notices.tell_customer(
+            connection,
+            leg,
+            "NTC-07",
+            "reimbursed-0",
+            {"amount": told.reimbursement["total"], "route": "补偿您垫付的寄回运费，转至登记的收款账户"},
+        )
 
 
 async def _note_sent(leg: Leg, intent: Intent, amount: str, known: Outcome) -> None:

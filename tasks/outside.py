@@ -14,15 +14,16 @@ from uuid import uuid4
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales import clock, forms
+from aftersales.desk.leg import Leg
 from aftersales.forms.returns import PARCEL, PARCEL_RULE
-from aftersales.rules import authority, decisions, masking, offers
+from aftersales.rules import authority, clocks, decisions, masking, offers
 from aftersales.rules.standing import standing
 from aftersales.store import cases, journal
 from aftersales.store.engine import transaction
 from aftersales.store.journal import Entry
 from aftersales.terms import Terms
 from aftersales.words import AWAITED, Event, Right, Stage, Unable
-from tasks import gates
+from tasks import gates, notices
 from tasks.cases import PROCESS, current_terms, terms_of
 
 # the right that telling an event asks for
@@ -58,6 +59,8 @@ EVENT_WORDS = {
         "tracking_no": "运单号",
         "items": "实收商品",
         "rest": "是否到齐",
+        "freight": "客户垫付运费",
+        "voucher": "运费凭证",
         "remark": "备注",
     },
     Event.REFUND_SENT: {
@@ -183,11 +186,28 @@ async def _signal(case_no: str, event: Event, actor: str, data: Mapping[str, Any
             data=values,
             at=clock.now(case),
         )
+        if is_new and event is Event.PARCEL_RECEIVED and await _tell_of_found(connection, case, terms, values):
+            return f"{case_no} 已登记“{event.label}”。这个包裹已确认丢失、正在办理退款，已提醒售后服务部处理。"
     if not is_new:
         return f"{case_no} 的“{event.label}”已登记过，未重复登记。"
     if event in AWAITED[case.stage]:
         return f"{case_no} 已登记“{event.label}”。"
     return f"{case_no} 已登记“{event.label}”，现在{case.stage.label}，到相应环节时自动采用。"
+
+
+async def _tell_of_found(
+    connection: AsyncConnection, case: cases.Case, terms: Terms, values: Mapping[str, Any]
+) -> bool:
+    """Tell whoever pays for a lost parcel that one has turned up after all (RET-06); False when none is being paid."""
+    told = standing((await journal.read(connection, case.case_no)).values())
+    if not told.is_lost or told.expects_more:
+        return False
+    number = values.get("tracking_no", "")
+    leg = Leg(driver=None, case=case, terms=terms)  # type: ignore[arg-type]  # nobody tells the story here
+    text = f"已确认丢失的包裹到了仓库（运单 {number or '无'}）。退款还没有付的，请先不要付，与仓库核对后再办理。"
+    owner = terms.returns.stages["exception"].owner
+    await notices.tell_department(connection, leg, f"found-again:{number}", owner, text)
+    return True
 
 
 async def _match(connection: AsyncConnection, case: cases.Case, event: Event, values: Mapping[str, Any]) -> str:
@@ -333,6 +353,8 @@ async def _refuse_what_is_wrong(
         answer = offers.from_event(event=event, data=values, context=context)
     except ValueError as error:
         raise gates.Refused(str(error)) from error
-    no = gates.objection(promise, staff, answer, terms) if staff else ""
-    if no := no or decisions.disagreement(gate=gate, answer=answer, context=context):
+    # whoever may tell a loss need not be of those who receive
+    no = gates.objection(promise, staff, answer, terms) if staff and event is not Event.PARCEL_LOST else ""
+    local = clocks.in_house(clock.now(case), house=terms.house)
+    if no := no or decisions.disagreement(gate=gate, answer=answer, context=context, at=local):
         raise gates.Refused(no)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from decimal import Decimal
 from typing import Any
 
 from aftersales.desk import leg as legs
@@ -115,6 +116,33 @@ async def tell_resolved(case: str) -> None:
         await notices.tell_customer(connection, leg, "NTC-06", entry, {"subject": "退货处理决定", "text": text})
 
 
+async def tell_granted(case: str) -> None:
+    """Tell the customer what the manager grants for goods that did not pass, and why (RET-08, NTC-06)."""
+    leg = await legs.here()
+    entry = f"granted-{leg.round('granted')}"
+    # an earlier form of the story went on to its bill without this notice: it would come out of time
+    if notices.was_told(leg, "NTC-06", entry) or f"bill-{leg.rounds['bill']}" in leg.entries:
+        return
+    decided = standing(leg.history).resolution
+    assert decided is not None, "the gate stands before this line"
+    is_partial = decided["decision"] == "partial"
+    what = f"部分退款 {Decimal(decided['amount']):.2f} 元" if is_partial else "按规则退款"
+    text = f"我们决定{what}。理由：{decided['reason']}。退款明细随后告知，如有异议请在退款前联系客服。"
+    async with transaction() as connection:
+        await notices.tell_customer(connection, leg, "NTC-06", entry, {"subject": "退货处理决定", "text": text})
+
+
+async def tell_missing(case: str) -> None:
+    """Tell the customer which goods are not waited for any more (P-14, NTC-06)."""
+    leg = await legs.here()
+    entry = f"missing-{leg.round('missing')}"
+    if notices.was_told(leg, "NTC-06", entry):
+        return
+    text = f"以下商品没有收到，按不再寄回处理，不退款：{_named(standing(leg.history))}。如有异议请联系客服。"
+    async with transaction() as connection:
+        await notices.tell_customer(connection, leg, "NTC-06", entry, {"subject": "退货商品没有全部收到", "text": text})
+
+
 @step("send-back", "安排寄回客户", gate="sendback")
 async def send_back(intent: Intent, case: str) -> Outcome:
     """Ask the carrier to bring goods that did not pass back to the customer, once (MON-20)."""
@@ -166,7 +194,7 @@ async def tell_result(case: str) -> None:
             "NTC-05",
             entry,
             {
-                "result": "退货包裹在途中丢失" if told.is_lost else _result(told),
+                "result": ("退货包裹在途中丢失" if told.is_lost else _result(told)) + _absent(told),
                 "cause": _changed_cause(leg, told),
                 "lines": "；".join(f"{line.label} {line.amount:.2f} 元" for line in lines_of(told.bills[-1])),
                 "total": told.bills[-1]["total"],
@@ -191,8 +219,7 @@ async def keep(case: str) -> None:
     # what came back long ago is in the stock system's counts already
     back = [] if leg.case.is_past else [(line_no, skus[line_no], count) for line_no, count in sorted(sellable.items())]
     async with transaction() as connection:
-        wanted = told.missing if told.is_lost else told.receipts[-1].wanted
-        await ledger.settle(connection, leg.case.case_no, wanted=wanted)
+        await ledger.settle(connection, leg.case.case_no, wanted=told.receipts[-1].kept)
         await stock.restock(connection, case_no=leg.case.case_no, entry=entry, units=back, at=leg.now())
         items = [{"sku": sku, "quantity": quantity} for _, sku, quantity in back]
         await leg.note(connection, entry, kind="kept", data={"restocked": items})
@@ -209,6 +236,19 @@ def _result(told: Standing) -> str:
         f"{told.label(item['line_no'])} {item['quantity']} 件{Grade(item['grade']).label}"
         for item in told.inspections[-1]["items"]
     )
+
+
+def _absent(told: Standing) -> str:
+    """What was asked for and has not come, and what becomes of it (P-14); empty when everything is there."""
+    if not told.outstanding:
+        return ""
+    if told.expects_more:
+        return f"；还没有收到：{_named(told)}，收到后另行处理"
+    return f"；没有收到：{_named(told)}，按不再寄回处理"
+
+
+def _named(told: Standing) -> str:
+    return "、".join(f"{told.label(line_no)} {count} 件" for line_no, count in told.outstanding.items())
 
 
 def _changed_cause(leg: Leg, told: Standing) -> str:

@@ -218,8 +218,8 @@ def _paid(day: int = 6, *, reference: str, to: Stage = Stage.CLOSED, by_command:
     return _on(day, time(16), "出纳确认退款", Fill("refund", answer, by_command=by_command), to)
 
 
-# the customer was told of a deduction that the application did not speak of (MON-17)
-TOLD: dict[str, Any] = {"told_how": TellWay.PHONE, "told_at": "2026-11-24 15:30"}
+# the customer was told, just then, of a deduction that the application did not speak of (MON-17)
+TOLD: dict[str, Any] = {"told_how": TellWay.PHONE}
 
 
 def _yuan(text: str) -> Decimal:
@@ -741,6 +741,13 @@ WAYS: tuple[Way, ...] = (
             _received(),
             _inspected(),
             _paid(reference="DEMO-0029", to=Stage.REIMBURSEMENT),
+            _on(
+                7,
+                time(11),
+                "客服登记收款账户",
+                Account("李小红", "招商银行杭州分行", "6225 8801 2345 6789"),
+                Stage.REIMBURSEMENT,
+            ),
             _on(7, time(16), "出纳补付运费", Fill("reimbursement", {"reference": "DEMO-0029-F"}), Stage.CLOSED),
         ),
         Stage.CLOSED,
@@ -892,5 +899,53 @@ WAYS: tuple[Way, ...] = (
         Stage.CLOSED,
         item=Item("TS-XS-01"),
         refunds=(Refund(_yuan("128.00"), "pickup_freight"),),  # RET-10
+    ),
+    Way(
+        "nothing left",
+        "报质量问题，验收完好，扣运费后应退 0.00 元",
+        (
+            _apply(reason="quality", evidence=("断墨，照片见 https://example.com/demo/8.jpg",)),
+            _approve(),
+            _picked_up(),
+            _received(),
+            _on(
+                5,
+                time(10),
+                "验收改判原因",
+                Fill("inspection", {"result": Result.PASS}, rows=({"cause": "no_reason"},)),
+                Stage.RELEASE,
+            ),
+            _on(6, time(16), "出纳登记已告知客户", Fill("release", TOLD), Stage.CLOSED),
+        ),
+        Stage.CLOSED,
+        item=Item("TS-GB-04", 1, _yuan("11.90")),  # 8.00 is less than the pick-up (MON-14, MON-17)
+    ),
+    Way(
+        "the rest never came",
+        "三件先到两件，其余始终没有寄来",
+        (
+            _apply(quantity=3),
+            _approve(),
+            _picked_up(),
+            _on(
+                4,
+                time(14),
+                "仓库收到两件",
+                Fill("receipt", {"rest": Parcel.COMING}, rows=({"quantity": 2},)),
+                Stage.INSPECTION,
+            ),
+            _inspected(),
+            _paid(reference="DEMO-0037", to=Stage.RECEIPT),
+            _on(
+                13,
+                time(14),
+                "仓库登记其余不再寄来",
+                Fill("receipt", {"items": [], "rest": Parcel.NONE}),
+                Stage.CLOSED,
+            ),
+        ),
+        Stage.CLOSED,
+        item=Item("FZ-TX-01", 3),
+        refunds=(Refund(_yuan("179.98"), "pickup_freight"),),  # P-14
     ),
 )

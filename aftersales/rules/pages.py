@@ -371,7 +371,12 @@ def _decision(name: str, data: Mapping[str, Any], reader: Reader) -> str:
         case "correction":
             return "补正重提" if data["decision"] == "resubmit" else "放弃申请"
         case "tracing":
-            return f"{'确认丢失' if data['result'] == 'lost' else '已找到'}：{data['note']}"
+            lost = "、".join(f"第{i['line_no']}行 {i['quantity']} 件" for i in data.get("items") or ())
+            return (
+                f"确认丢失{lost and ' ' + lost}：{data['note']}"
+                if data["result"] == "lost"
+                else f"已找到：{data['note']}"
+            )
         case "resolution":
             return _resolution(data)
         case "pickup" | "sendback":
@@ -383,6 +388,9 @@ def _decision(name: str, data: Mapping[str, Any], reader: Reader) -> str:
                 return "包裹丢失"
             rest = {"coming": "，其余还会寄来", "none": "，其余不再寄来"}.get(data.get("rest", ""), "")
             rest += f"；另有非本单物品：{data['foreign']}" if data.get("foreign") else ""
+            rest += f"；客户垫付运费 {data['freight']} 元" if data.get("freight") else ""
+            if not data["items"]:
+                return rest.removeprefix("，")
             return "、".join(f"第{i['line_no']}行 {i['quantity']} 件" for i in data["items"]) + rest
         case "inspection":
             rows = "、".join(

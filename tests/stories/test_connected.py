@@ -281,3 +281,18 @@ def test_the_distance_between_tries_is_bounded():
     from tasks import steps
 
     assert (timedelta(minutes=1), timedelta(hours=1)) == (steps.FIRST_REST, steps.LONGEST_REST)
+
+
+async def test_mon08_what_the_provider_refuses_at_a_later_try_asks_for_the_account_too(shop: Shop, provider: Running):
+    case = await to_release(shop)
+    key = f"{case.case_no}/refund-0"
+    provider.behave("error", key)
+    await case.decide("release", "A03", amount="188.00")
+    assert case.at == "refund-0"
+    provider.behave("refused", key)
+    await later(case, 5)
+
+    with pytest.raises(gates.Refused, match="请先登记收款账户"):
+        await case.decide("refund", "A03", amount="188.00", reference="HAND-1")
+
+    assert case.at == "refund-0"

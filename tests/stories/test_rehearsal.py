@@ -163,9 +163,13 @@ HAND_RECKONED = {
     "loss not paid": (Stage.REJECTED, []),
     "dear and refused": (Stage.CLOSED, ["450.00"]),
     "slow": (Stage.CLOSED, ["116.00"]),
+    "nothing left": (Stage.CLOSED, []),
+    "the rest never came": (Stage.CLOSED, ["167.98"]),
 }
 
 
+# three dozen whole cases: on a machine that does much else they take minutes
+@pytest.mark.timeout(900)
 async def test_every_way_comes_out_as_it_says(database):
     played, watcher = await rehearse()
 
