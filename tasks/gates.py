@@ -276,13 +276,18 @@ async def _take_event(leg: Leg, events: tuple[Event, ...], promise: Mapping[str,
                 break
             via = f"event:{row['key']}"
             await cases.take(connection, row["id"], leg.now())
+            if _is_traced(leg, row):
+                name = f"{promise['entry']}.late:{via}"
+                data = {"reason": "查件已有结果，先前的丢件消息不再采用。"}
+                await leg.note(connection, name, kind="late", actor=row["actor"], data=data)
+                continue
             try:
                 context = promise["gate"]["context"]
                 answer = offers.from_event(event=row["event"], data=row["data"], context=context)
                 operator = operator_of(row, leg)
                 answer = {**answer, "actor": row["actor"]}
                 return await _accepted(
-                    connection, leg, promise, answer, operator, via, at=max(row["received_at"], promise["started_at"])
+                    connection, leg, promise, answer, operator, via, at=_happened_at(leg, row, promise)
                 )
             except (ValueError, Refused) as error:
                 await _refuse(connection, leg, promise, via, str(error), row["actor"])
@@ -312,6 +317,25 @@ async def _take_event(leg: Leg, events: tuple[Event, ...], promise: Mapping[str,
                     at=max(arrived["received_at"], promise["started_at"]),
                 )
     return None
+
+
+def _is_traced(leg: Leg, row: Mapping[str, Any]) -> bool:
+    """Whether an event tells a loss that logistics has looked into since (RET-06)."""
+    traced_at = standings.standing(leg.history).traced_at
+    return row["event"] == Event.PARCEL_LOST and traced_at is not None and row["received_at"] <= traced_at
+
+
+def _happened_at(leg: Leg, row: Mapping[str, Any], promise: Mapping[str, Any]) -> datetime:
+    """
+    When what an event tells counts as done: when it was told, but not before its gate opened.
+
+    A first parcel was received when it came, even if nobody knew by then whose it was (RET-06); not before it was
+    allowed to come.
+    """
+    told = standings.standing(leg.history)
+    is_first = row["event"] == Event.PARCEL_RECEIVED and not told.receipts
+    opened_at = told.accepted_at if is_first and told.accepted_at else promise["started_at"]
+    return max(row["received_at"], opened_at)
 
 
 def operator_of(row: Mapping[str, Any], leg: Leg) -> str:
@@ -371,7 +395,8 @@ async def _somebody_elses(leg: Leg, gate: str, entry: str) -> Answer:
 async def _refuse(
     connection: AsyncConnection, leg: Leg, promise: Mapping[str, Any], via: str, reason: str, actor: str
 ) -> None:
-    data = {"reason": reason, "gate": promise["gate"]["gate"]}
+    # a sentence names what was typed, whatever it was (GEN-10)
+    data = {"reason": masking.scrub(reason), "gate": promise["gate"]["gate"]}
     await leg.note(connection, f"{promise['entry']}.refused:{via}", kind="refused", actor=actor, data=data)
 
 
@@ -390,10 +415,10 @@ async def _heed_cancellation(leg: Leg) -> None:
         # what a command decided meanwhile counts: read anew, with nobody writing beside us
         await cases.lock(connection, leg.case.case_no)
         leg.entries = await journal.read(connection, leg.case.case_no)
-        has_arrived = is_scanned or standings.standing(leg.history).has_arrived
+        no = standings.GOODS_ARE_HERE if is_scanned else standings.standing(leg.history).beyond_cancel
         await cases.take(connection, row["id"], leg.now())
-        if has_arrived:
-            reason = f"{leg.case.case_no} 的商品已收货，不能取消，请按验收结果继续处理。"
+        if no:
+            reason = f"{leg.case.case_no} 的{no}"
             await leg.note(
                 connection,
                 f"cancelled.refused:{row['key']}",
@@ -474,7 +499,7 @@ def objection(promise: Mapping[str, Any], operator: str, answer: Mapping[str, An
 
 
 def _operator(form_answer: FormAnswer) -> str:
-    return str(form_answer.values.get("operator", "")).split(" ")[0]
+    return masking.scrub(str(form_answer.values.get("operator", "")).split(" ")[0])
 
 
 def _via(leg: Leg, form_answer: FormAnswer) -> str:

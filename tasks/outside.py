@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from aftersales import clock, forms
 from aftersales.forms.returns import PARCEL, PARCEL_RULE
 from aftersales.rules import authority, decisions, masking, offers
-from aftersales.rules.standing import standing
+from aftersales.rules.standing import GOODS_ARE_HERE, standing
 from aftersales.store import cases, journal
 from aftersales.store.engine import transaction
 from aftersales.store.journal import Entry
@@ -212,8 +212,9 @@ async def _keep_refusal(case_no: str, what: str, actor: str, reason: str) -> Non
                 f"{what}.refused:command/{uuid4()}",
                 kind="refused",
                 at=clock.now(case),
-                actor=actor,
-                data={"reason": reason, "gate": what},
+                # a staff id that is none may be anything that somebody typed (GEN-10)
+                actor=masking.scrub(actor),
+                data={"reason": masking.scrub(reason), "gate": what},
             )
 
 
@@ -314,8 +315,8 @@ async def _refuse_what_is_wrong(
     if event is Event.CASE_CANCELLED:
         entries = await journal.read(connection, case.case_no)
         is_scanned = await cases.waiting(connection, case.case_no, [Event.PARCEL_RECEIVED.value]) is not None
-        if is_scanned or standing(entries.values()).has_arrived:
-            raise gates.Refused(f"{case.case_no} 的商品已收货，不能取消，请按验收结果继续处理。")
+        if no := GOODS_ARE_HERE if is_scanned else standing(entries.values()).beyond_cancel:
+            raise gates.Refused(f"{case.case_no} 的{no}")
         return
     gate = GATE_OF.get(event)
     if gate is None:

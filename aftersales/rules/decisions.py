@@ -35,6 +35,8 @@ def disagreement(*, gate: str, answer: Mapping[str, Any], context: Mapping[str, 
 
 
 def _resolution(answer: Mapping[str, Any], context: Mapping[str, Any]) -> str:
+    if answer["decision"] == "send_back" and context.get("is_lost"):
+        return "包裹已丢失，没有商品可以寄回，请选“按规则退款”“部分退款”或“转投诉”。"
     if answer["decision"] != "partial":
         return ""
     due, given = Decimal(context["due"]), Decimal(answer["amount"] or 0)

@@ -61,9 +61,9 @@ def offer(*, gate: str, standing: Standing, terms: Terms) -> Offer:
             )
         case "resolution":
             assert standing.reckoned is not None, "what is due was reckoned before the manager is asked"
-            return Offer(options, context={"due": standing.reckoned["total"]})
+            return Offer(options, context={"due": standing.reckoned["total"], "is_lost": standing.is_lost})
         case "countersign":
-            return Offer(options, context={"not_by": list(standing.approvers)})
+            return Offer(options, context={"not_by": list(standing.bill_approvers)})
         case "release" | "refund":
             amount = standing.bills[-1]["total"]
             # who lets the provider pay has told the customer; the confirmation asks no second time

@@ -33,6 +33,12 @@ class Told(Protocol):
 
 # a parcel said to be lost, until logistics has found it or confirmed the loss
 MISSING, LOST = "missing", "lost"
+# why it is too late to cancel (RET-17)
+GOODS_ARE_HERE = "商品已收货，不能取消，请按验收结果继续处理。"
+GOODS_ARE_LOST = "包裹已确认丢失，不能取消，请按丢失继续处理。"
+# who agrees to a payment opens no new window for it: the customer's runs on (RET-09)
+AGREEING = ("exception", "countersign", "release")
+PAYING = ("release", "refund")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +76,15 @@ class Standing:
     pickup: Mapping[str, Any] | None = None
     approvers: tuple[str, ...] = ()
     is_exceptional: bool = False
+    accepted_at: datetime | None = None
+    traced_at: datetime | None = None
     # of the last receipt alone
     resolution: Mapping[str, Any] | None = None
     reckoned: Mapping[str, Any] | None = None
     is_released: bool = False
     is_refused: bool = False
+    # who let the application through, and who approved the bill that is due now
+    bill_approvers: tuple[str, ...] = ()
     # of the whole case
     reimbursement: Mapping[str, Any] | None = None
 
@@ -115,6 +125,15 @@ class Standing:
     def has_arrived(self) -> bool:
         """True when goods have come, be it in part."""
         return any(receipt.units for receipt in self.receipts)
+
+    @property
+    def beyond_cancel(self) -> str:
+        """Why the case cannot be cancelled any more: goods came, or their loss is being paid for (RET-17)."""
+        if self.has_arrived:
+            return GOODS_ARE_HERE
+        if self.is_lost or self.bills:
+            return GOODS_ARE_LOST
+        return ""
 
     @property
     def is_lost(self) -> bool:
@@ -168,6 +187,9 @@ def standing(entries: Iterable[Told]) -> Standing:
     refunds: list[Mapping[str, Any]] = []
     pickup: Mapping[str, Any] | None = None
     approvers: list[str] = []
+    admitted_by: list[str] = []
+    agreed_by: list[str] = []
+    accepted_at = traced_at = None
     is_exceptional = is_released = is_refused = False
     resolution: Mapping[str, Any] | None = None
     reckoned: Mapping[str, Any] | None = None
@@ -183,6 +205,7 @@ def standing(entries: Iterable[Told]) -> Standing:
         elif entry.kind == "bill" and name == "void":
             # what was refused after it had been reckoned pays nothing and has charged nothing
             bills.pop()
+            agreed_by = []
         elif entry.kind == "bill":
             bills.append(entry.data)
         elif entry.kind == "reckoning":
@@ -195,22 +218,27 @@ def standing(entries: Iterable[Told]) -> Standing:
             continue
         elif name in ("review", "exception", "countersign") and entry.data.get("decision") == "approve":
             approvers.append(entry.actor)
+            (agreed_by if receipts else admitted_by).append(entry.actor)
+            accepted_at = accepted_at if receipts else entry.at
             is_exceptional = is_exceptional or name == "exception"
         elif name == "resolution":
             resolution = entry.data
             if entry.data["decision"] in ("refund", "partial"):
                 approvers.append(entry.actor)
+                agreed_by.append(entry.actor)
                 is_exceptional = True
         elif name == "pickup":
             pickup = entry.data
         elif name == "receipt":
             receipts.append(_receipt(entry, request, receipts))
             resolution, reckoned, is_released, is_refused = None, None, False, False
+            agreed_by = []
         elif name == "sendback":
             receipts[-1] = replace(receipts[-1], is_sent_back=True)
         elif name == "tracing":
             rest = LOST if entry.data["result"] == "lost" else "coming"
             receipts[-1] = replace(receipts[-1], rest=rest)
+            traced_at = entry.at
         elif name == "inspection":
             inspections.append(entry.data)
         elif name == "release":
@@ -227,12 +255,38 @@ def standing(entries: Iterable[Told]) -> Standing:
         pickup,
         tuple(approvers),
         is_exceptional,
+        accepted_at,
+        traced_at,
         resolution,
         reckoned,
         is_released,
         is_refused,
+        tuple(admitted_by + agreed_by),
         reimbursement,
     )
+
+
+def began_at(entries: Iterable[Told], *, stage: str) -> datetime | None:
+    """
+    Say when the window of a stage began: with what last happened to the case (RET-02 to RET-10); None before it opens.
+
+    What pays waits for those who agree, but the customer's window is the one that the inspection opened.
+    """
+    overlooked = AGREEING if stage in PAYING else ()
+    began = [
+        entry.at
+        for entry in entries
+        if entry.kind == "opened" or (entry.kind == "decision" and entry.entry.rpartition("-")[0] not in overlooked)
+    ]
+    return began[-1] if began else None
+
+
+def is_decided_by_exception(entries: Iterable[Told], *, inspection: str) -> bool:
+    """Whether goods that failed this inspection were let through by an exception, as before there were resolutions."""
+    decided = [entry for entry in entries if entry.kind == "decision"]
+    names = [entry.entry for entry in decided]
+    following = decided[names.index(inspection) + 1 :][:1] if inspection in names else []
+    return any(entry.entry.startswith("exception-") and entry.data.get("decision") == "approve" for entry in following)
 
 
 def _receipt(entry: Told, request: Mapping[str, Any], earlier: list[Receipt]) -> Receipt:
