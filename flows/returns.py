@@ -91,11 +91,17 @@ async def paid_for_one_parcel(case: str) -> bool:
 
     await parcels.start_outer_limit(case)
     inspection = await gates.decide(case, "inspection")
-    if inspection.failed:
-        await parcels.tell_failed(case)
-        if not await resolved(case):
-            return False
+    if inspection.failed and not await let_through(case):
+        return False
     return await agreed(case) and await paid(case)
+
+
+async def let_through(case: str) -> bool:
+    """Ask whether goods that did not pass are paid for; what an older story had settled by exception stays settled."""
+    if await parcels.is_let_through(case):
+        return await allowed(case)
+    await parcels.tell_failed(case)
+    return await resolved(case)
 
 
 async def resolved(case: str) -> bool:

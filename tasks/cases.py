@@ -435,9 +435,10 @@ async def _refuse_twin(connection: AsyncConnection, values: Mapping[str, Any]) -
 
 
 async def _acknowledge(connection: AsyncConnection, leg: Leg, total: str) -> None:
+    assert leg.case is not None
     assert leg.terms is not None
-    promised = leg.terms.returns.stages["review"]
-    due = promises.reckon(leg, promised.limit)
+    promised = leg.terms.returns.on(leg.case.channel).stages["review"]
+    due = promises.reckon(leg, "review", promised.limit)
     await notices.tell_customer(
         connection, leg, "NTC-01", "opened", {"due": f"在 {clocks.spoken_due(due)}", "total": total}
     )
@@ -487,6 +488,10 @@ async def _end(leg: Leg, stage: Stage) -> str:
                 await _complete(connection, leg)
             if stage is Stage.CANCELLED:
                 await notices.tell_customer(connection, leg, "NTC-09", "cancelled-0", {"cause": _why_cancelled(leg)})
+                await _call_off(connection, leg)
+            told = [entry.entry for entry in leg.history if entry.kind == "decision"]
+            if quality.is_sampled(case_no, percent=leg.terms.returns.quality_sample, decided=told):
+                await leg.note(connection, "quality-0", kind="sample", rule="RET-16")
             await _tell_of_untaken(connection, leg)
             await leg.note(connection, "closed", kind="closed", data={"stage": stage.value})
             await cases.move(connection, case_no, stage=stage, closed_at=now)
@@ -518,6 +523,21 @@ def _why_cancelled(leg: Leg) -> str:
     return {"correction": "未在期限内收到补正材料", "pickup": "未在期限内收到寄回的商品"}[lapsed[-1]]
 
 
+async def _call_off(connection: AsyncConnection, leg: Leg) -> None:
+    """Tell logistics of a pick-up that was arranged for a case that is cancelled: nobody else can stop it (RET-17)."""
+    assert leg.terms is not None
+    pickup = standing(leg.history).pickup
+    if pickup is not None and not pickup.get("lapsed"):
+        parcel = f"（运单 {pickup['tracking_no']}）" if pickup.get("tracking_no") else ""
+        text = f"商品已在途{parcel}：能截回的请联系承运商截回；到仓的按无主包裹登记，由物流与客户商定寄回。"
+    elif "book-pickup-0.intent" in leg.entries:
+        text = "取件已安排过：请联系承运商取消上门取件。"
+    else:
+        return
+    owner = leg.terms.returns.stages["pickup"].owner
+    await notices.tell_department(connection, leg, "cancelled-0", owner, f"本单已取消，{text}")
+
+
 async def _complete(connection: AsyncConnection, leg: Leg) -> None:
     assert leg.case is not None
     assert leg.terms is not None
@@ -539,5 +559,3 @@ async def _complete(connection: AsyncConnection, leg: Leg) -> None:
         created_at=leg.now(),
     )
     await leg.note(connection, "visit-0", kind="visit", data={"due_on": due_on.isoformat()}, rule=promised.rule)
-    if quality.is_sampled(leg.case.case_no, percent=leg.terms.returns.quality_sample):
-        await leg.note(connection, "quality-0", kind="sample", rule="RET-16")

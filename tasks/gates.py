@@ -301,6 +301,11 @@ async def _take_event(leg: Leg, events: tuple[Event, ...], promise: Mapping[str,
                 break
             via = f"event:{row['key']}"
             await cases.take(connection, row["id"], leg.now())
+            if _is_traced(leg, row):
+                name = f"{promise['entry']}.late:{via}"
+                data = {"reason": "查件已有结果，先前的丢件消息不再采用。"}
+                await leg.note(connection, name, kind="late", actor=row["actor"], data=data)
+                continue
             try:
                 context = promise["gate"]["context"]
                 answer = offers.from_event(event=row["event"], data=row["data"], context=context)
@@ -322,6 +327,12 @@ async def _take_event(leg: Leg, events: tuple[Event, ...], promise: Mapping[str,
     if overtaken is not None:  # raised here, so that the event has left the inbox
         raise overtaken
     return None
+
+
+def _is_traced(leg: Leg, row: Mapping[str, Any]) -> bool:
+    """Whether an event tells a loss that logistics has looked into since (RET-06)."""
+    traced_at = standings.standing(leg.history).traced_at
+    return row["event"] == Event.PARCEL_LOST and traced_at is not None and row["received_at"] <= traced_at
 
 
 def _happened_at(leg: Leg, row: Mapping[str, Any], promise: Mapping[str, Any]) -> datetime:
@@ -407,7 +418,8 @@ async def _somebody_elses(leg: Leg, gate: str, entry: str) -> Answer:
 async def _refuse(
     connection: AsyncConnection, leg: Leg, promise: Mapping[str, Any], via: str, reason: str, actor: str
 ) -> None:
-    data = {"reason": reason, "gate": promise["gate"]["gate"]}
+    # a sentence names what was typed, whatever it was (GEN-10)
+    data = {"reason": masking.scrub(reason), "gate": promise["gate"]["gate"]}
     await leg.note(connection, f"{promise['entry']}.refused:{via}", kind="refused", actor=actor, data=data)
 
 
@@ -510,7 +522,7 @@ def objection(promise: Mapping[str, Any], operator: str, answer: Mapping[str, An
 
 
 def _operator(form_answer: FormAnswer) -> str:
-    return str(form_answer.values.get("operator", "")).split(" ")[0]
+    return masking.scrub(str(form_answer.values.get("operator", "")).split(" ")[0])
 
 
 def _via(leg: Leg, form_answer: FormAnswer) -> str:

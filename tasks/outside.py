@@ -236,8 +236,9 @@ async def _keep_refusal(case_no: str, what: str, actor: str, reason: str) -> Non
                 f"{what}.refused:command/{uuid4()}",
                 kind="refused",
                 at=clock.now(case),
-                actor=actor,
-                data={"reason": reason, "gate": what},
+                # a staff id that is none may be anything that somebody typed (GEN-10)
+                actor=masking.scrub(actor),
+                data={"reason": masking.scrub(reason), "gate": what},
             )
 
 

@@ -48,8 +48,8 @@ def too_late_to_cancel(*, case_no: str, standing: Standing, is_scanned: bool = F
     """Say why a case can no longer be cancelled; an empty text when it can (RET-17)."""
     if is_scanned or standing.has_arrived:
         return f"{case_no} 的商品已收货，不能取消，请按验收结果继续处理。"
-    if standing.is_being_paid:
-        return f"{case_no} 的包裹已确认丢失，已在退款，不能取消，请继续办理退款。"
+    if standing.is_lost or standing.bills:
+        return f"{case_no} 的包裹已确认丢失，不能取消，请按丢失继续处理。"
     return ""
 
 

@@ -83,7 +83,7 @@ def offer(*, gate: str, standing: Standing, terms: Terms) -> Offer:
             }
             return Offer(options, context=context)
         case "countersign":
-            return Offer(options, context={"not_by": list(standing.approvers)})
+            return Offer(options, context={"not_by": list(standing.bill_approvers)})
         case "release" | "refund":
             amount = standing.bills[-1]["total"]
             # who lets the provider pay has told the customer; the confirmation asks no second time

@@ -34,6 +34,10 @@ class Told(Protocol):
 
 # a parcel said to be lost, until logistics has found it or confirmed the loss
 MISSING, LOST = "missing", "lost"
+# why it is too late to cancel (RET-17)
+# who agrees to a payment opens no new window for it: the customer's runs on (RET-09)
+AGREEING = ("exception", "countersign", "release")
+PAYING = ("release", "refund")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +116,13 @@ class Standing:
     # of the last receipt alone; agreed means that the manager has seen what it is reckoned to pay, and pays
     is_agreed: bool = False
     billed_at: datetime | None = None
+    traced_at: datetime | None = None
     resolution: Mapping[str, Any] | None = None
     reckoned: Mapping[str, Any] | None = None
     is_released: bool = False
     is_refused: bool = False
+    # who let the application through, and who approved the bill that is due now
+    bill_approvers: tuple[str, ...] = ()
     # of the whole case
     reimbursement: Mapping[str, Any] | None = None
 
@@ -144,10 +151,6 @@ class Standing:
         return any(receipt.units for receipt in self.receipts)
 
     @property
-    def is_being_paid(self) -> bool:
-        """True when a bill stands: money may already be on its way."""
-        return bool(self.bills)
-
     @property
     def is_lost(self) -> bool:
         """True when logistics has confirmed that the last parcel is lost."""
@@ -200,8 +203,10 @@ def standing(entries: Iterable[Told]) -> Standing:
     refunds: list[Mapping[str, Any]] = []
     pickup: Mapping[str, Any] | None = None
     approvers: list[str] = []
+    admitted_by: list[str] = []
+    agreed_by: list[str] = []
     is_exceptional = is_agreed = is_released = is_refused = False
-    billed_at: datetime | None = None
+    billed_at = traced_at = None
     resolution: Mapping[str, Any] | None = None
     reckoned: Mapping[str, Any] | None = None
     reimbursement: Mapping[str, Any] | None = None
@@ -217,6 +222,7 @@ def standing(entries: Iterable[Told]) -> Standing:
             # what was refused after it had been reckoned pays nothing and has charged nothing
             bills.pop()
             receipts[-1:] = [replace(last, is_billed=False) for last in receipts[-1:]]
+            agreed_by = []
         elif entry.kind == "bill":
             bills.append(entry.data)
             billed_at = entry.at
@@ -231,22 +237,26 @@ def standing(entries: Iterable[Told]) -> Standing:
             continue
         elif name in ("review", "exception", "countersign") and entry.data.get("decision") == "approve":
             approvers.append(entry.actor)
+            (agreed_by if receipts else admitted_by).append(entry.actor)
             # later exceptions are about a loss, or about a bill that is reckoned already
             is_exceptional = is_exceptional or (name == "exception" and not receipts)
         elif name == "resolution":
             resolution = entry.data
             if entry.data["decision"] in ("refund", "partial"):
                 approvers.append(entry.actor)
+                agreed_by.append(entry.actor)
                 is_agreed = True
         elif name == "pickup":
             pickup = entry.data
         elif name == "receipt":
             receipts.append(_receipt(entry, request, receipts))
             resolution, reckoned, is_agreed, is_released, is_refused = None, None, False, False, False
+            agreed_by = []
         elif name == "sendback":
             receipts[-1] = replace(receipts[-1], is_sent_back=True)
         elif name == "tracing":
             receipts[-1] = _traced(entry, request, receipts)
+            traced_at = entry.at
         elif name == "inspection":
             inspections.append(entry.data)
             receipts[-1:] = [replace(last, inspection=entry.data) for last in receipts[-1:]]
@@ -266,12 +276,37 @@ def standing(entries: Iterable[Told]) -> Standing:
         is_exceptional,
         is_agreed,
         billed_at,
+        traced_at,
         resolution,
         reckoned,
         is_released,
         is_refused,
+        tuple(admitted_by + agreed_by),
         reimbursement,
     )
+
+
+def began_at(entries: Iterable[Told], *, stage: str) -> datetime | None:
+    """
+    Say when the window of a stage began: with what last happened to the case (RET-02 to RET-10); None before it opens.
+
+    What pays waits for those who agree, but the customer's window is the one that the inspection opened.
+    """
+    overlooked = AGREEING if stage in PAYING else ()
+    began = [
+        entry.at
+        for entry in entries
+        if entry.kind == "opened" or (entry.kind == "decision" and entry.entry.rpartition("-")[0] not in overlooked)
+    ]
+    return began[-1] if began else None
+
+
+def is_decided_by_exception(entries: Iterable[Told], *, inspection: str) -> bool:
+    """Whether goods that failed this inspection were let through by an exception, as before there were resolutions."""
+    decided = [entry for entry in entries if entry.kind == "decision"]
+    names = [entry.entry for entry in decided]
+    following = decided[names.index(inspection) + 1 :][:1] if inspection in names else []
+    return any(entry.entry.startswith("exception-") and entry.data.get("decision") == "approve" for entry in following)
 
 
 def _receipt(entry: Told, request: Mapping[str, Any], earlier: list[Receipt]) -> Receipt:

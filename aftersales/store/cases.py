@@ -288,12 +288,13 @@ async def extend(
     due_at: datetime,
     trace: Mapping[str, Any],
     lapses_at: datetime | None,
+    reminds: bool,
 ) -> None:
     """Move a promise's due time; its trace says why and what it was (GEN-08)."""
     await connection.execute(
         update(PROMISES)
         .where(PROMISES.c.id == promise_id)
-        .values(due_at=due_at, provisional=False, trace=dict(trace), lapses_at=lapses_at)
+        .values(due_at=due_at, provisional=False, trace=dict(trace), lapses_at=lapses_at, reminds=reminds)
     )
 
 
