@@ -34,7 +34,6 @@ class Told(Protocol):
 
 # a parcel said to be lost, until logistics has found it or confirmed the loss
 MISSING, LOST = "missing", "lost"
-# why it is too late to cancel (RET-17)
 # who agrees to a payment opens no new window for it: the customer's runs on (RET-09)
 AGREEING = ("exception", "countersign", "release")
 PAYING = ("release", "refund")
