@@ -490,7 +490,9 @@ async def _end(leg: Leg, stage: Stage) -> str:
                 await notices.tell_customer(connection, leg, "NTC-09", "cancelled-0", {"cause": _why_cancelled(leg)})
                 await _call_off(connection, leg)
             told = [entry.entry for entry in leg.history if entry.kind == "decision"]
-            if not leg.case.is_past and quality.is_sampled(case_no, percent=leg.terms.returns.quality_sample, decided=told):
+            if not leg.case.is_past and quality.is_sampled(
+                case_no, percent=leg.terms.returns.quality_sample, decided=told
+            ):
                 await leg.note(connection, "quality-0", kind="sample", rule="RET-16")
             await _tell_of_untaken(connection, leg)
             await leg.note(connection, "closed", kind="closed", data={"stage": stage.value})

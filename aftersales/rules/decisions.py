@@ -77,12 +77,15 @@ def _told(answer: Mapping[str, Any], context: Mapping[str, Any], at: datetime | 
     how, text = answer.get("told_how"), answer.get("told_at")
     if bool(how) != bool(text):
         return "“已告知客户”的方式和时间要一起填写，没有告知的两项都不填。"
-    if not text or at is None:
+    if not text:
         return ""
     try:
-        told_at = datetime.strptime(text, "%Y-%m-%d %H:%M").replace(tzinfo=at.tzinfo)
+        naive = datetime.strptime(text, "%Y-%m-%d %H:%M")  # noqa: DTZ007 - in house time, whatever zone `at` is given in
     except ValueError:
-        return f"“已告知客户（时间）”{text} 不是时间，请写成 2026-11-24 15:30 这样。"
+        return f"“已告知客户（时间）”没有 {text} 这个时间，请写成 2026-11-24 15:30 这样。"
+    if at is None:
+        return ""
+    told_at = naive.replace(tzinfo=at.tzinfo)
     if told_at > at:
         return f"“已告知客户（时间）”{text} 还没有到，请先告知客户，再填写实际的时间。"
     if "billed_at" not in context:

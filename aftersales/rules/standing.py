@@ -150,7 +150,6 @@ class Standing:
         return any(receipt.units for receipt in self.receipts)
 
     @property
-    @property
     def is_lost(self) -> bool:
         """True when logistics has confirmed that the last parcel is lost."""
         return bool(self.receipts) and self.receipts[-1].is_lost

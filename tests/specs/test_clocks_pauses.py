@@ -271,10 +271,12 @@ def test_an_extension_is_no_slip_of_the_pen(last_day, allowed):
     promised = due("10 10:00", "1 wd")
 
     if allowed:
-        assert clocks.extended(due=promised, extension=Extension(last_day, "台风停运"), house=house())
+        assert clocks.extended(
+            due=promised, extension=Extension(last_day, "台风停运"), at=promised.due_at, house=house()
+        )
     else:
         with pytest.raises(Unable, match=rf"延期到 {last_day} 太远，最晚可以延到 2026-03-13，请填较近的日期。"):
-            clocks.extended(due=promised, extension=Extension(last_day, "台风停运"), house=house())
+            clocks.extended(due=promised, extension=Extension(last_day, "台风停运"), at=promised.due_at, house=house())
 
 
 def test_an_extended_promise_can_be_paused():
