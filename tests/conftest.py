@@ -192,7 +192,7 @@ class Shop:
                 stderr=output,
                 start_new_session=True,
             )
-        _until(lambda: (found := self.stack) and found.is_ready, 180, self.process, self.output)
+        _until(lambda: (found := self.stack) and found.is_ready, 400, self.process, self.output)
         self.seconds = time.monotonic() - began
         return self
 
