@@ -202,7 +202,7 @@ class People:
                 self.gate = pause_key(found).rpartition("-")[0]
                 if found.state.is_final() or self.gate:
                     return not found.state.is_final()
-                await asyncio.sleep(0.03)
+                await asyncio.sleep(0.1)
 
     async def answer(self) -> str:
         """Answer the form that stands open; answers its gate, empty when the answer was not taken."""

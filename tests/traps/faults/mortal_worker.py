@@ -151,7 +151,7 @@ async def work(order: dict[str, Any]) -> None:
     money.cashier = lambda: paper  # type: ignore[assignment, return-value]
     watch_commits(engine.connect(order["database"]), moments)
     watch_prefect(PrefectHttpxAsyncClient, moments)
-    await worker.work(poll_seconds=0.05)
+    await worker.work(poll_seconds=0.1)
 
 
 def main() -> None:

@@ -62,7 +62,7 @@ async def dies(nursery: Nursery, answering: asyncio.Task[None]) -> bool:
     return nursery.dying.done() and await nursery.ends() == -signal.SIGKILL
 
 
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(1800)
 async def test_trap_10_a_case_whose_workers_die_before_and_after_every_kind_of_write(
     desk: Desk, paper: Paper, nursery: Nursery, tmp_path: Path
 ):

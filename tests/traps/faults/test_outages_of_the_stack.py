@@ -43,7 +43,8 @@ from tests.traps.faults.conftest import (
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1800)]
 
 # where the cases of a test stand when the fault comes
-GATES = ("review-0", "pickup-0", "inspection-0", "refund-0", "receipt-1")
+GATES = ("review-0", "inspection-0", "receipt-1")
+MORE_GATES = (*GATES, "pickup-0", "refund-0")
 # within seconds, on a machine that has other work too; test_outages.py measures it to the second
 SECONDS = 20.0
 
@@ -73,9 +74,9 @@ async def desk_of(shop: Shop) -> AsyncIterator[Desk]:
         await engine.disconnect()
 
 
-async def waiting_at_every_gate(desk: Desk, prefix: str) -> dict[str, People]:
+async def waiting_at_gates(desk: Desk, prefix: str, gates: tuple[str, ...] = GATES) -> dict[str, People]:
     """Cases that stand at different gates, and the people who brought them there."""
-    people = {gate: People(await apply(desk, f"{prefix}-{gate}")) for gate in GATES}
+    people = {gate: People(await apply(desk, f"{prefix}-{gate}")) for gate in gates}
     await asyncio.gather(*(each.finish(until=gate) for gate, each in people.items()))
     return people
 
@@ -97,11 +98,13 @@ async def until(true: Callable[[], Any], what: str, *, seconds: float = 300) -> 
     return time.monotonic() - began
 
 
-async def calm(desk: Desk, order_no: str) -> dict[str, list[str]]:
+@pytest.fixture(scope="module")
+async def reference(shop: Shop) -> dict[str, list[str]]:
     """What a case leaves that no fault has touched."""
-    people = People(await apply(desk, order_no))
-    await all_finish([people])
-    return await left_by(people.run)
+    async with desk_of(shop) as desk:
+        people = People(await apply(desk, "CALM"))
+        await all_finish([people])
+        return await left_by(people.run)
 
 
 async def under_way(run: Run, entry: str) -> None:
@@ -132,7 +135,7 @@ async def what_is_set_up(desk: Desk) -> dict[str, Any]:
 
 async def test_trap_12_and_15_set_up_twice_with_open_cases_doubles_nothing(shop: Shop, desk: Desk):
     """Traps 12 and 15: two more deployments leave every id as it is, and the open cases finish."""
-    people = await waiting_at_every_gate(desk, "T12")
+    people = await waiting_at_gates(desk, "T12")
     before = await what_is_set_up(desk)
     stood = {gate: await left_by(each.run) for gate, each in people.items()}
 
@@ -281,11 +284,10 @@ OUTAGES = [
 
 @pytest.mark.parametrize("outage", OUTAGES)
 async def test_an_outage_in_the_middle_of_a_leg_loses_nothing_and_doubles_nothing(
-    shop: Shop, desk: Desk, outage: Callable[[Shop], Any]
+    shop: Shop, reference: dict[str, list[str]], desk: Desk, outage: Callable[[Shop], Any]
 ):
     """A leg is under way and other cases wait at their gates: all end, with one refund a receipt."""
-    reference = await calm(desk, f"{outage.__name__}-calm")
-    people = await waiting_at_every_gate(desk, outage.__name__)
+    people = await waiting_at_gates(desk, outage.__name__)
     told = people["review-0"]
     await told.answer()
     await under_way(told.run, "review-0")
@@ -298,9 +300,10 @@ async def test_an_outage_in_the_middle_of_a_leg_loses_nothing_and_doubles_nothin
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("outage", OUTAGES)
-async def test_soak_an_outage_in_every_leg(shop: Shop, desk: Desk, outage: Callable[[Shop], Any], soak_log: Log):
+async def test_soak_an_outage_in_every_leg(
+    shop: Shop, reference: dict[str, list[str]], desk: Desk, outage: Callable[[Shop], Any], soak_log: Log
+):
     """The same, once in each leg of one case."""
-    reference = await calm(desk, f"{outage.__name__}-soak-calm")
     people = People(await apply(desk, f"{outage.__name__}-soak"))
     soak_log.title(f"{outage.__name__} in every leg of a case")
     while await people.reaches_a_gate():
@@ -343,10 +346,11 @@ async def test_soak_p26_a_case_that_waits_31_days_outlives_worker_server_and_dat
     soak_log.line(f"- closed after {(case.closed_at - case.opened_at).days} days, {await run.legs()} legs")
 
 
-async def test_prefects_database_is_lost_and_the_desk_is_rebuilt(shop: Shop, desk: Desk):
+async def test_prefects_database_is_lost_and_the_desk_is_rebuilt(
+    shop: Shop, reference: dict[str, list[str]], desk: Desk
+):
     """Every open case stands at its gate again after `aftersales desk rebuild`; calls, notices and promises as before."""
-    reference = await calm(desk, "LOST-calm")
-    people = await waiting_at_every_gate(desk, "LOST")
+    people = await waiting_at_gates(desk, "LOST", MORE_GATES)
     numbers = {gate: await each.run.case_no() for gate, each in people.items()}
     stood = {gate: await left_by(each.run) for gate, each in people.items()}
     await engine.disconnect()
