@@ -33,9 +33,8 @@ from tests.traps.hanging_worker import Paper
 LAMPS = [("SKU-1", "台灯", 2, "200.00")]
 WANTED = [{"sku": "SKU-1", "quantity": 2}]
 MORE_COMES = "其余还会寄来"
-# for the next gate, and for a whole case: a bound for what never comes, on a machine with other work too
-PATIENCE = 240.0
-LONG_PATIENCE = 900.0
+# a bound for what never comes, on a machine with other work too; a case that workers die over comes to no gate for long
+PATIENCE = 900.0
 # what people meet while the server or its database is away; the client itself repeats some of it
 OUT_OF_ORDER = (httpx.TransportError, httpx.HTTPStatusError)
 # what a run must not be left in; Suspended is a gate, Completed the end
@@ -182,12 +181,11 @@ class People:
     accepted: Counter[str] = field(default_factory=Counter)
     gate: str = ""
 
-    async def finish(self, *, until: str = "", patience: float = LONG_PATIENCE) -> None:
+    async def finish(self, *, until: str = "") -> None:
         """Answer every form until the run ends, or until it stands at a form that is named."""
-        async with asyncio.timeout(patience):
-            while await self.reaches_a_gate() and self.gate != until:
-                if not await self.answer():
-                    await asyncio.sleep(0.1)
+        while await self.reaches_a_gate() and self.gate != until:
+            if not await self.answer():
+                await asyncio.sleep(0.1)
 
     async def reaches_a_gate(self) -> bool:
         """Wait for the next form, or for the end of the run; False when it has ended."""

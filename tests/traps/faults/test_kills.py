@@ -125,7 +125,8 @@ async def test_soak_trap_10_a_worker_dies_before_and_after_every_write_of_a_case
             wrong += await faults_of(run, people, paper.calls, reference)
             left = await left_by(run)
             whole = not await breaks_of(await run.case_no())
-            paid = sum(call.startswith(f"{await run.case_no()}/refund") for call in paper.calls)
+            refunds = f"{await run.case_no()}/refund"
+            paid = sum(call.startswith(refunds) for call in paper.calls)
             soak_log.line(
                 f"| {number} | {where} | {moment} | {time.monotonic() - began:.1f} | {paid} | "
                 f"{sum(people.accepted.values())} | {len(left['outbox'])} | {len(left['promises'])} | "
