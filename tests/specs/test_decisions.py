@@ -261,8 +261,8 @@ NOON = datetime(2026, 11, 24, 12, tzinfo=HOUSE)
         pytest.param("2026-11-24 10:29", "早于结算", id="a minute before the bill"),
         pytest.param("2026-11-24 12:00", "", id="now"),
         pytest.param("2026-11-24 12:01", "还没有到", id="a minute to come"),
-        pytest.param("2026-11-31 10:30", "不是时间", id="a day that does not exist"),
-        pytest.param("2026-11-24 24:00", "不是时间", id="an hour that does not exist"),
+        pytest.param("2026-11-31 10:30", "这个时间", id="a day that does not exist"),
+        pytest.param("2026-11-24 24:00", "这个时间", id="an hour that does not exist"),
     ],
 )
 @pytest.mark.parametrize("gate", ["refund", "release"])

@@ -111,8 +111,8 @@ async def test_mon17_a_zero_bill_of_a_case_from_before_waits_for_nobody(shop, mo
 @pytest.mark.parametrize(
     ("told_at", "sentence"),
     [
-        pytest.param("9999-99-99 99:99", "不是时间", id="no time at all"),
-        pytest.param("2026-02-30 10:00", "不是时间", id="a day that does not exist"),
+        pytest.param("9999-99-99 99:99", "这个时间", id="no time at all"),
+        pytest.param("2026-02-30 10:00", "这个时间", id="a day that does not exist"),
         pytest.param("2099-01-01 00:00", "还没有到", id="a time to come"),
         pytest.param("2001-01-01 00:00", "早于结算", id="before the bill"),
         pytest.param(house_minute(timedelta(hours=2)), "早于结算", id="two hours before the bill"),
