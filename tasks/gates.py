@@ -18,14 +18,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from aftersales import forms
 from aftersales.desk import leg as legs
 from aftersales.desk.leg import FormAnswer, Leg
-from aftersales.rules import authority, clocks, decisions, masking, offers
+from aftersales.rules import authority, clocks, decisions, masking, messages, offers
 from aftersales.rules import standing as standings
 from aftersales.store import cases, journal, parks, records, work
 from aftersales.store.engine import transaction
 from aftersales.store.journal import Entry
 from aftersales.terms import Terms
 from aftersales.words import AWAITED, Event, Stage, Unable
-from tasks import desks, notices, promises
+from tasks import desks, late, money, notices, promises
 
 # the step whose work-list item a gate's answer strikes off
 WORK = {"pickup": "book-pickup", "sendback": "send-back", "refund": "refund", "reimbursement": "reimburse"}
@@ -162,6 +162,11 @@ async def accept(
         begun = f"{WORK[gate]}-{entry.rpartition('-')[2]}"
         await work.finish(connection, f"{case.case_no}/{begun}", reference=answer.get("reference", ""), at=at)
         await parks.end(connection, case.case_no, begun, at)
+        leg = Leg(driver=None, case=case, terms=terms)  # type: ignore[arg-type]  # nobody tells the story here
+        await late.sweep(connection, leg, gate, written)
+        if unasked := answer.get("unasked"):
+            text = f"已人工登记退款 {answer['amount']} 元，但不知道支付渠道是否也退了（{unasked}），请向支付渠道核对 {case.case_no}/{entry}。"
+            await notices.tell_department(connection, leg, f"{entry}.unasked", promise["owner"], text)
     return written
 
 
@@ -208,6 +213,20 @@ def read_form(
 def options_of(promise: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """What the drop-downs of a gate offer; stored as pairs, since JSONB keeps no order of keys."""
     return {name: dict(pairs) for name, pairs in promise["gate"]["options"].items()}
+
+
+async def ask_before_hand(case: cases.Case, promise: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Find out, before people write a refund down as paid, that the provider has not taken it (P-15).
+
+    Answers what to add to the answer. Raises Refused.
+    """
+    if promise["gate"]["gate"] != "refund":
+        return {}
+    no, unasked = await money.asked_before_hand(case, promise["entry"], answer.get("reference", ""))
+    if no:
+        raise Refused(no)
+    return {"unasked": unasked} if unasked else {}
 
 
 async def told_late(case_no: str, gate: str, standing: Entry, terms: Terms) -> str:
@@ -274,6 +293,8 @@ async def _take_form(leg: Leg, gate: str, promise: Mapping[str, Any]) -> Answer 
             continue
         try:
             values, operator = read_form(gate, form_answer.values, promise)
+            assert leg.case is not None
+            values |= await ask_before_hand(leg.case, promise, values)
             async with transaction() as connection:
                 taken = await _accepted(connection, leg, promise, values, operator, via)
         except (forms.Misfilled, Refused) as error:
@@ -324,6 +345,16 @@ async def _take_event(leg: Leg, events: tuple[Event, ...], promise: Mapping[str,
                 name = f"{promise['entry']}.late:{via}"
                 await leg.note(connection, name, kind="late", actor=row["actor"], data={"reason": str(error)})
                 overtaken = error
+                decided = await journal.find(connection, case_no, promise["entry"])
+                assert decided is not None, "somebody was first"
+                no = messages.contradiction(
+                    event=row["event"],
+                    told=row["data"],
+                    decided=decided.data,
+                    by_staff=decided.actor in leg.terms.staff(),
+                )
+                if no:
+                    await notices.tell_department(connection, leg, name, promise["owner"], no)
     if overtaken is not None:  # raised here, so that the event has left the inbox
         raise overtaken
     return None

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from aftersales import clock
 from aftersales.desk import leg as legs
 from aftersales.desk.leg import Leg
 from aftersales.gateways import Outcome, Payment, http
@@ -17,7 +18,7 @@ from aftersales.gateways.worklists import TransferList
 from aftersales.rules import money, offers, settlements
 from aftersales.rules.standing import standing
 from aftersales.settings import settings
-from aftersales.store import cases, facts, work
+from aftersales.store import cases, facts, journal, parks, work
 from aftersales.store.engine import transaction
 from aftersales.words import ZERO, Bill, Event, Order
 from tasks import notices
@@ -31,8 +32,12 @@ TRANSFER_ROUTE = "人工转账"
 
 def payment(leg: Leg) -> Payment | None:
     """The payment provider of this shop; None until one is connected, and in rehearsals: the cashier transfers by hand."""
-    is_real = leg.case is not None and leg.case.is_real
-    return http.payment_from(settings()) if is_real else None
+    return payment_of(leg.case)
+
+
+def payment_of(case: cases.Case | None) -> Payment | None:
+    """The payment provider for a case; None in rehearsals, which never leave the house."""
+    return http.payment_from(settings()) if case is not None and case.is_real else None
 
 
 def cashier() -> TransferList:
@@ -106,12 +111,57 @@ async def goes_by_itself(case: str) -> bool:
     return (await _last_bill()).get("paid_by") == PROVIDER
 
 
-@step("refund", "发起退款", gate="refund", news=Event.REFUND_FAILED)
+async def followed(intent: Intent) -> Outcome | None:
+    """Ask the provider about a refund that it had accepted and never told of again (P-15)."""
+    leg = await legs.here()
+    provider = payment(leg)
+    if provider is None:
+        return Outcome("unknown", reason="支付渠道已断开")
+    known = await provider.ask(intent.key)
+    if known is not None and known.is_final:
+        await _note_sent(leg, intent, (await _last_bill())["total"], known)
+    return known
+
+
+async def asked_before_hand(case: cases.Case, entry: str, reference: str) -> tuple[str, str]:
+    """
+    Ask the provider about a refund that people are about to write down as paid (P-15).
+
+    Answers why they may not, for the provider has taken it and nobody must pay it again; and why nobody knows, when the
+    provider does not answer. A person who names the provider's own reference, or our key, means that very payment.
+    """
+    provider = payment_of(case)
+    key = f"{case.case_no}/{entry}"
+    if provider is None:
+        return "", ""
+    async with transaction() as connection:
+        entries = await journal.read(connection, case.case_no)
+    outcomes = [told for told in entries.values() if told.kind == "outcome" and told.entry.startswith(f"{entry}.")]
+    is_refused = bool(outcomes) and outcomes[-1].data["outcome"] == "refused"
+    if f"{entry}.intent" not in entries or entry in entries or is_refused:
+        return "", ""
+    known = await provider.ask(key)
+    if known is None or known.outcome in ("failed", "refused") or reference in (known.reference or key, key):
+        return "", ""
+    if known.outcome == "unknown":
+        return "", known.reason
+    async with transaction() as connection:
+        # the step finds out at once, instead of after its rest
+        await parks.hurry(connection, case.case_no, entry, clock.now(case))
+    what = "已退款" if known.is_final else "已受理这笔退款，正在办理"
+    return (
+        f"支付渠道{what}（流水号 {known.reference or '无'}），请勿另行付款；结果会自动登记，"
+        f"确认就是这一笔的，流水号请填 {known.reference or key}（或业务键 {key}）。"
+    ), ""
+
+
+@step("refund", "发起退款", gate="refund", news=Event.REFUND_FAILED, follow=followed)
 async def refund(intent: Intent, case: str) -> Outcome:
     """
     Pay for what the last receipt accepted, by the original route, once (RET-09, MON-07, GEN-14).
 
-    What the provider refuses for good is put on the cashier's list, to be transferred by hand (MON-08, P-16).
+    What the provider refuses for good, or by its limits would not take any more, is put on the cashier's list, to be
+    transferred by hand (MON-08, P-16).
     """
     leg = await legs.here()
     bill = await _last_bill()
@@ -120,6 +170,9 @@ async def refund(intent: Intent, case: str) -> Outcome:
     assert order is not None, "a case has its order"
     provider = payment(leg) if bill.get("paid_by") == PROVIDER else None
     what = {"case_no": case, "order_no": order.order_no, "amount": Decimal(bill["total"])}
+    if bill.get("paid_by") != TRANSFER and (no := await _too_late(leg, intent, order.order_no)):
+        await _asked(cashier(), intent, route=TRANSFER_ROUTE, **what)
+        return Outcome("refused", reason=no)
     if provider is not None:
         known = await _asked(provider, intent, route=order.payment_route, **what)
         if known.outcome == "refused":
@@ -178,6 +231,27 @@ async def tell_reimbursed(case: str) -> None:
             "reimbursed-0",
             {"amount": told.reimbursement["total"], "route": "补偿您垫付的寄回运费，转至登记的收款账户"},
         )
+
+
+async def _too_late(leg: Leg, intent: Intent, order_no: str) -> str:
+    """
+    Say why the original route does not take a refund any more; empty when it does, and then the refund counts (P-16).
+
+    The bill may be old, and other cases of the order may have been paid since: it is asked once, right before sending.
+    """
+    assert leg.terms is not None
+    entry = f"refund-{intent.round}.sending"
+    if entry not in leg.entries:
+        async with transaction() as connection:
+            await cases.one_at_a_time(connection, order_no)
+            order = await facts.load(connection, order_no)
+            assert order is not None, "a case has its order"
+            zone = ZoneInfo(leg.terms.house.timezone)
+            on = leg.now().astimezone(zone).date()
+            route = money.route(order=order, terms=leg.terms.returns, on=on, zone=zone)
+            no = "" if route.answer == "original" else route.reason
+            await leg.note(connection, entry, kind="sending", data={"reason": no}, rule="MON-08" if no else "MON-07")
+    return str(leg.entries[entry].data["reason"])
 
 
 async def _note_sent(leg: Leg, intent: Intent, amount: str, known: Outcome) -> None:

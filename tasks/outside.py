@@ -83,6 +83,8 @@ GATE_OF = {
     Event.REFUND_SENT: "refund",
     Event.FREIGHT_REIMBURSED: "reimbursement",
 }
+# what says that money has gone: it counts for one payment, the one that is open
+PAID = (Event.REFUND_SENT, Event.FREIGHT_REIMBURSED)
 # what some of it must look like, in a form's field and here alike
 SHAPES = {
     "tracking_no": (PARCEL, PARCEL_RULE),
@@ -119,6 +121,7 @@ async def decide(case_no: str, gate: str, *, operator: str, answer: Mapping[str,
 
 
 async def _decide(case_no: str, gate: str, operator: str, answer: Mapping[str, Any]) -> Entry:
+    more = await _asked_before_hand(case_no, gate, answer)
     async with transaction() as connection:
         case, terms = await found(connection, case_no)
         promise = await cases.open_gate(connection, case_no, gate)
@@ -136,11 +139,23 @@ async def _decide(case_no: str, gate: str, operator: str, answer: Mapping[str, A
             case=case,
             terms=terms,
             promise=promise,
-            answer=values,
+            answer=values | more,
             operator=operator,
             via="command",
             at=clock.now(case),
         )
+
+
+async def _asked_before_hand(case_no: str, gate: str, answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Ask the provider outside of any transaction: it may take its time (P-15). Raises gates.Refused."""
+    if gate != "refund":
+        return {}
+    async with transaction() as connection:
+        case = await cases.read(connection, case_no)
+        promise = await cases.open_gate(connection, case_no, gate)
+    if case is None or promise is None:
+        return {}
+    return await gates.ask_before_hand(case, promise, answer)
 
 
 async def signal(
@@ -161,20 +176,25 @@ async def signal(
 
 
 async def _signal(case_no: str, event: Event, actor: str, data: Mapping[str, Any], key: str, staff: str) -> str:
+    more = await _asked_before_hand(case_no, GATE_OF.get(event, ""), data) if staff else {}
     async with transaction() as connection:
         case, terms = await found(connection, case_no)
         if staff:
             no = authority.objection(operator=terms.staff().get(staff), named=staff, right=EVENT_RIGHTS[event])
             if no:
                 raise gates.Refused(no)
-        values = _checked(event, data)
+        values = checked(event, data)
         if case.process != PROCESS:
             raise gates.Refused(
                 f"{case_no} 是投诉单，不接收“{event.label}”，请改填它所关联的售后单 {case.facts.get('about', '')}。"
             )
         if case.stage.is_over:
             raise gates.Refused(f"{case_no} {case.stage.label}，不再接收“{event.label}”，请核对售后单号。")
+        if event in PAID:
+            values |= await _of_the_open_gate(connection, case, event, values) | more
         await _refuse_what_is_wrong(connection, case, event, values, staff=staff, terms=terms)
+        if event in PAID and await cases.waiting_about(connection, case_no, values["key"]):
+            return f"{case_no} 的“{event.label}”已登记过，未重复登记。"
         if matched := await _match(connection, case, event, values):
             return matched
         is_new = await cases.receive(
@@ -208,6 +228,18 @@ async def _tell_of_found(
     owner = terms.returns.stages["exception"].owner
     await notices.tell_department(connection, leg, f"found-again:{number}", owner, text)
     return True
+
+
+async def _of_the_open_gate(
+    connection: AsyncConnection, case: cases.Case, event: Event, values: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Say which payment is meant: the one that the case waits for now, never one to come. Raises gates.Refused."""
+    await cases.lock(connection, case.case_no)
+    promise = await cases.open_gate(connection, case.case_no, GATE_OF[event])
+    if promise is None:
+        stage = Stage(GATE_OF[event]).label
+        raise gates.Refused(f"{case.case_no} 现在{case.stage.label}，不能登记“{event.label}”，请到{stage}时再登记。")
+    return {"key": values.get("key") or promise["gate"]["context"]["key"]}
 
 
 async def _match(connection: AsyncConnection, case: cases.Case, event: Event, values: Mapping[str, Any]) -> str:
@@ -284,8 +316,12 @@ async def _not_open(connection: AsyncConnection, case: cases.Case, gate: str, te
     return Unable(f"{case.case_no} 现在{case.stage.label}，还不能办理{Stage(gate).label.removeprefix('待')}。")
 
 
-def _checked(event: Event, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Check what an event says; free text is masked. Raises Unable."""
+def checked(event: Event, data: Mapping[str, Any], *, by_staff: bool = True) -> dict[str, Any]:
+    """
+    Check what an event says; free text is masked. Raises Unable.
+
+    Another system's numbers look as they please: nobody there could write them anew.
+    """
     words = EVENT_WORDS[event]
     if unknown := set(data) - set(words):
         allowed = "、".join(f"{name}（{title}）" for name, title in words.items())
@@ -308,7 +344,7 @@ def _checked(event: Event, data: Mapping[str, Any]) -> dict[str, Any]:
                 values[name] = forms.TellWay.read(value).value
             except ValueError as error:
                 raise Unable(f"{words[name]}：{error}") from None
-        if name in SHAPES and value and not re.fullmatch(SHAPES[name][0], value):
+        if by_staff and name in SHAPES and value and not re.fullmatch(SHAPES[name][0], value):
             raise Unable(f"{words[name]}没有填对，请写{SHAPES[name][1]}。")
     return values
 

@@ -16,6 +16,7 @@ from aftersales.settings import settings
 from aftersales.store import records, stock, work
 from aftersales.store import units as ledger
 from aftersales.store.engine import transaction
+from aftersales.store.journal import Entry
 from aftersales.words import Grade, Shipping
 from tasks import notices, promises
 from tasks.steps import Intent, step
@@ -56,17 +57,27 @@ async def book_pickup(intent: Intent, case: str) -> Outcome:
 async def tell_how_to_send(case: str) -> None:
     """Tell the customer that a pick-up is arranged, or by when to send the goods themselves (NTC-04)."""
     leg = await legs.here()
-    if notices.was_told(leg, "NTC-04", "sending-0"):
-        return
     assert leg.terms is not None
+    is_self_shipped = standing(leg.history).request["shipping"] == Shipping.SELF
+    is_booked = any(told.kind == "outcome" and told.data["outcome"] == "done" for told in _bookings(leg))
+    # what is not booked yet is not promised; the customer hears again when it is
+    entry = "sending-0" if is_self_shipped or is_booked else "sending-0.unbooked"
+    if notices.was_told(leg, "NTC-04", entry) or "pickup-0" in leg.entries:
+        return
     promised = leg.terms.returns.stages["pickup"]
     due = promises.reckon(leg, "pickup", promised.limit)
-    if standing(leg.history).request["shipping"] == Shipping.SELF:
+    if is_self_shipped:
         subject, what = "请寄回退货商品", f"请在 {clocks.spoken_due(due)}寄出，并将承运商和运单号告诉客服。"
+    elif not is_booked:
+        subject, what = "正在安排上门取件", "取件时间确定后另行通知您，请先备好商品及配件。"
     else:
         subject, what = "上门取件已安排", f"承运商将在 {clocks.spoken_due(due)}上门取件，请备好商品及配件。"
     async with transaction() as connection:
-        await notices.tell_customer(connection, leg, "NTC-04", "sending-0", {"subject": subject, "next": what})
+        await notices.tell_customer(connection, leg, "NTC-04", entry, {"subject": subject, "next": what})
+
+
+def _bookings(leg: Leg) -> list[Entry]:
+    return [told for told in leg.entries.values() if told.entry.startswith("book-pickup-0.")]
 
 
 async def start_outer_limit(case: str) -> None:

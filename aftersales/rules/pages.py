@@ -239,7 +239,7 @@ def summary(
     finished = {entry.entry.removesuffix(".outcome") for entry in entries if entry.kind == "outcome"}
     for entry in entries:
         # the form stands below: only what somebody did; how the case wandered is in the timeline
-        if entry.kind in ("gate", "outer", "reckoning"):
+        if entry.kind in ("gate", "outer", "reckoning", "sending"):
             continue
         if entry.kind == "intent" and entry.entry.removesuffix(".intent") in finished:
             continue
@@ -284,7 +284,7 @@ def _what(entry: Dated, reader: Reader) -> tuple[str, str]:
         case "refused":
             return f"{_gate_name(name.split('.')[0].rpartition('-')[0] or name)}的提交未被接受", data["reason"]
         case "late":
-            return "迟到的提交（未采用）", data.get("reason", "")
+            return ("收到的消息（未采用）" if "told" in data else "迟到的提交（未采用）"), data.get("reason", "")
         case "intent":
             return _step_name(entry.entry), "开始"
         case "outcome":
@@ -293,6 +293,8 @@ def _what(entry: Dated, reader: Reader) -> tuple[str, str]:
             ]
         case "bill":
             return ("撤销结算" if name == "void" else "结算"), f"应退 {data['total']} 元"
+        case "sending":
+            return "核对退回路线", data["reason"] or "原路退回"
         case "reckoning":
             return "按规则测算", f"应退 {data['total']} 元"
         case "reimbursement":

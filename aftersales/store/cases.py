@@ -368,6 +368,22 @@ async def waiting(connection: AsyncConnection, case_no: str, events: Sequence[st
     return dict(row) if row else None
 
 
+async def waiting_about(connection: AsyncConnection, case_no: str, key: str) -> list[Mapping[str, Any]]:
+    """Every event that speaks of one matter of a case and that nobody has taken or is taking."""
+    rows = await connection.execute(
+        select(INBOX)
+        .where(INBOX.c.case_no == case_no, INBOX.c.taken_at.is_(None), INBOX.c.data["key"].astext == key)
+        .order_by(INBOX.c.id)
+        .with_for_update(skip_locked=True)
+    )
+    return [dict(row) for row in rows.mappings()]
+
+
+async def was_received(connection: AsyncConnection, key: str) -> bool:
+    """Whether an event of this key was taken in before."""
+    return await connection.scalar(select(INBOX.c.id).where(INBOX.c.key == key)) is not None
+
+
 async def sent_as(connection: AsyncConnection, tracking_no: str) -> str | None:
     """The open case whose goods travel under this parcel number, by what was told when they were sent."""
     return await connection.scalar(

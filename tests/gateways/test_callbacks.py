@@ -192,9 +192,41 @@ async def test_a_parcel_is_picked_up_delivered_and_lost(service: Service, shop: 
     assert case.at == "tracing-0"
 
 
-async def test_what_comes_after_people_have_settled_it_changes_nothing(service: Service, owed: Telling, database: str):
+async def kept(case: Telling) -> tuple[list[Any], list[Any]]:
+    """What was said and could not be used: the rows of the journal, and the notices to departments about them."""
+    late = [entry for entry in (await case.journal()).values() if entry.kind == "late"]
+    notices = await case.rows("outbox", "entry, recipient, body", "and notice = 'DESK' order by id")
+    return late, [notice for notice in notices if any(notice.entry == entry.entry for entry in late)]
+
+
+async def test_p15_a_second_payment_after_people_have_settled_it_is_kept_and_told(service: Service, owed: Telling):
     await owed.decide("refund", "A03", amount="188.00", reference="BY-HAND-1")
-    assert (await owed.case()).stage is Stage.CLOSED
+    told = sent(owed, reference="WX-9001")
+
+    answers = [await service.send("payment", told) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    (late,), (notice,) = await kept(owed)
+    assert late.data["told"]["reference"] == "WX-9001" and late.actor == "payment"
+    assert notice.recipient == "department:aftersales"
+    assert "BY-HAND-1" in notice.body and "WX-9001" in notice.body and "可能付了两次" in notice.body
+    assert [row.recipient for row in await owed.rows("outbox", "recipient", "and notice = 'STAFF'")] == ["staff:A03"]
+
+
+async def test_p15_it_waits_in_the_inbox_when_people_settle_it(service: Service, owed: Telling):
+    await service.send("payment", sent(owed, reference="WX-9001"))
+
+    await owed.decide("refund", "A03", amount="188.00", reference="BY-HAND-1")
+
+    (late,), (notice,) = await kept(owed)
+    assert "WX-9001" in late.data["reason"] and notice.body == late.data["reason"]
+    assert not await owed.rows("inbox", where="and taken_at is null")
+
+
+async def test_the_payment_that_people_have_written_down_is_no_second_one(
+    service: Service, owed: Telling, database: str
+):
+    await owed.decide("refund", "A03", amount="188.00", reference="WX-4200001")
     before = everything(database)
 
     answer = await service.send("payment", sent(owed))
@@ -203,15 +235,124 @@ async def test_what_comes_after_people_have_settled_it_changes_nothing(service: 
     assert everything(database) == before
 
 
-async def test_another_amount_than_was_due_is_refused_and_kept(service: Service, owed: Telling):
-    answer = await service.send("payment", sent(owed, amount="180.00"))
+async def test_a_refund_that_bounces_after_it_had_gone_is_kept_once_and_told(service: Service, owed: Telling):
+    await service.send("payment", sent(owed))
+    await owed.again()
+    bounced = {
+        "event_id": "evt_bounced",
+        "event": "refund.failed",
+        "key": f"{owed.case_no}/refund-0",
+        "reason": "银行退票，户名不符",
+    }
 
-    assert answer.status_code == 409
-    assert answer.json() == {"error": "退款金额应为 188.00 元，填写的是 180.00 元，请按应退金额付款后再确认。"}
-    assert len(await owed.rows("inbox")) == 0
-    assert [e.data["reason"] for e in (await owed.journal()).values() if e.kind == "refused"] == [
-        answer.json()["error"]
-    ]
+    answers = [await service.send("payment", bounced) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    (late,), (notice,) = await kept(owed)
+    assert late.entry == "refund-0.late:payment/evt_bounced"
+    assert notice.recipient == "department:aftersales" and "银行退票，户名不符" in notice.body
+
+
+async def test_a_refund_of_an_earlier_parcel_that_bounces_is_told_too(service: Service, shop: Shop):
+    await shop.order(lines=[("SKU-1", "台灯", 2, "200.00")])
+    case = await shop.tell(shop.application(items=[{"sku": "SKU-1", "quantity": 2}]))
+    await case.decide("review", "C08", decision="approve")
+    await case.decide("pickup", "L02", carrier="顺丰", tracking_no="SF100200300")
+    rows = [{"line": "1", "quantity": 1, "grade": "sellable", "cause": "no_reason"}]
+    for part, rest in (("0", "coming"), ("1", "complete")):
+        await case.decide("receipt", "W02", items=[{"line": "1", "quantity": 1}], rest=rest)
+        await case.decide("inspection", "W03", items=rows, result="pass")
+        if part == "0":
+            total = (await case.journal())["bill-0"].data["total"]
+            await service.send("payment", sent(case, amount=total))
+            await case.again()
+    assert case.at == "refund-1"
+
+    bounced = {"event_id": "e9", "event": "refund.failed", "key": f"{case.case_no}/refund-0", "reason": "银行退票"}
+    await service.send("payment", bounced)
+    await case.again()
+
+    (late,), (notice,) = await kept(case)
+    assert late.entry == "refund-0.late:payment/e9" and "银行退票" in notice.body
+    assert case.at == "refund-1" and not [e for e in (await case.journal()).values() if e.kind == "failed"]
+
+
+async def test_another_amount_than_was_due_is_kept_and_told_once(service: Service, owed: Telling):
+    told = sent(owed, amount="180.00", reference="WX-1")
+
+    answers = [await service.send("payment", told) for _ in range(3)]
+    await owed.again()
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert owed.at == "refund-0" and not await owed.rows("inbox")
+    (late,), (notice,) = await kept(owed)
+    assert late.data["told"] == {"key": f"{owed.case_no}/refund-0", "amount": "180.00", "reference": "WX-1"}
+    assert notice.recipient == "department:aftersales"
+    assert "退款金额应为 188.00 元" in notice.body and "WX-1" in notice.body
+
+
+@pytest.mark.parametrize("reference", ["WX 4200001", "微信转账 4200001", "x" * 200, "W1", "WX\x00-1"])
+async def test_a_reference_looks_as_the_provider_pleases(service: Service, owed: Telling, reference: str):
+    assert (await service.send("payment", sent(owed, reference=reference))).status_code == 200
+
+    await owed.again()
+
+    assert (await owed.case()).stage is Stage.CLOSED
+    assert (await owed.journal())["refund-0"].data["reference"] == reference.replace("\x00", "")
+
+
+async def test_mon20_a_parcel_to_the_customer_that_is_lost_is_told_to_logistics(service: Service, shop: Shop):
+    await shop.order()
+    case = await shop.tell(shop.application())
+    await case.decide("review", "C08", decision="approve")
+    await case.decide("pickup", "L02", carrier="顺丰", tracking_no="SF100200300")
+    await case.decide("receipt", "W02", items=[{"line": "1", "quantity": 1}], rest="complete")
+    rows = [{"line": "1", "quantity": 1, "grade": "unsellable", "cause": "no_reason"}]
+    await case.decide("inspection", "W03", items=rows, result="fail", reason="人为损坏", evidence=["photo-1"])
+    await case.decide("resolution", "A01", decision="send_back", payer="customer", reason="人为损坏")
+    assert case.at == "sendback-0"
+    lost = {"event_id": "c9", "event": "lost", "key": f"{case.case_no}/send-back-0", "tracking_no": "SF900"}
+
+    answers = [await service.send("carrier", lost) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [200, 200]
+    (late,), (notice,) = await kept(case)
+    assert late.entry == "sendback-0.late:carrier/c9" and late.data["told"]["tracking_no"] == "SF900"
+    assert notice.recipient == "department:logistics" and "SF900" in notice.body
+
+
+async def test_two_pickups_of_one_case_are_told_to_logistics(service: Service, shop: Shop):
+    await shop.order()
+    case = await shop.tell(shop.application())
+    await case.decide("review", "C08", decision="approve")
+    await case.decide("pickup", "L02", carrier="顺丰", tracking_no="SF100200300")
+    parcel = {"event": "picked_up", "key": f"{case.case_no}/book-pickup-0"}
+
+    await service.send("carrier", {"event_id": "c1", "tracking_no": "SF100200300", **parcel})
+    await service.send("carrier", {"event_id": "c2", "tracking_no": "SF777777777", **parcel})
+
+    (late,), (notice,) = await kept(case)
+    assert late.entry == "pickup-0.late:carrier/c2" and notice.recipient == "department:logistics"
+
+
+async def test_each_sender_signs_with_its_own_key_and_an_old_one_while_it_is_replaced(
+    database: str, tmp_path: Path, owed: Telling
+):
+    service = Service(
+        database.replace("+psycopg", ""),
+        tmp_path,
+        AFTERSALES_PAYMENT_CALLBACK_KEY="the-new-key-of-payment,the-old-key-of-payment",
+    )
+    try:
+        told = sent(owed)
+        statuses = [
+            (await service.send("payment", told, key=key)).status_code
+            for key in (KEY, "the-old-key-of-payment", "the-new-key-of-payment")
+        ]
+    finally:
+        service.stop()
+
+    assert statuses == [401, 200, 200], "the carrier's key must not pay anybody"
 
 
 async def test_other_methods_and_pages_do_not_exist(service: Service):

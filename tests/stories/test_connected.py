@@ -18,7 +18,7 @@ from aftersales.gateways.http import HttpCarrier, HttpPayment
 from aftersales.store import cases, journal
 from aftersales.store.engine import transaction
 from aftersales.words import Event, Stage
-from tasks import gates, records
+from tasks import gates, outside, records
 from tests.gateways.provider import KEY, Running
 from tests.stories.conftest import Shop, Telling
 
@@ -50,6 +50,33 @@ async def to_release(shop: Shop) -> Telling:
     await telling.decide("inspection", "W03", items=rows, result="pass")
     assert telling.at == "release-0"
     return telling
+
+
+async def to_release_of(case: Telling, line: str) -> Telling:
+    """The same for a line of an order of several."""
+    await case.decide("review", "C08", decision="approve")
+    await case.decide("pickup", "L02", carrier="顺丰", tracking_no=f"SF10020030{line}")
+    await case.decide("receipt", "W02", items=[{"line": line, "quantity": 1}], rest="complete")
+    rows = [{"line": line, "quantity": 1, "grade": "sellable", "cause": "no_reason"}]
+    await case.decide("inspection", "W03", items=rows, result="pass")
+    return case
+
+
+async def limited(case: Telling, *, refunds: int) -> None:
+    """Let the provider of a case's terms take only so many refunds of an order."""
+    async with transaction() as connection:
+        await connection.execute(
+            text(
+                "insert into terms (hash, document, stored_at) select 'limited-' || cast(:n as text),"
+                " jsonb_set(document, '{returns,partial_refunds}', to_jsonb(cast(:n as int))), stored_at"
+                " from terms where hash = (select terms_hash from cases where case_no = :c) on conflict do nothing"
+            ),
+            {"n": refunds, "c": case.case_no},
+        )
+        await connection.execute(
+            text("update cases set terms_hash = 'limited-' || cast(:n as text) where case_no = :c"),
+            {"n": refunds, "c": case.case_no},
+        )
 
 
 async def later(telling: Telling, minutes: int = 1) -> Telling:
@@ -140,6 +167,187 @@ async def test_what_people_settled_by_hand_is_never_sent_again(shop: Shop, provi
 
     assert (await case.case()).stage is Stage.CLOSED
     assert provider.bookings[key] == 0
+
+
+async def unknown(shop: Shop, provider: Running, how: str = "garbage") -> tuple[Telling, str]:
+    """A refund that was booked while nobody could ask: parked, its result unknown."""
+    case = await to_release(shop)
+    key = f"{case.case_no}/refund-0"
+    provider.behave(how, key, times=1)
+    provider.behave("error", "*")
+    await case.decide("release", "A03", amount="188.00")
+    assert case.at == "refund-0" and "refund-0.outcome" not in await case.journal()
+    return case, key
+
+
+async def test_p15_nobody_pays_by_hand_what_the_provider_has_booked(shop: Shop, provider: Running):
+    case, key = await unknown(shop, provider)
+    assert provider.bookings[key] == 1
+    provider.behave("settle", key)
+
+    with pytest.raises(gates.Refused, match="请勿另行付款") as refused:
+        await case.decide("refund", "A03", amount="188.00", reference="BY-HAND-1")
+    await case.again()
+
+    assert "REF-0002" in str(refused.value)
+    assert (await case.journal())["refund-0"].data["reference"] == "REF-0002", "it is asked about at once"
+    assert (await case.case()).stage is Stage.CLOSED
+
+
+async def test_p15_nor_by_an_event_that_staff_tell(shop: Shop, provider: Running):
+    case, _ = await unknown(shop, provider)
+    provider.behave("", "*")
+
+    with pytest.raises(gates.Refused, match="请勿另行付款"):
+        await outside.signal(case.case_no, Event.REFUND_SENT, actor="", data={"reference": "BY-HAND-1"}, staff="A03")
+
+    assert not await case.rows("inbox")
+
+
+async def test_p15_what_the_provider_has_booked_may_be_written_down_as_such(shop: Shop, provider: Running):
+    case, _ = await unknown(shop, provider)
+    provider.behave("", "*")
+
+    await case.decide("refund", "A03", amount="188.00", reference="REF-0002")
+
+    assert (await case.case()).stage is Stage.CLOSED
+
+
+async def test_p15_while_the_provider_is_silent_people_may_pay_and_are_told_to_look(shop: Shop, provider: Running):
+    case, key = await unknown(shop, provider)
+
+    await case.decide("refund", "A03", amount="188.00", reference="BY-HAND-1")
+
+    assert (await case.case()).stage is Stage.CLOSED
+    bodies = [row.body for row in await case.rows("outbox", "body", "and entry = 'refund-0.unasked'")]
+    assert len(bodies) == 1 and key in bodies[0] and "HTTP 500" in bodies[0]
+
+
+async def test_p15_a_hand_that_is_faster_than_the_call_under_way_is_told_of_it(
+    shop: Shop, provider: Running, monkeypatch: pytest.MonkeyPatch
+):
+    case = await to_release(shop)
+    provider.behave("error", f"{case.case_no}/refund-0")
+    await case.decide("release", "A03", amount="188.00")
+    provider.behave("", f"{case.case_no}/refund-0")
+    send = HttpPayment.refund
+
+    async def overtaken(self: HttpPayment, key: str, **what: Any) -> Any:
+        await outside.decide(
+            case.case_no, "refund", operator="A03", answer={"amount": "188.00", "reference": "BY-HAND-1"}
+        )
+        return await send(self, key, **what)
+
+    monkeypatch.setattr(HttpPayment, "refund", overtaken)
+    await later(case)
+
+    (late,) = [entry for entry in (await case.journal()).values() if entry.kind == "late"]
+    assert "BY-HAND-1" in late.data["reason"] and "可能付了两次" in late.data["reason"]
+    assert not await case.rows("inbox", where="and taken_at is null")
+
+
+async def test_p15_what_was_accepted_and_never_told_of_again_is_asked_about(shop: Shop, provider: Running):
+    case = await to_release(shop)
+    key = f"{case.case_no}/refund-0"
+    provider.behave("accepted", key)
+    await case.decide("release", "A03", amount="188.00")
+    seen = len(provider.seen)
+    await later(case, 23 * 60)
+    assert len(provider.seen) == seen, "it has a day"
+
+    await later(case, 60)
+    await later(case, 24 * 60)
+    assert case.at == "refund-0" and [each["method"] for each in provider.seen[seen:]] == ["GET", "GET"]
+    told = await case.rows("outbox", "body", "and entry = 'refund-0.silent'")
+    assert len(told) == 1 and key in told[0].body
+    provider.behave("settle", key)
+    await later(case, 24 * 60)
+
+    assert (await case.case()).stage is Stage.CLOSED
+    assert provider.bookings[key] == 1
+
+
+async def test_p16_what_was_accepted_and_has_failed_unheard_is_sent_again(shop: Shop, provider: Running):
+    case = await to_release(shop)
+    key = f"{case.case_no}/refund-0"
+    provider.behave("accepted", key, times=1)
+    await case.decide("release", "A03", amount="188.00")
+    provider.behave("bounce", key, times=1)
+
+    await later(case, 24 * 60)
+
+    assert [entry.data["reason"] for entry in (await case.journal()).values() if entry.kind == "failed"] == ["银行退回"]
+    assert (await case.case()).stage is Stage.CLOSED
+    assert (await case.journal())["refund-0"].data["reference"] == "REF-0003"
+
+
+async def test_p16_the_limit_of_an_order_holds_for_all_its_cases(shop: Shop, provider: Running):
+    """P-16: two bills that both saw room for one refund; the provider takes only one."""
+    await shop.order(lines=[("SKU-1", "台灯", 1, "200.00"), ("SKU-2", "台灯", 1, "200.00")])
+    both = []
+    for sku in ("SKU-1", "SKU-2"):
+        case = await shop.tell(shop.application(items=[{"sku": sku, "quantity": 1}]))
+        await limited(case, refunds=1)
+        both.append(await to_release_of(case, line="1" if sku == "SKU-1" else "2"))
+    assert [(await case.journal())["bill-0"].data["paid_by"] for case in both] == ["provider", "provider"]
+
+    for case in both:
+        await case.decide("release", "A03", amount=(await case.journal())["bill-0"].data["total"])
+
+    first, second = both
+    assert [provider.bookings[f"{case.case_no}/refund-0"] for case in both] == [1, 0]
+    assert (await first.case()).stage is Stage.CLOSED and second.at == "refund-0"
+    (item,) = await second.rows("work", "route", "and kind = 'refund'")
+    assert item.route == "人工转账"
+    assert "最多 1 次" in (await second.journal())["refund-0.outcome"].data["reason"]
+
+
+async def test_p16_an_order_that_has_grown_too_old_since_its_bill_is_transferred(
+    shop: Shop, provider: Running, monkeypatch: pytest.MonkeyPatch
+):
+    case = await to_release(shop)
+    now = clock.now()
+    monkeypatch.setattr(clock, "now", lambda case=None: now + timedelta(days=500))
+
+    await case.decide("release", "A03", amount="188.00")
+
+    assert provider.bookings[f"{case.case_no}/refund-0"] == 0
+    assert [row.route for row in await case.rows("work", "route", "and kind = 'refund'")] == ["人工转账"]
+
+
+async def test_another_failure_of_a_parked_step_is_told_too(shop: Shop, provider: Running):
+    case = await to_release(shop)
+    key = f"{case.case_no}/refund-0"
+    provider.behave("error", key)
+    await case.decide("release", "A03", amount="188.00")
+    await later(case)
+
+    await outside.signal(
+        case.case_no, Event.REFUND_FAILED, actor="payment", data={"reason": "银行退票", "key": key}, key="payment/e1"
+    )
+    await case.again()
+
+    told = await case.rows("outbox", "body", "and recipient = 'department:aftersales' order by id")
+    assert len(told) == 2 and "HTTP 500" in told[0].body and "银行退票" in told[1].body
+    parked = [entry.entry for entry in (await case.journal()).values() if entry.kind == "parked"]
+    assert parked == ["refund-0.parked-0", "refund-0.parked-1", "refund-0.parked-2"]
+
+
+@pytest.mark.parametrize("how", ["error", "refused"])
+async def test_ntc04_no_pickup_is_promised_that_is_not_booked(shop: Shop, provider: Running, how: str):
+    provider.behave(how)
+    await shop.order()
+    case = await shop.tell(shop.application())
+    await case.decide("review", "C08", decision="approve")
+
+    (told,) = await case.rows("outbox", "subject, body", "and notice = 'NTC-04'")
+    assert "正在安排上门取件" in told.subject and "承运商将在" not in told.body
+
+    provider.behave("", "*")
+    await later(case)
+    subjects = [row.subject for row in await case.rows("outbox", "subject", "and notice = 'NTC-04' order by id")]
+    assert len(subjects) == (2 if how == "error" else 1)
+    assert how == "refused" or "上门取件已安排" in subjects[1]
 
 
 async def test_p16_one_that_failed_is_sent_again_under_the_same_key(shop: Shop, provider: Running):
