@@ -321,7 +321,8 @@ async def test_the_real_two_months_are_settled_to_the_fen_as_reckoned_from_the_f
     _, wanted, lines = independent()
     due = {key: reckoned(key[0], units, lines) for key, units in in_order_of_asking(wanted).items()}
     found = {
-        key: f"{row.paid:.2f}" if row.stage == "closed" else row.stage for key, row in (await cases_by_invoice()).items()
+        key: f"{row.paid:.2f}" if row.stage == "closed" else row.stage
+        for key, row in (await cases_by_invoice()).items()
     }
     assert found == due
     assert told.refused == []
