@@ -24,6 +24,12 @@ demo: $(READY) ## play cases on the running shop, from another terminal
 test: $(READY) ## every test
 	$(PY) -m pytest -q
 
+# of the writes of a case, every n-th is a moment to be killed at
+SOAK_EVERY := 1
+.PHONY: soak
+soak: $(READY) ## the long tests: every fault at every moment, big bursts; what they saw is in var/soak.log
+	SOAK_EVERY=$(SOAK_EVERY) $(PY) -m pytest -q -s -m soak
+
 .PHONY: specs
 specs: $(READY) ## the pure rules, in under two seconds
 	$(PY) -m pytest -q tests/specs $(PLAIN)

@@ -35,6 +35,8 @@ class Settings(BaseSettings):
     carrier_url: str = ""
     carrier_key: SecretStr = Field(default=SecretStr(""), validate_default=True)
     callback_key: SecretStr = SecretStr("")
+    payment_callback_key: SecretStr = SecretStr("")
+    carrier_callback_key: SecretStr = SecretStr("")
 
     @field_validator("home")
     @classmethod
@@ -88,12 +90,15 @@ class Settings(BaseSettings):
         url = info.data.get(str(info.field_name).replace("_key", "_url"))
         if url is not None and bool(url) != bool(key.get_secret_value()):
             raise ValueError
+        if not re.fullmatch(r"[\x21-\x7e]*", key.get_secret_value()):
+            # no header can carry it, and every call would fail
+            raise ValueError
         return key
 
-    @field_validator("callback_key")
+    @field_validator("callback_key", "payment_callback_key", "carrier_callback_key")
     @classmethod
     def _hard_to_guess(cls, key: SecretStr) -> SecretStr:
-        if key.get_secret_value() and len(key.get_secret_value()) < 16:
+        if key.get_secret_value() and any(len(each) < 16 for each in _each(key)):
             raise ValueError
         return key
 
@@ -103,9 +108,21 @@ class Settings(BaseSettings):
         return self.serve_port or (self.port + 100 if self.port + 100 < 65536 else self.port - 100)
 
     @property
+    def callback_keys(self) -> dict[str, tuple[str, ...]]:
+        """The secrets that each sender may sign with: its own, else the common ones; an old one while it is replaced."""
+        own = {"payment": self.payment_callback_key, "carrier": self.carrier_callback_key}
+        return {sender: _each(key if key.get_secret_value() else self.callback_key) for sender, key in own.items()}
+
+    @property
     def is_loopback(self) -> bool:
         """True when nobody but this machine can reach the desk."""
         return _is_loopback(self.host)
+
+
+def _each(keys: SecretStr) -> tuple[str, ...]:
+    """Secrets that are parted by commas, the new one first."""
+    text = keys.get_secret_value()
+    return tuple(key.strip() for key in text.split(",")) if text else ()
 
 
 def _is_loopback(host: str) -> bool:
@@ -123,12 +140,24 @@ WRONG = {
     "payment_url": (
         "环境变量 AFTERSALES_PAYMENT_URL 不是可用的地址，请写成 https://主机/路径（本机可以用 http://127.0.0.1:端口）。"
     ),
-    "payment_key": "环境变量 AFTERSALES_PAYMENT_URL 和 AFTERSALES_PAYMENT_KEY 必须一起设置，请补上另一个，或都不设置。",
+    "payment_key": (
+        "环境变量 AFTERSALES_PAYMENT_URL 和 AFTERSALES_PAYMENT_KEY 必须一起设置，"
+        "密钥只能用英文字母、数字和符号，请补上或更正，或都不设置。"
+    ),
     "carrier_url": (
         "环境变量 AFTERSALES_CARRIER_URL 不是可用的地址，请写成 https://主机/路径（本机可以用 http://127.0.0.1:端口）。"
     ),
-    "carrier_key": "环境变量 AFTERSALES_CARRIER_URL 和 AFTERSALES_CARRIER_KEY 必须一起设置，请补上另一个，或都不设置。",
-    "callback_key": "环境变量 AFTERSALES_CALLBACK_KEY 太短，请设为至少 16 个字符的随机文字，与对方约定的一样。",
+    "carrier_key": (
+        "环境变量 AFTERSALES_CARRIER_URL 和 AFTERSALES_CARRIER_KEY 必须一起设置，"
+        "密钥只能用英文字母、数字和符号，请补上或更正，或都不设置。"
+    ),
+    **{
+        name: (
+            f"环境变量 AFTERSALES_{name.upper()} 太短，请设为至少 16 个字符的随机文字，与对方约定的一样；"
+            "更换时可以用英文逗号写两个（新的在前）。"
+        )
+        for name in ("callback_key", "payment_callback_key", "carrier_callback_key")
+    },
     "auth": "环境变量 AFTERSALES_AUTH 的格式不对，请写成“用户名:密码”（两者都不能为空，也不能含空格）。",
     "database_url": (
         "环境变量 AFTERSALES_DATABASE_URL 不是 PostgreSQL 地址，请写成 postgresql://用户:密码@主机:端口/数据库。"

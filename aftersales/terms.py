@@ -33,7 +33,7 @@ from pydantic import (
     ValidationError,
 )
 
-from aftersales.words import Fault, Limit, Right, Staff, Stage, Unable
+from aftersales.words import Fault, Limit, Right, Staff, Stage, Unable, trouble
 
 CONFIG = Path("config")
 
@@ -100,9 +100,11 @@ def _amount(value: object) -> object:
 
 
 def _filled(value: str) -> str:
-    """Refuse a text of nothing but blanks."""
+    """Refuse a text of nothing but blanks, and one that the database and the forms could not hold."""
     if not value.strip():
         raise ValueError("没有填写内容，请写上文字。")
+    if re.search(r"[\x00-\x08\x0b-\x1f\x7f]", value):
+        raise ValueError("含有不可见的控制字符，请删去后重写。")
     return value
 
 
@@ -249,6 +251,7 @@ class ChannelRules(Strict):
     pickup_freight: Amount | None = None
     late_freight: Amount | None = None
     storage_per_day: Amount | None = None
+    review: LimitText | None = None
 
 
 class Returns(Strict):
@@ -282,7 +285,13 @@ class Returns(Strict):
     def on(self, channel: str) -> Returns:
         """The terms of a channel: the shop's, with what the channel's platform rules replace (POL-07)."""
         rules = self.channels.get(channel)
-        return self.model_copy(update=rules.model_dump(exclude_none=True)) if rules else self
+        if rules is None:
+            return self
+        # the values themselves: a dump would give amounts and limits as text
+        own = {name: value for name in ChannelRules.model_fields if (value := getattr(rules, name)) is not None}
+        if limit := own.pop("review", None):
+            own["stages"] = {**self.stages, "review": self.stages["review"].model_copy(update={"limit": limit})}
+        return self.model_copy(update=own)
 
     def fault(self, reason: str) -> Fault:
         """Whose fault a reason is."""
@@ -486,6 +495,7 @@ def load(folder: Path = CONFIG) -> Terms:
     calendars = [_fit(Calendar, year) for year in years]
     # on the plain values, so that a mistake in one key does not hide those that need two
     _check_people(house_file, staff_file)
+    _check_countersigners(staff_file, returns_file)
     _check_returns(returns_file, house_file)
     _check_channels(returns_file)
     for year in years:
@@ -562,7 +572,7 @@ def _read(path: Path) -> _Document:
     except UnicodeDecodeError:
         document.wrong((), "不是 UTF-8 编码的文本，请另存为 UTF-8。")
     except OSError as error:
-        document.wrong((), f"读不出来（{error.strerror}），请检查它是不是文件、有没有读取权限。")
+        document.wrong((), f"读不出来（{trouble(error)}），请检查它是不是文件、有没有读取权限。")
     except YAMLError as error:
         mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
         problem = (error.problem if isinstance(error, MarkedYAMLError) else None) or str(error).split("\n")[0]
@@ -780,6 +790,22 @@ def _check_people(house: _Document, staff: _Document) -> None:
         if right.value not in held:
             text = f"没有人有“{right.label}”的权限，请至少给一名员工的 rights 加上 {right.value}。"
             staff.wrong(("staff",), text)
+
+
+def _check_countersigners(staff: _Document, returns: _Document) -> None:
+    """Whoever approves does not countersign: one person with both rights alone would stop a case for ever (RFD-02)."""
+    if _inside(returns.data, "second_approval_above") is None:
+        return
+    owner = _table(returns.data, "stages", "countersign").get("owner")
+    people = [p for p in _rows(staff.data, "staff") if isinstance(p, dict) and p.get("department") == owner]
+    agreeing = [p for p in people if Right.COUNTERSIGN.value in _rows(p, "rights")]
+    approving = {Right.REVIEW.value, Right.APPROVE_EXCEPTION.value}
+    if len(agreeing) == 1 and approving & {right for right in _rows(agreeing[0], "rights") if isinstance(right, str)}:
+        text = (
+            f"只有 {agreeing[0].get('id')} 一人能复核退款，而此人也能审批：审批过的单就没有人复核了，"
+            f"请给 {owner} 的另一名员工的 rights 加上 {Right.COUNTERSIGN.value}。"
+        )
+        staff.wrong(("staff",), text)
 
 
 def _check_returns(returns: _Document, house: _Document) -> None:

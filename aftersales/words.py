@@ -7,14 +7,35 @@ Chinese names stand beside the codes (GLOSSARY.md); codes are what is stored, na
 
 from __future__ import annotations
 
+import errno
 import re
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
+# characters that nobody sees and that still count: zero width, direction marks, soft hyphen (a class of a pattern)
+UNSEEN = r"\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff"
+
 FEN = Decimal("0.01")
 ZERO = Decimal("0.00")
+
+
+_TROUBLE = {
+    errno.ENOENT: "没有这个文件或文件夹",
+    errno.EISDIR: "是文件夹",
+    errno.ENOTDIR: "路径中有一段不是文件夹",
+    errno.EACCES: "没有权限",
+    errno.EPERM: "没有权限",
+    errno.EROFS: "磁盘只读",
+    errno.ENOSPC: "磁盘已满",
+    errno.ENAMETOOLONG: "名称太长",
+}
+
+
+def trouble(error: OSError) -> str:
+    """Say in Chinese why a file could not be used."""
+    return _TROUBLE.get(error.errno or 0, str(error.strerror))
 
 
 class Named(StrEnum):
@@ -215,7 +236,7 @@ class Event(Named):
     CASE_CANCELLED = "case.cancelled", "已取消"
 
 
-# what a case at this stage takes; anything else waits in the inbox. What has arrived was picked up. (RET-17: a
+# what a case at this stage takes; anything else waits in the inbox. What has arrived was picked up, or found. (RET-17: a
 # cancellation is heard at every stage, and refused once the goods are there.)
 AWAITED: dict[Stage, tuple[Event, ...]] = {
     stage: (
@@ -223,6 +244,7 @@ AWAITED: dict[Stage, tuple[Event, ...]] = {
         *{
             Stage.PICKUP: (Event.PARCEL_PICKED_UP, Event.PARCEL_RECEIVED),
             Stage.RECEIPT: (Event.PARCEL_RECEIVED, Event.PARCEL_LOST),
+            Stage.TRACING: (Event.PARCEL_RECEIVED,),
             Stage.SENDBACK: (Event.PARCEL_SENT_BACK,),
             Stage.REFUND: (Event.REFUND_SENT, Event.REFUND_FAILED),
             Stage.REIMBURSEMENT: (Event.FREIGHT_REIMBURSED,),

@@ -39,6 +39,7 @@ async def returns(request: Raw = None) -> str:
         if paid and await money.owes_freight(case):
             await money.reimburse(case)
             await gates.expect(case, "reimbursement", Event.FREIGHT_REIMBURSED)
+            await money.tell_reimbursed(case)
         return await (cases.close(case) if paid else cases.reject(case))
     except gates.Cancelled:
         return await cases.cancel(case)
@@ -84,13 +85,23 @@ async def paid_for_one_parcel(case: str) -> bool:
         tracing = await gates.decide(case, "tracing")
         return tracing.lost and await allowed(case) and await agreed(case) and await paid(case)
 
+    if receipt.brings_nothing:
+        await parcels.tell_missing(case)
+        return False
+
     await parcels.start_outer_limit(case)
     inspection = await gates.decide(case, "inspection")
-    if inspection.failed:
-        await parcels.tell_failed(case)
-        if not await resolved(case):
-            return False
+    if inspection.failed and not await let_through(case):
+        return False
     return await agreed(case) and await paid(case)
+
+
+async def let_through(case: str) -> bool:
+    """Ask whether goods that did not pass are paid for; what an older story had settled by exception stays settled."""
+    if await parcels.is_let_through(case):
+        return await allowed(case)
+    await parcels.tell_failed(case)
+    return await resolved(case)
 
 
 async def resolved(case: str) -> bool:
@@ -98,6 +109,7 @@ async def resolved(case: str) -> bool:
     await money.reckon(case)
     resolution = await gates.decide(case, "resolution")
     if resolution.pays:
+        await parcels.tell_granted(case)
         return True
     await parcels.tell_resolved(case)
     if resolution.sends_back:
@@ -113,7 +125,7 @@ async def agreed(case: str) -> bool:
     """Settle what is due and have everybody agree who must; a bill that somebody refuses goes to the manager."""
     while True:
         await money.settle(case)
-        if (not await money.needs_person(case) or await allowed(case)) and (
+        if (not await money.needs_person(case) or not (await gates.decide(case, "exception")).rejected) and (
             not await money.needs_countersign(case) or not (await gates.decide(case, "countersign")).rejected
         ):
             return True
@@ -127,6 +139,8 @@ async def paid(case: str) -> bool:
     await parcels.keep(case)
     await parcels.tell_result(case)
     if await money.nothing_to_pay(case):
+        if await money.must_tell_first(case):
+            await gates.decide(case, "release")
         return True
     if await money.goes_by_itself(case):
         await gates.decide(case, "release")

@@ -20,10 +20,11 @@ from aftersales.desk.leg import Leg
 from aftersales.rules import authority, clocks, eligibility, masking, money, quality, units
 from aftersales.rules.standing import standing
 from aftersales.store import cases, facts, journal, parks, work
+from aftersales.store import imported as import_store
 from aftersales.store import units as ledger
 from aftersales.store.engine import transaction
 from aftersales.terms import Terms
-from aftersales.words import Bill, Order, OrderLine, Right, Shipping, Stage, Unable, Wanted
+from aftersales.words import Bill, Event, Order, OrderLine, Right, Shipping, Stage, Unable, Wanted
 from tasks import desks, notices, promises
 
 PROCESS = "returns"
@@ -45,7 +46,7 @@ class Imported:
 
     source: str
     invoice: str
-    rows: tuple[str, ...]
+    rows: Mapping[str, int]
     asked_on: date
     lines: Mapping[int, int]
     # it was settled long ago: nobody outside is asked or told anything any more
@@ -53,7 +54,7 @@ class Imported:
 
     def as_facts(self) -> dict[str, Any]:
         """As the case keeps it."""
-        return {"source": self.source, "invoice": self.invoice, "rows": list(self.rows), "is_past": self.is_past}
+        return {"source": self.source, "invoice": self.invoice, "is_past": self.is_past}
 
 
 async def open_return(request: Mapping[str, Any], *, imported: Imported | None = None) -> str | None:
@@ -296,6 +297,13 @@ async def _open(leg: Leg, raw: Mapping[str, Any], imported: Imported | None) -> 
             rehearsal=rehearsal[0] if rehearsal else None,
             facts={"fingerprint": values["fingerprint"]} | ({"imported": imported.as_facts()} if imported else {}),
         )
+        if imported is not None:
+            try:
+                await import_store.place(
+                    connection, imported.source, imported.rows, order_no=request.order_no, case_no=case_no
+                )
+            except import_store.AlreadyPlaced as error:
+                raise UnableToOpen(str(error)) from None
         await cases.link_run(connection, leg.driver.run_id, case_no)
         await leg.load(connection, case_no, terms)
         await leg.note(connection, "opened", kind="opened", actor=request.operator, data=data, rule="RET-01")
@@ -427,9 +435,10 @@ async def _refuse_twin(connection: AsyncConnection, values: Mapping[str, Any]) -
 
 
 async def _acknowledge(connection: AsyncConnection, leg: Leg, total: str) -> None:
+    assert leg.case is not None
     assert leg.terms is not None
-    promised = leg.terms.returns.stages["review"]
-    due = promises.reckon(leg, promised.limit)
+    promised = leg.terms.returns.on(leg.case.channel).stages["review"]
+    due = promises.reckon(leg, "review", promised.limit)
     await notices.tell_customer(
         connection, leg, "NTC-01", "opened", {"due": f"在 {clocks.spoken_due(due)}", "total": total}
     )
@@ -469,8 +478,8 @@ async def _end(leg: Leg, stage: Stage) -> str:
             await cases.lock(connection, case_no)
             for receipt in standing(leg.history).receipts:
                 # what has arrived and stayed is dealt with, paid or not: it cannot be asked for a second time
-                if not receipt.is_sent_back:
-                    await ledger.settle(connection, case_no, wanted=receipt.wanted)
+                if not receipt.is_sent_back and not receipt.is_lost:
+                    await ledger.settle(connection, case_no, wanted=receipt.kept)
             await ledger.release(connection, case_no)
             await work.drop(connection, case_no)
             await parks.end(connection, case_no, None, now)
@@ -479,10 +488,33 @@ async def _end(leg: Leg, stage: Stage) -> str:
                 await _complete(connection, leg)
             if stage is Stage.CANCELLED:
                 await notices.tell_customer(connection, leg, "NTC-09", "cancelled-0", {"cause": _why_cancelled(leg)})
+                await _call_off(connection, leg)
+            told = [entry.entry for entry in leg.history if entry.kind == "decision"]
+            if not leg.case.is_past and quality.is_sampled(
+                case_no, percent=leg.terms.returns.quality_sample, decided=told
+            ):
+                await leg.note(connection, "quality-0", kind="sample", rule="RET-16")
+            await _tell_of_untaken(connection, leg)
             await leg.note(connection, "closed", kind="closed", data={"stage": stage.value})
             await cases.move(connection, case_no, stage=stage, closed_at=now)
     await desks.show(leg, stage=stage, promise=None)
     return case_no
+
+
+async def _tell_of_untaken(connection: AsyncConnection, leg: Leg) -> None:
+    """Tell the warehouse of parcels that came and that nothing in the case was waiting for any more (RET-06)."""
+    assert leg.case is not None
+    assert leg.terms is not None
+    owner = leg.terms.returns.stages["receipt"].owner
+    while parcel := await cases.waiting(connection, leg.case.case_no, [Event.PARCEL_RECEIVED.value]):
+        await cases.take(connection, parcel["id"], leg.now())
+        number = parcel["data"].get("tracking_no") or "（无运单号）"
+        reason = f"包裹 {number} 已到仓库，但本单已结束，没有办理，请单独存放并联系售后服务部。"
+        late = await leg.note(
+            connection, f"closed.late:{parcel['key']}", kind="late", actor=parcel["actor"], data={"reason": reason}
+        )
+        if late is not None:
+            await notices.tell_department(connection, leg, late.entry, owner, reason)
 
 
 def _why_cancelled(leg: Leg) -> str:
@@ -493,11 +525,28 @@ def _why_cancelled(leg: Leg) -> str:
     return {"correction": "未在期限内收到补正材料", "pickup": "未在期限内收到寄回的商品"}[lapsed[-1]]
 
 
+async def _call_off(connection: AsyncConnection, leg: Leg) -> None:
+    """Tell logistics of a pick-up that was arranged for a case that is cancelled: nobody else can stop it (RET-17)."""
+    assert leg.terms is not None
+    pickup = standing(leg.history).pickup
+    if pickup is not None and not pickup.get("lapsed"):
+        parcel = f"（运单 {pickup['tracking_no']}）" if pickup.get("tracking_no") else ""
+        text = f"商品已在途{parcel}：能截回的请联系承运商截回；到仓的按无主包裹登记，由物流与客户商定寄回。"
+    elif "book-pickup-0.intent" in leg.entries:
+        text = "取件已安排过：请联系承运商取消上门取件。"
+    else:
+        return
+    owner = leg.terms.returns.stages["pickup"].owner
+    await notices.tell_department(connection, leg, "cancelled-0", owner, f"本单已取消，{text}")
+
+
 async def _complete(connection: AsyncConnection, leg: Leg) -> None:
     assert leg.case is not None
     assert leg.terms is not None
     paid = standing(leg.history).refunded
     await notices.tell_customer(connection, leg, "NTC-08", "closed", {"amount": f"{paid:.2f}"})
+    if leg.case.is_past:
+        return
     promised = leg.terms.returns.revisit
     zone = ZoneInfo(leg.terms.house.timezone)
     due = clocks.due(start_at=leg.now(), limit=promised.limit, calendars=leg.terms.calendars, house=leg.terms.house)
@@ -512,5 +561,3 @@ async def _complete(connection: AsyncConnection, leg: Leg) -> None:
         created_at=leg.now(),
     )
     await leg.note(connection, "visit-0", kind="visit", data={"due_on": due_on.isoformat()}, rule=promised.rule)
-    if quality.is_sampled(leg.case.case_no, percent=leg.terms.returns.quality_sample):
-        await leg.note(connection, "quality-0", kind="sample", rule="RET-16")

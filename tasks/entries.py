@@ -23,7 +23,7 @@ async def arrival(request: Mapping[str, Any]) -> str:
 
     async def enter(masked: Any, key: str) -> tuple[str, str]:
         form = forms.read(forms.ArrivalForm, masked)
-        data = form.model_dump(mode="json", exclude={"operator", "case_no"})
+        data = form.model_dump(mode="json", exclude={"operator", "case_no"}, exclude_none=True)
         if not form.case_no:
             return await outside.parcel_without_case(staff=form.operator, data=data, key=key)
         told = await outside.signal(

@@ -16,7 +16,7 @@ from aftersales.store import cases, journal
 from aftersales.store.engine import transaction
 from aftersales.terms import Terms
 from aftersales.words import Due, Limit, Right, Stage
-from tasks import notices, outside
+from tasks import notices, outside, promises
 from tasks.gates import Refused
 
 
@@ -64,13 +64,13 @@ async def _extend(case_no: str, *, operator: str, until: str, reason: str, key: 
         gates = [promise for promise in waiting if promise["gate"].get("gate")]
         if case.stage.is_over or not gates:
             raise Refused(f"{case_no} {case.stage.label}，没有等待办理的环节，不能延期。")
-        was, due = await _move(connection, gates[-1], terms, Extension(day, reason))
+        now = clock.now(case)
+        was, due = await _move(connection, gates[-1], terms, Extension(day, reason), now)
         for outer in waiting:
             if not outer["gate"].get("gate") and outer["due_at"] < due.due_at:
-                await _move(connection, outer, terms, Extension(day, reason))
+                await _move(connection, outer, terms, Extension(day, reason), now)
         spoken_was = clocks.spoken(was, house=terms.house)
         spoken_due = clocks.spoken(due.due_at, house=terms.house)
-        now = clock.now(case)
         data = {"gate": gates[-1]["entry"], "was": spoken_was, "due": spoken_due, "until": until, "reason": reason}
         await journal.add(
             connection,
@@ -95,17 +95,17 @@ async def _extend(case_no: str, *, operator: str, until: str, reason: str, key: 
 
 
 async def _move(
-    connection: AsyncConnection, promise: Mapping[str, Any], terms: Terms, extension: Extension
+    connection: AsyncConnection, promise: Mapping[str, Any], terms: Terms, extension: Extension, at: datetime
 ) -> tuple[datetime, Due]:
     """Move one promise; answers its due time before, and the new one."""
     now = Due(promise["started_at"], Limit.parse(promise["limit"]), promise["due_at"])
-    moved = clocks.extended(due=now, extension=extension, house=terms.house)
+    moved = clocks.extended(due=now, extension=extension, house=terms.house, at=at)
     trace = promise["trace"]
     told = {"until": extension.until_on.isoformat(), "reason": extension.reason}
     lapses_at = promise["lapses_at"]
     if lapses_at is not None:
-        # whoever has more time to answer also has more time before silence is an answer
-        lapses_at += moved.due_at - promise["due_at"]
+        # whoever has more time to answer also has more time before silence is an answer, and is reminded of its end
+        lapses_at = promises.lapse(terms, promise["gate"]["gate"], moved.due_at)
     await cases.extend(
         connection,
         promise["id"],
@@ -118,6 +118,7 @@ async def _move(
             "extensions": [*trace["extensions"], told],
         },
         lapses_at=lapses_at,
+        reminds=lapses_at is not None and lapses_at > moved.due_at,
     )
     return promise["due_at"], moved
 

@@ -18,14 +18,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from aftersales import forms
 from aftersales.desk import leg as legs
 from aftersales.desk.leg import FormAnswer, Leg
-from aftersales.rules import authority, decisions, masking, offers
+from aftersales.rules import authority, clocks, decisions, masking, messages, offers
 from aftersales.rules import standing as standings
 from aftersales.store import cases, journal, parks, records, work
 from aftersales.store.engine import transaction
 from aftersales.store.journal import Entry
 from aftersales.terms import Terms
 from aftersales.words import AWAITED, Event, Stage, Unable
-from tasks import desks, notices, promises
+from tasks import desks, late, money, notices, promises
 
 # the step whose work-list item a gate's answer strikes off
 WORK = {"pickup": "book-pickup", "sendback": "send-back", "refund": "refund", "reimbursement": "reimburse"}
@@ -58,6 +58,11 @@ class Answer:
     def lost(self) -> bool:
         """True when a parcel is said to be lost, or the search for it has confirmed that."""
         return "lost" in (self.data.get("rest"), self.data.get("result"))
+
+    @property
+    def brings_nothing(self) -> bool:
+        """True when the rest of the goods is not coming any more, and no parcel came with that."""
+        return self.data.get("rest") == "none" and not self.data.get("items")
 
     @property
     def pays(self) -> bool:
@@ -121,12 +126,15 @@ async def accept(
     `promise` is the row of the gate; `operator` a staff id, empty for an event from outside; `via` tells the way.
     Raises forms.Misfilled, Refused or AlreadyDecided.
     """
-    gate, entry, context = promise["gate"]["gate"], promise["entry"], promise["gate"]["context"]
+    gate, entry = promise["gate"]["gate"], promise["entry"]
+    context = {**promise["gate"]["context"], **await _at_answer(connection, gate, case, terms)}
     if operator and (no := objection(promise, operator, answer, terms)):
         raise Refused(no)
-    if via != LAPSE and (no := decisions.disagreement(gate=gate, answer=answer, context=context)):
+    local = clocks.in_house(at, house=terms.house)
+    if via != LAPSE and (no := decisions.disagreement(gate=gate, answer=answer, context=context, at=local)):
         raise Refused(no)
-    if context.get("needs_account") and not await records.has_account(connection, case.case_no):
+    # a channel that says it has paid needed none
+    if operator and context.get("needs_account") and not await records.has_account(connection, case.case_no):
         raise Refused(
             f"{case.case_no} 不能原路退款，请先登记收款账户（部署“收款账户登记”，或 aftersales case account），再确认退款。"
         )
@@ -154,7 +162,25 @@ async def accept(
         begun = f"{WORK[gate]}-{entry.rpartition('-')[2]}"
         await work.finish(connection, f"{case.case_no}/{begun}", reference=answer.get("reference", ""), at=at)
         await parks.end(connection, case.case_no, begun, at)
+        leg = Leg(driver=None, case=case, terms=terms)  # type: ignore[arg-type]  # nobody tells the story here
+        await late.sweep(connection, leg, gate, written)
+        if unasked := answer.get("unasked"):
+            text = f"已人工登记退款 {answer['amount']} 元，但不知道支付渠道是否也退了（{unasked}），请向支付渠道核对 {case.case_no}/{entry}。"
+            await notices.tell_department(connection, leg, f"{entry}.unasked", promise["owner"], text)
     return written
+
+
+# the gates whose answers must agree with what may have changed since their form was drawn
+CHANGEABLE = ("review", "tracing", "refund", "reimbursement")
+
+
+async def _at_answer(connection: AsyncConnection, gate: str, case: cases.Case, terms: Terms) -> dict[str, Any]:
+    """What an answer must agree with as of now, beyond what its gate wrote down when it opened."""
+    if gate not in CHANGEABLE:
+        return {}
+    told = standings.standing((await journal.read(connection, case.case_no)).values())
+    has_parcel = gate == "tracing" and await cases.waiting(connection, case.case_no, [Event.PARCEL_RECEIVED.value])
+    return offers.at_answer(gate=gate, standing=told, terms=terms.returns, has_parcel=bool(has_parcel))
 
 
 def read_form(
@@ -203,6 +229,20 @@ def options_of(promise: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     return {name: dict(pairs) for name, pairs in promise["gate"]["options"].items()}
 
 
+async def ask_before_hand(case: cases.Case, promise: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Find out, before people write a refund down as paid, that the provider has not taken it (P-15).
+
+    Answers what to add to the answer. Raises Refused.
+    """
+    if promise["gate"]["gate"] != "refund":
+        return {}
+    no, unasked = await money.asked_before_hand(case, promise["entry"], answer.get("reference", ""))
+    if no:
+        raise Refused(no)
+    return {"unasked": unasked} if unasked else {}
+
+
 async def told_late(case_no: str, gate: str, standing: Entry, terms: Terms) -> str:
     """Tell a second decider who was first, and when."""
     person = terms.staff().get(standing.actor)
@@ -217,6 +257,9 @@ async def told_late(case_no: str, gate: str, standing: Entry, terms: Terms) -> s
 
 async def _pass(case: str, gate: str, events: tuple[Event, ...]) -> Answer:
     leg = await legs.here()
+    if "cancelled-0" in leg.entries:
+        # also past a gate that was decided before the cancellation: nothing may be done for this case any more
+        raise Cancelled
     entry = f"{forms.key(gate)}-{leg.round(f'gate {gate}')}"
     if decided := leg.entries.get(entry):
         await _tell_the_late(leg, gate, decided)
@@ -225,8 +268,7 @@ async def _pass(case: str, gate: str, events: tuple[Event, ...]) -> Answer:
     await promises.ask(leg, gate, entry)
     if found := await _look(leg, gate, entry, events):
         return found
-    await _leave(leg, gate, entry)
-    raise AssertionError("a driver never returns from waiting")
+    return await _leave(leg, gate, entry)
 
 
 def _answer(decided: Entry) -> Answer:
@@ -250,6 +292,8 @@ async def _look(leg: Leg, gate: str, entry: str, events: tuple[Event, ...]) -> A
     try:
         if events and (taken := await _take_event(leg, events, promise)):
             return taken
+        if gate in offers.ARRIVED and (implied := await _imply(leg, gate, promise)):
+            return implied
         return await _take_form(leg, gate, promise)
     except AlreadyDecided:
         return await _somebody_elses(leg, gate, entry)
@@ -263,6 +307,8 @@ async def _take_form(leg: Leg, gate: str, promise: Mapping[str, Any]) -> Answer 
             continue
         try:
             values, operator = read_form(gate, form_answer.values, promise)
+            assert leg.case is not None
+            values |= await ask_before_hand(leg.case, promise, values)
             async with transaction() as connection:
                 taken = await _accepted(connection, leg, promise, values, operator, via)
         except (forms.Misfilled, Refused) as error:
@@ -290,14 +336,19 @@ async def _take_event(leg: Leg, events: tuple[Event, ...], promise: Mapping[str,
                 break
             via = f"event:{row['key']}"
             await cases.take(connection, row["id"], leg.now())
+            if _is_traced(leg, row):
+                name = f"{promise['entry']}.late:{via}"
+                data = {"reason": "查件已有结果，先前的丢件消息不再采用。"}
+                await leg.note(connection, name, kind="late", actor=row["actor"], data=data)
+                continue
             try:
                 context = promise["gate"]["context"]
                 answer = offers.from_event(event=row["event"], data=row["data"], context=context)
-                operator = operator_of(row, leg)
+                # a loss is told by those who watch the transport, at a gate of those who receive
+                operator = operator_of(row, leg) if row["event"] != Event.PARCEL_LOST else ""
                 answer = {**answer, "actor": row["actor"]}
-                return await _accepted(
-                    connection, leg, promise, answer, operator, via, at=max(row["received_at"], promise["started_at"])
-                )
+                at = _happened_at(leg, row, promise)
+                return await _accepted(connection, leg, promise, answer, operator, via, at=at)
             except (ValueError, Refused) as error:
                 await _refuse(connection, leg, promise, via, str(error), row["actor"])
                 if not operator_of(row, leg):
@@ -308,24 +359,51 @@ async def _take_event(leg: Leg, events: tuple[Event, ...], promise: Mapping[str,
                 name = f"{promise['entry']}.late:{via}"
                 await leg.note(connection, name, kind="late", actor=row["actor"], data={"reason": str(error)})
                 overtaken = error
+                decided = await journal.find(connection, case_no, promise["entry"])
+                assert decided is not None, "somebody was first"
+                no = messages.contradiction(
+                    event=row["event"],
+                    told=row["data"],
+                    decided=decided.data,
+                    by_staff=decided.actor in leg.terms.staff(),
+                )
+                if no:
+                    await notices.tell_department(connection, leg, name, promise["owner"], no)
     if overtaken is not None:  # raised here, so that the event has left the inbox
         raise overtaken
-    if Event.PARCEL_PICKED_UP in events:
-        # what has arrived was picked up, whether anybody scanned it or not
-        async with transaction() as connection:
-            arrived = await cases.waiting(connection, case_no, [Event.PARCEL_RECEIVED.value])
-            if arrived is not None:
-                implied = {"implied": True, "actor": arrived["actor"]}
-                return await _accepted(
-                    connection,
-                    leg,
-                    promise,
-                    implied,
-                    "",
-                    "implied",
-                    at=max(arrived["received_at"], promise["started_at"]),
-                )
     return None
+
+
+def _is_traced(leg: Leg, row: Mapping[str, Any]) -> bool:
+    """Whether an event tells a loss that logistics has looked into since (RET-06)."""
+    traced_at = standings.standing(leg.history).traced_at
+    return row["event"] == Event.PARCEL_LOST and traced_at is not None and row["received_at"] <= traced_at
+
+
+def _happened_at(leg: Leg, row: Mapping[str, Any], promise: Mapping[str, Any]) -> datetime:
+    """
+    Say when an event counts: when it was told, but not before there was anything to answer (GEN-11).
+
+    A parcel that arrived before anybody told of its pick-up was received when it arrived (RET-06).
+    """
+    since = promise["started_at"]
+    if row["event"] == Event.PARCEL_RECEIVED:
+        told = [e.at for e in leg.history if e.kind == "decision" and e.entry.rpartition("-")[0] != "pickup"]
+        since = told[-1] if told else since
+    # a parcel without a case is taken in by the wall clock, also one that a rehearsal adopts
+    return min(leg.now(), max(row["received_at"], since))
+
+
+async def _imply(leg: Leg, gate: str, promise: Mapping[str, Any]) -> Answer | None:
+    """Let a parcel that has arrived answer: it was picked up, or found, whether anybody said so or not (RET-06)."""
+    assert leg.case is not None
+    async with transaction() as connection:
+        arrived = await cases.waiting(connection, leg.case.case_no, [Event.PARCEL_RECEIVED.value])
+        if arrived is None:
+            return None
+        answer = {**offers.ARRIVED[gate], "actor": arrived["actor"]}
+        at = max(arrived["received_at"], promise["started_at"])
+        return await _accepted(connection, leg, promise, answer, "", "implied", at=at)
 
 
 def operator_of(row: Mapping[str, Any], leg: Leg) -> str:
@@ -385,15 +463,14 @@ async def _somebody_elses(leg: Leg, gate: str, entry: str) -> Answer:
 async def _refuse(
     connection: AsyncConnection, leg: Leg, promise: Mapping[str, Any], via: str, reason: str, actor: str
 ) -> None:
-    data = {"reason": reason, "gate": promise["gate"]["gate"]}
+    # a sentence names what was typed, whatever it was (GEN-10)
+    data = {"reason": masking.scrub(reason), "gate": promise["gate"]["gate"]}
     await leg.note(connection, f"{promise['entry']}.refused:{via}", kind="refused", actor=actor, data=data)
 
 
 async def _heed_cancellation(leg: Leg) -> None:
     """Cancel the case if the customer asked for it before the goods arrived; later it is too late (RET-17)."""
     assert leg.case is not None
-    if "cancelled-0" in leg.entries:  # an earlier leg was killed on the way out
-        raise Cancelled
     async with transaction() as connection:
         row = await cases.waiting(connection, leg.case.case_no, [Event.CASE_CANCELLED.value])
         parcel = await cases.waiting(connection, leg.case.case_no, [Event.PARCEL_RECEIVED.value])
@@ -404,10 +481,10 @@ async def _heed_cancellation(leg: Leg) -> None:
         # what a command decided meanwhile counts: read anew, with nobody writing beside us
         await cases.lock(connection, leg.case.case_no)
         leg.entries = await journal.read(connection, leg.case.case_no)
-        has_arrived = is_scanned or standings.standing(leg.history).has_arrived
+        told = standings.standing(leg.history)
+        reason = decisions.too_late_to_cancel(case_no=leg.case.case_no, standing=told, is_scanned=is_scanned)
         await cases.take(connection, row["id"], leg.now())
-        if has_arrived:
-            reason = f"{leg.case.case_no} 的商品已收货，不能取消，请按验收结果继续处理。"
+        if reason:
             await leg.note(
                 connection,
                 f"cancelled.refused:{row['key']}",
@@ -444,12 +521,13 @@ async def _tell_the_late(leg: Leg, gate: str, decided: Entry) -> None:
         await leg.driver.forget(form_answer)
 
 
-async def _leave(leg: Leg, gate: str, entry: str) -> None:
-    """Show the case, open the form, leave."""
+async def _leave(leg: Leg, gate: str, entry: str) -> Answer:
+    """Show the case, open the form, leave; the answer of whoever decided between the last look and now."""
     assert leg.case is not None
     async with transaction() as connection:
         promise = await cases.open_gate(connection, leg.case.case_no, gate)
-    assert promise is not None, "a gate has its promise before it opens"
+    if promise is None:
+        return await _somebody_elses(leg, gate, entry)
     shown = promise["gate"]
     summary = await desks.show(leg, stage=Stage(gate), promise=promise)
     schema = forms.schema(
@@ -470,6 +548,7 @@ async def _leave(leg: Leg, gate: str, entry: str) -> None:
             )
 
     await leg.driver.wait(entry, schema, summary, answered)
+    raise AssertionError("a driver never returns from waiting")
 
 
 def objection(promise: Mapping[str, Any], operator: str, answer: Mapping[str, Any], terms: Terms) -> str:
@@ -488,8 +567,8 @@ def objection(promise: Mapping[str, Any], operator: str, answer: Mapping[str, An
 
 
 def operator_named(form_answer: FormAnswer) -> str:
-    """The staff id that somebody chose in a form, or whatever stands in its place."""
-    return str(form_answer.values.get("operator", "")).split(" ")[0]
+    """The staff id that somebody chose in a form, or whatever stands in its place, masked."""
+    return masking.scrub(str(form_answer.values.get("operator", "")).split(" ")[0])
 
 
 def _via(leg: Leg, form_answer: FormAnswer) -> str:

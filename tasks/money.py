@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from aftersales import clock
 from aftersales.desk import leg as legs
 from aftersales.desk.leg import Leg
 from aftersales.gateways import Outcome, Payment, http
 from aftersales.gateways.worklists import TransferList
-from aftersales.rules import money, settlements
+from aftersales.rules import money, offers, settlements
 from aftersales.rules.standing import standing
 from aftersales.settings import settings
-from aftersales.store import cases, facts, work
+from aftersales.store import cases, facts, journal, parks, work
 from aftersales.store.engine import transaction
-from aftersales.words import ZERO, Bill, Event, Fault, Order, Shipping
+from aftersales.words import ZERO, Bill, Event, Order
 from tasks import notices
 from tasks.cases import bill_data
 from tasks.steps import Intent, step
@@ -30,8 +32,12 @@ TRANSFER_ROUTE = "人工转账"
 
 def payment(leg: Leg) -> Payment | None:
     """The payment provider of this shop; None until one is connected, and in rehearsals: the cashier transfers by hand."""
-    is_real = leg.case is not None and leg.case.is_real
-    return http.payment_from(settings()) if is_real else None
+    return payment_of(leg.case)
+
+
+def payment_of(case: cases.Case | None) -> Payment | None:
+    """The payment provider for a case; None in rehearsals, which never leave the house."""
+    return http.payment_from(settings()) if case is not None and case.is_real else None
 
 
 def cashier() -> TransferList:
@@ -69,11 +75,11 @@ async def settle(case: str) -> None:
             told = standing(leg.history)
             bill, order = await _bill(connection, leg)
             bill = settlements.granted(bill, told)
-            limit = leg.terms.returns.second_approval_above
             data = bill_data(bill) | {
-                "paid_by": _paid_by(leg, order),
-                "countersign": limit is not None and bill.total > limit,
+                **_paid_by(leg, order),
+                "countersign": settlements.needs_countersign(bill, told, leg.terms.returns),
             }
+            data["tell_first"] = offers.must_tell(replace(told, bills=(*told.bills, data)), leg.terms.returns)
             await leg.note(connection, entry, kind="bill", data=data, rule="MON-14")
 
 
@@ -95,17 +101,67 @@ async def needs_countersign(case: str) -> bool:
     return bool((await _last_bill()).get("countersign"))
 
 
+async def must_tell_first(case: str) -> bool:
+    """Whether the customer must be told of what the last bill deducts, even where nothing is left to pay (MON-17)."""
+    return bool((await _last_bill()).get("tell_first"))
+
+
 async def goes_by_itself(case: str) -> bool:
     """Whether a provider pays the last bill, so that the cashier must let it go beforehand."""
     return (await _last_bill()).get("paid_by") == PROVIDER
 
 
-@step("refund", "发起退款", gate="refund", news=Event.REFUND_FAILED)
+async def followed(intent: Intent) -> Outcome | None:
+    """Ask the provider about a refund that it had accepted and never told of again (P-15)."""
+    leg = await legs.here()
+    provider = payment(leg)
+    if provider is None:
+        return Outcome("unknown", reason="支付渠道已断开")
+    known = await provider.ask(intent.key)
+    if known is not None and known.is_final:
+        await _note_sent(leg, intent, (await _last_bill())["total"], known)
+    return known
+
+
+async def asked_before_hand(case: cases.Case, entry: str, reference: str) -> tuple[str, str]:
+    """
+    Ask the provider about a refund that people are about to write down as paid (P-15).
+
+    Answers why they may not, for the provider has taken it and nobody must pay it again; and why nobody knows, when the
+    provider does not answer. A person who names the provider's own reference, or our key, means that very payment.
+    """
+    provider = payment_of(case)
+    key = f"{case.case_no}/{entry}"
+    if provider is None:
+        return "", ""
+    async with transaction() as connection:
+        entries = await journal.read(connection, case.case_no)
+    outcomes = [told for told in entries.values() if told.kind == "outcome" and told.entry.startswith(f"{entry}.")]
+    is_refused = bool(outcomes) and outcomes[-1].data["outcome"] == "refused"
+    if f"{entry}.intent" not in entries or entry in entries or is_refused:
+        return "", ""
+    known = await provider.ask(key)
+    if known is None or known.outcome in ("failed", "refused") or reference in (known.reference or key, key):
+        return "", ""
+    if known.outcome == "unknown":
+        return "", known.reason
+    async with transaction() as connection:
+        # the step finds out at once, instead of after its rest
+        await parks.hurry(connection, case.case_no, entry, clock.now(case))
+    what = "已退款" if known.is_final else "已受理这笔退款，正在办理"
+    return (
+        f"支付渠道{what}（流水号 {known.reference or '无'}），请勿另行付款；结果会自动登记，"
+        f"确认就是这一笔的，流水号请填 {known.reference or key}（或业务键 {key}）。"
+    ), ""
+
+
+@step("refund", "发起退款", gate="refund", news=Event.REFUND_FAILED, follow=followed)
 async def refund(intent: Intent, case: str) -> Outcome:
     """
     Pay for what the last receipt accepted, by the original route, once (RET-09, MON-07, GEN-14).
 
-    What the provider refuses for good is put on the cashier's list, to be transferred by hand (MON-08, P-16).
+    What the provider refuses for good, or by its limits would not take any more, is put on the cashier's list, to be
+    transferred by hand (MON-08, P-16).
     """
     leg = await legs.here()
     bill = await _last_bill()
@@ -114,6 +170,9 @@ async def refund(intent: Intent, case: str) -> Outcome:
     assert order is not None, "a case has its order"
     provider = payment(leg) if bill.get("paid_by") == PROVIDER else None
     what = {"case_no": case, "order_no": order.order_no, "amount": Decimal(bill["total"])}
+    if bill.get("paid_by") != TRANSFER and (no := await _too_late(leg, intent, order.order_no)):
+        await _asked(cashier(), intent, route=TRANSFER_ROUTE, **what)
+        return Outcome("refused", reason=no)
     if provider is not None:
         known = await _asked(provider, intent, route=order.payment_route, **what)
         if known.outcome == "refused":
@@ -131,20 +190,12 @@ async def owes_freight(case: str) -> bool:
     assert leg.terms is not None
     if "reimbursement-0.reckoned" in leg.entries:
         return True
-    told = standing(leg.history)
-    freight = (told.pickup or {}).get("freight")
-    if told.request["shipping"] != Shipping.SELF or not freight or Decimal(freight) <= ZERO or not told.refunds:
-        return False
-    if not any(
-        leg.terms.returns.fault(item["cause"]) is Fault.SELLER for seen in told.inspections for item in seen["items"]
-    ):
-        return False
-    lines = money.reimbursement(freight=Decimal(freight), terms=leg.terms.returns)
-    bill = Bill(None, lines)
+    freight, vouchers = settlements.freight_owed(standing(leg.history), leg.terms.returns)
+    bill = Bill(None, money.reimbursement(freight=freight, terms=leg.terms.returns) if freight else ())
     if bill.total <= ZERO:
         return False
     async with transaction() as connection:
-        data = bill_data(bill) | {"voucher": (told.pickup or {}).get("voucher", "")}
+        data = bill_data(bill) | {"voucher": "；".join(vouchers)}
         await leg.note(connection, "reimbursement-0.reckoned", kind="reimbursement", data=data, rule="MON-18")
     return True
 
@@ -163,6 +214,44 @@ async def reimburse(intent: Intent, case: str) -> Outcome:
         amount=Decimal(told.reimbursement["total"]),
         route=TRANSFER_ROUTE,
     )
+
+
+async def tell_reimbursed(case: str) -> None:
+    """Tell the customer that the freight of a faulty product went back (MON-18, NTC-07)."""
+    leg = await legs.here()
+    if notices.was_told(leg, "NTC-07", "reimbursed-0"):
+        return
+    told = standing(leg.history)
+    assert told.reimbursement is not None, "it was reckoned before"
+    async with transaction() as connection:
+        await notices.tell_customer(
+            connection,
+            leg,
+            "NTC-07",
+            "reimbursed-0",
+            {"amount": told.reimbursement["total"], "route": "补偿您垫付的寄回运费，转至登记的收款账户"},
+        )
+
+
+async def _too_late(leg: Leg, intent: Intent, order_no: str) -> str:
+    """
+    Say why the original route does not take a refund any more; empty when it does, and then the refund counts (P-16).
+
+    The bill may be old, and other cases of the order may have been paid since: it is asked once, right before sending.
+    """
+    assert leg.terms is not None
+    entry = f"refund-{intent.round}.sending"
+    if entry not in leg.entries:
+        async with transaction() as connection:
+            await cases.one_at_a_time(connection, order_no)
+            order = await facts.load(connection, order_no)
+            assert order is not None, "a case has its order"
+            zone = ZoneInfo(leg.terms.house.timezone)
+            on = leg.now().astimezone(zone).date()
+            route = money.route(order=order, terms=leg.terms.returns, on=on, zone=zone)
+            no = "" if route.answer == "original" else route.reason
+            await leg.note(connection, entry, kind="sending", data={"reason": no}, rule="MON-08" if no else "MON-07")
+    return str(leg.entries[entry].data["reason"])
 
 
 async def _note_sent(leg: Leg, intent: Intent, amount: str, known: Outcome) -> None:
@@ -242,11 +331,11 @@ async def _bill(connection: AsyncConnection, leg: Leg) -> tuple[Bill, Order]:
     return settlements.settle(told=standing(leg.history), order=order, terms=leg.terms, on=on), order
 
 
-def _paid_by(leg: Leg, order: Order) -> str:
-    """Who pays: the provider where one is connected and takes it, else the cashier (MON-07, MON-08, P-16)."""
+def _paid_by(leg: Leg, order: Order) -> dict[str, str]:
+    """Who pays: the provider where one is connected and takes it, else the cashier; and why (MON-07, MON-08, P-16)."""
     assert leg.terms is not None
     zone = ZoneInfo(leg.terms.house.timezone)
     route = money.route(order=order, terms=leg.terms.returns, on=leg.now().astimezone(zone).date(), zone=zone)
     if route.answer != "original":
-        return TRANSFER
-    return PROVIDER if payment(leg) is not None else BY_HAND
+        return {"paid_by": TRANSFER, "route": route.reason}
+    return {"paid_by": PROVIDER if payment(leg) is not None else BY_HAND}

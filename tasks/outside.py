@@ -14,16 +14,17 @@ from uuid import uuid4
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales import clock, forms
+from aftersales.desk.leg import Leg
 from aftersales.forms.returns import PARCEL, PARCEL_RULE
-from aftersales.rules import authority, decisions, masking, offers
+from aftersales.rules import authority, clocks, decisions, masking, offers
 from aftersales.rules.standing import standing
 from aftersales.store import cases, journal
 from aftersales.store.engine import transaction
 from aftersales.store.journal import Entry
 from aftersales.terms import Terms
 from aftersales.words import AWAITED, Event, Right, Stage, Unable
-from tasks import gates
-from tasks.cases import current_terms, terms_of
+from tasks import gates, notices
+from tasks.cases import PROCESS, current_terms, terms_of
 
 # the right that telling an event asks for
 EVENT_RIGHTS = {
@@ -58,6 +59,8 @@ EVENT_WORDS = {
         "tracking_no": "运单号",
         "items": "实收商品",
         "rest": "是否到齐",
+        "freight": "客户垫付运费",
+        "voucher": "运费凭证",
         "remark": "备注",
     },
     Event.REFUND_SENT: {
@@ -80,6 +83,8 @@ GATE_OF = {
     Event.REFUND_SENT: "refund",
     Event.FREIGHT_REIMBURSED: "reimbursement",
 }
+# what says that money has gone: it counts for one payment, the one that is open
+PAID = (Event.REFUND_SENT, Event.FREIGHT_REIMBURSED)
 # what some of it must look like, in a form's field and here alike
 SHAPES = {
     "tracking_no": (PARCEL, PARCEL_RULE),
@@ -116,6 +121,7 @@ async def decide(case_no: str, gate: str, *, operator: str, answer: Mapping[str,
 
 
 async def _decide(case_no: str, gate: str, operator: str, answer: Mapping[str, Any]) -> Entry:
+    more = await _asked_before_hand(case_no, gate, answer)
     async with transaction() as connection:
         case, terms = await found(connection, case_no)
         promise = await cases.open_gate(connection, case_no, gate)
@@ -133,11 +139,23 @@ async def _decide(case_no: str, gate: str, operator: str, answer: Mapping[str, A
             case=case,
             terms=terms,
             promise=promise,
-            answer=values,
+            answer=values | more,
             operator=operator,
             via="command",
             at=clock.now(case),
         )
+
+
+async def _asked_before_hand(case_no: str, gate: str, answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Ask the provider outside of any transaction: it may take its time (P-15). Raises gates.Refused."""
+    if gate != "refund":
+        return {}
+    async with transaction() as connection:
+        case = await cases.read(connection, case_no)
+        promise = await cases.open_gate(connection, case_no, gate)
+    if case is None or promise is None:
+        return {}
+    return await gates.ask_before_hand(case, promise, answer)
 
 
 async def signal(
@@ -158,16 +176,25 @@ async def signal(
 
 
 async def _signal(case_no: str, event: Event, actor: str, data: Mapping[str, Any], key: str, staff: str) -> str:
+    more = await _asked_before_hand(case_no, GATE_OF.get(event, ""), data) if staff else {}
     async with transaction() as connection:
         case, terms = await found(connection, case_no)
         if staff:
             no = authority.objection(operator=terms.staff().get(staff), named=staff, right=EVENT_RIGHTS[event])
             if no:
                 raise gates.Refused(no)
-        values = _checked(event, data)
+        values = checked(event, data)
+        if case.process != PROCESS:
+            raise gates.Refused(
+                f"{case_no} 是投诉单，不接收“{event.label}”，请改填它所关联的售后单 {case.facts.get('about', '')}。"
+            )
         if case.stage.is_over:
             raise gates.Refused(f"{case_no} {case.stage.label}，不再接收“{event.label}”，请核对售后单号。")
+        if event in PAID:
+            values |= await _of_the_open_gate(connection, case, event, values) | more
         await _refuse_what_is_wrong(connection, case, event, values, staff=staff, terms=terms)
+        if event in PAID and await cases.waiting_about(connection, case_no, values["key"]):
+            return f"{case_no} 的“{event.label}”已登记过，未重复登记。"
         if matched := await _match(connection, case, event, values):
             return matched
         is_new = await cases.receive(
@@ -179,11 +206,40 @@ async def _signal(case_no: str, event: Event, actor: str, data: Mapping[str, Any
             data=values,
             at=clock.now(case),
         )
+        if is_new and event is Event.PARCEL_RECEIVED and await _tell_of_found(connection, case, terms, values):
+            return f"{case_no} 已登记“{event.label}”。这个包裹已确认丢失、正在办理退款，已提醒售后服务部处理。"
     if not is_new:
         return f"{case_no} 的“{event.label}”已登记过，未重复登记。"
     if event in AWAITED[case.stage]:
         return f"{case_no} 已登记“{event.label}”。"
     return f"{case_no} 已登记“{event.label}”，现在{case.stage.label}，到相应环节时自动采用。"
+
+
+async def _tell_of_found(
+    connection: AsyncConnection, case: cases.Case, terms: Terms, values: Mapping[str, Any]
+) -> bool:
+    """Tell whoever pays for a lost parcel that one has turned up after all (RET-06); False when none is being paid."""
+    told = standing((await journal.read(connection, case.case_no)).values())
+    if not told.is_lost or told.expects_more:
+        return False
+    number = values.get("tracking_no", "")
+    leg = Leg(driver=None, case=case, terms=terms)  # type: ignore[arg-type]  # nobody tells the story here
+    text = f"已确认丢失的包裹到了仓库（运单 {number or '无'}）。退款还没有付的，请先不要付，与仓库核对后再办理。"
+    owner = terms.returns.stages["exception"].owner
+    await notices.tell_department(connection, leg, f"found-again:{number}", owner, text)
+    return True
+
+
+async def _of_the_open_gate(
+    connection: AsyncConnection, case: cases.Case, event: Event, values: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Say which payment is meant: the one that the case waits for now, never one to come. Raises gates.Refused."""
+    await cases.lock(connection, case.case_no)
+    promise = await cases.open_gate(connection, case.case_no, GATE_OF[event])
+    if promise is None:
+        stage = Stage(GATE_OF[event]).label
+        raise gates.Refused(f"{case.case_no} 现在{case.stage.label}，不能登记“{event.label}”，请到{stage}时再登记。")
+    return {"key": values.get("key") or promise["gate"]["context"]["key"]}
 
 
 async def _match(connection: AsyncConnection, case: cases.Case, event: Event, values: Mapping[str, Any]) -> str:
@@ -212,8 +268,9 @@ async def _keep_refusal(case_no: str, what: str, actor: str, reason: str) -> Non
                 f"{what}.refused:command/{uuid4()}",
                 kind="refused",
                 at=clock.now(case),
-                actor=actor,
-                data={"reason": reason, "gate": what},
+                # a staff id that is none may be anything that somebody typed (GEN-10)
+                actor=masking.scrub(actor),
+                data={"reason": masking.scrub(reason), "gate": what},
             )
 
 
@@ -259,8 +316,12 @@ async def _not_open(connection: AsyncConnection, case: cases.Case, gate: str, te
     return Unable(f"{case.case_no} 现在{case.stage.label}，还不能办理{Stage(gate).label.removeprefix('待')}。")
 
 
-def _checked(event: Event, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Check what an event says; free text is masked. Raises Unable."""
+def checked(event: Event, data: Mapping[str, Any], *, by_staff: bool = True) -> dict[str, Any]:
+    """
+    Check what an event says; free text is masked. Raises Unable.
+
+    Another system's numbers look as they please: nobody there could write them anew.
+    """
     words = EVENT_WORDS[event]
     if unknown := set(data) - set(words):
         allowed = "、".join(f"{name}（{title}）" for name, title in words.items())
@@ -283,7 +344,7 @@ def _checked(event: Event, data: Mapping[str, Any]) -> dict[str, Any]:
                 values[name] = forms.TellWay.read(value).value
             except ValueError as error:
                 raise Unable(f"{words[name]}：{error}") from None
-        if name in SHAPES and value and not re.fullmatch(SHAPES[name][0], value):
+        if by_staff and name in SHAPES and value and not re.fullmatch(SHAPES[name][0], value):
             raise Unable(f"{words[name]}没有填对，请写{SHAPES[name][1]}。")
     return values
 
@@ -314,8 +375,9 @@ async def _refuse_what_is_wrong(
     if event is Event.CASE_CANCELLED:
         entries = await journal.read(connection, case.case_no)
         is_scanned = await cases.waiting(connection, case.case_no, [Event.PARCEL_RECEIVED.value]) is not None
-        if is_scanned or standing(entries.values()).has_arrived:
-            raise gates.Refused(f"{case.case_no} 的商品已收货，不能取消，请按验收结果继续处理。")
+        told = standing(entries.values())
+        if no := decisions.too_late_to_cancel(case_no=case.case_no, standing=told, is_scanned=is_scanned):
+            raise gates.Refused(no)
         return
     gate = GATE_OF.get(event)
     if gate is None:
@@ -328,6 +390,8 @@ async def _refuse_what_is_wrong(
         answer = offers.from_event(event=event, data=values, context=context)
     except ValueError as error:
         raise gates.Refused(str(error)) from error
-    no = gates.objection(promise, staff, answer, terms) if staff else ""
-    if no := no or decisions.disagreement(gate=gate, answer=answer, context=context):
+    # whoever may tell a loss need not be of those who receive
+    no = gates.objection(promise, staff, answer, terms) if staff and event is not Event.PARCEL_LOST else ""
+    local = clocks.in_house(clock.now(case), house=terms.house)
+    if no := no or decisions.disagreement(gate=gate, answer=answer, context=context, at=local):
         raise gates.Refused(no)

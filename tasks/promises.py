@@ -10,14 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales.desk.leg import Leg
 from aftersales.rules import clocks, offers
-from aftersales.rules.standing import standing
+from aftersales.rules.standing import began_at, standing
 from aftersales.store import cases, journal
 from aftersales.store.engine import transaction
-from aftersales.terms import Promised
+from aftersales.terms import Promised, Terms
 from aftersales.words import Due, Limit, Shipping, Stage
-
-# gates at which somebody agrees to a payment: they do not begin a new window
-AGREEING = ("exception", "countersign", "release")
 
 
 async def ask(leg: Leg, gate: str, entry: str) -> None:
@@ -31,7 +28,7 @@ async def ask(leg: Leg, gate: str, entry: str) -> None:
     asked = f"{entry}.asked"
     if asked in leg.entries:
         return
-    promised = leg.terms.returns.stages[gate]
+    promised = leg.terms.returns.on(leg.case.channel).stages[gate]
     told = standing(leg.history)
     offer = offers.offer(gate=gate, standing=told, terms=leg.terms)
     form = {
@@ -42,7 +39,7 @@ async def ask(leg: Leg, gate: str, entry: str) -> None:
         "context": {**offer.context, "key": f"{leg.case.case_no}/{entry}"},
         "demands": list(offer.demands),
     }
-    due = reckon(leg, promised.limit)
+    due = reckon(leg, gate, promised.limit)
     is_self_shipped = gate == "pickup" and told.request["shipping"] == Shipping.SELF
     async with transaction() as connection:
         # a story that has changed may ask another question where it stands: two gates are never open at once
@@ -54,7 +51,7 @@ async def ask(leg: Leg, gate: str, entry: str) -> None:
             stage=gate,
             promised=promised,
             gate=form,
-            lapses_at=lapse(leg, gate, due, is_self_shipped=is_self_shipped),
+            lapses_at=lapse(leg.terms, gate, due.due_at) if gate == "correction" or is_self_shipped else None,
             reminds=is_self_shipped,
         )
         await leg.note(
@@ -81,43 +78,34 @@ async def ask_again(leg: Leg, gate: str, entry: str) -> Mapping[str, Any] | None
         return promise
 
 
-def reckon(leg: Leg, limit: Limit) -> Due:
+def reckon(leg: Leg, stage: str, limit: Limit) -> Due:
     """
-    Reckon when something is due that began with what last happened to the case.
+    Reckon when something is due at a stage that began with what last happened to the case.
 
     A window runs from the event that opens it (submission, confirmation, receipt, inspection: RET-02 to RET-10), not
     from the moment a worker came to it; notices and promises agree because both ask here (GEN-11).
     """
     assert leg.terms is not None
-    # the window of a refund runs from the inspection, however many must agree to it before it is paid (RET-09)
-    began = [
-        entry.at
-        for entry in leg.history
-        if entry.kind == "opened" or (entry.kind == "decision" and entry.entry.rpartition("-")[0] not in AGREEING)
-    ]
     return clocks.due(
-        start_at=began[-1] if began else leg.now(),
+        start_at=began_at(leg.history, stage=stage) or leg.now(),
         limit=limit,
         calendars=leg.terms.calendars,
         house=leg.terms.house,
     )
 
 
-def lapse(leg: Leg, gate: str, due: Due, *, is_self_shipped: bool) -> datetime | None:
+def lapse(terms: Terms, gate: str, due_at: datetime) -> datetime:
     """
     Say when a gate answers itself because nobody did: a correction that never comes, goods that are never sent.
 
     A correction lapses when it is due (RET-04); a self-shipment a grace time after it was due (AMB-52).
     """
-    assert leg.terms is not None
     if gate == "correction":
-        return due.due_at
-    if not is_self_shipped:
-        return None
+        return due_at
     # the due time is exclusive: the grace is counted from the last day itself
-    last = due.due_at - timedelta(microseconds=1)
-    grace = leg.terms.returns.selfship_grace
-    return clocks.due(start_at=last, limit=grace, calendars=leg.terms.calendars, house=leg.terms.house).due_at
+    last = due_at - timedelta(microseconds=1)
+    grace = terms.returns.selfship_grace
+    return clocks.due(start_at=last, limit=grace, calendars=terms.calendars, house=terms.house).due_at
 
 
 async def give(
@@ -134,7 +122,7 @@ async def give(
     """Write one promise; answers its due time (exclusive)."""
     assert leg.case is not None
     assert leg.terms is not None
-    due = reckon(leg, promised.limit)
+    due = reckon(leg, stage, promised.limit)
     await cases.promise(
         connection,
         leg.case.case_no,

@@ -122,7 +122,7 @@ async def look(client: PrefectClient, *, everything: bool = False, dry_run: bool
     finally:
         await locks.close()
     if not dry_run:
-        told.findings += await _lapses()
+        told.findings += await _lapses(client)
     return told
 
 
@@ -298,7 +298,7 @@ async def _cancelled(case: cases.Case, run: FlowRun, state: State) -> str:
     try:
         await outside.signal(case.case_no, Event.CASE_CANCELLED, actor="desk", data={"reason": reason}, key=key)
     except Unable:
-        return "商品已收货，不能取消，已恢复运行"
+        return "商品已收货或已确认丢失，不能取消，已恢复运行"
     return "售后单按取消办理"
 
 
@@ -431,8 +431,15 @@ async def _free_holds(*, dry_run: bool) -> list[Finding]:
     return findings
 
 
-async def _lapses() -> list[Finding]:
-    told = await lapses.look()
+async def _lapses(client: PrefectClient) -> list[Finding]:
+    async def is_asleep(case_no: str) -> bool:
+        # a form that somebody has sent stands in Prefect until the case is told: its run is not suspended any more
+        async with transaction() as connection:
+            run_id = await cases.run_of_case(connection, case_no)
+        run = (await _runs(client, [run_id])).get(run_id) if run_id else None
+        return run is not None and run.state is not None and run.state.type is StateType.PAUSED
+
+    told = await lapses.look(is_asleep=is_asleep)
     return [
         *(Finding(case_no, "到期无人办理", "按规则自动结案") for case_no in told.ended),
         *(Finding(case_no, "自行寄回到期未寄出", "已提醒客户") for case_no in told.reminded),

@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales import clock, forms
-from aftersales.forms.fields import clean
+from aftersales.forms.fields import clean, seen
 from aftersales.forms.records import AccountForm, ContactForm
 from aftersales.rules import authority, masking
 from aftersales.rules.standing import evidence_label
@@ -27,7 +27,7 @@ from aftersales.store import cases, journal, orders, records
 from aftersales.store.engine import transaction
 from aftersales.store.journal import Entry
 from aftersales.terms import Terms
-from aftersales.words import Right, Staff, Unable
+from aftersales.words import Right, Staff, Unable, trouble
 from tasks.cases import current_terms
 from tasks.outside import found
 
@@ -126,14 +126,14 @@ def store_file(path: Path, folder: Path) -> str:
     try:
         source = path.open("rb")
     except OSError as error:
-        raise Unable(f"读不了文件 {path}（{error.strerror}），请检查路径和权限。") from None
+        raise Unable(f"读不了文件 {path}（{trouble(error)}），请检查路径和权限。") from None
     with source:
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             # made with mode 0600; the name only becomes the real one when everything is written
             handle, copy = tempfile.mkstemp(prefix=".incoming-", dir=folder)
         except OSError as error:
-            raise Unable(f"凭证目录 {folder} 写不进去（{error.strerror}），请检查磁盘空间和权限。") from None
+            raise Unable(f"凭证目录 {folder} 写不进去（{trouble(error)}），请检查磁盘空间和权限。") from None
         try:
             with os.fdopen(handle, "wb") as out:
                 reference = _copy(source, out, path)
@@ -141,7 +141,7 @@ def store_file(path: Path, folder: Path) -> str:
                 os.fsync(out.fileno())
             os.replace(copy, folder / reference)
         except OSError as error:
-            raise Unable(f"文件 {path} 存不下来（{error.strerror}），请检查磁盘空间和权限。") from None
+            raise Unable(f"文件 {path} 存不下来（{trouble(error)}），请检查磁盘空间和权限。") from None
         finally:
             Path(copy).unlink(missing_ok=True)
     return reference
@@ -295,7 +295,7 @@ def _of_customer_service(terms: Terms, operator: str) -> Staff:
 def _clean(text: str, what: str) -> str:
     """A text that can be kept. Raises Unable."""
     try:
-        text = clean(text)
+        text = seen(clean(text))
     except ValueError as error:
         raise Unable(f"{what}{error}。") from None
     if not text:

@@ -120,7 +120,7 @@ def prefect_api(postgres: str, short_folder: Path) -> Iterator[str]:
             start_new_session=True,
         )
     try:
-        _until(lambda: up.ask(f"{api}/health") is True, 120, server, home / "server.log")
+        _until(lambda: up.ask(f"{api}/health") is True, 400, server, home / "server.log")
         before = dict(os.environ)
         os.environ.update(prefect_settings.client(home=home, api_url=api))
         from prefect.context import refresh_global_settings_context
@@ -177,7 +177,7 @@ class Shop:
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
-            timeout=120,
+            timeout=400,
         )
 
     def start(self) -> Shop:
@@ -192,7 +192,7 @@ class Shop:
                 stderr=output,
                 start_new_session=True,
             )
-        _until(lambda: (found := self.stack) and found.is_ready, 180, self.process, self.output)
+        _until(lambda: (found := self.stack) and found.is_ready, 400, self.process, self.output)
         self.seconds = time.monotonic() - began
         return self
 

@@ -101,7 +101,10 @@ def wrong_use(error: click.ClickException) -> str:
                 if param is None
                 else (param.opts[0] if isinstance(param, click.Option) else param.human_readable_name)
             )
-            return f"{name + ' 的值不对：' if name else ''}{error.message.rstrip('.。')}{where}。"
+            says = error.message.rstrip(".。")
+            if param is not None and isinstance(param.type, click.Choice):
+                says = f"可选：{'、'.join(map(str, param.type.choices))}"
+            return f"{name + ' 的值不对：' if name else ''}{says}{where}。"
         case click.exceptions.NoArgsIsHelpError():
             return f"缺少子命令{where}。"
         case click.UsageError() if error.message.startswith("No such command"):

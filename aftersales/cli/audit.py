@@ -27,7 +27,7 @@ from aftersales.cli.common import (
     run,
     screen,
 )
-from aftersales.words import ZERO, Unable
+from aftersales.words import ZERO, Unable, trouble
 
 if TYPE_CHECKING:
     from aftersales.terms import Terms
@@ -212,7 +212,7 @@ def _seal(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError:
         raise Unable(f"读不了封存文件 {path}，请核对路径。") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Unable(f"{path} 不是封存文件，请用 aftersales audit seal 写出的文件。") from None
 
 
@@ -321,7 +321,7 @@ def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise Unable(f"写不了 {path}（{error.strerror}），请换一个位置。") from None
+        raise Unable(f"写不了 {path}（{trouble(error)}），请换一个位置。") from None
 
 
 def _in_order(since: date | None, until: date | None) -> None:

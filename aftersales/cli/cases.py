@@ -15,8 +15,8 @@ from aftersales import forms
 from aftersales.cli.common import (
     EventName,
     GateName,
-    Rows,
     StageName,
+    Whole,
     Word,
     answer_from,
     by_staff,
@@ -65,7 +65,7 @@ def case() -> None:
 @click.option("--stage", type=StageName(), metavar="阶段", help="只看某个阶段，如 待审核。")
 @click.option("--department", metavar="部门", help="只看某个部门的待办，如 客户服务部。")
 @click.option("--all", "everything", is_flag=True, help="包括已结案的，新的在前；默认只看未结案的，急的在前。")
-@click.option("--limit", type=Rows(), default=50, metavar="行数", help="最多显示多少行，默认 50。")
+@click.option("--limit", type=Whole(10_000), default=50, metavar="行数", help="最多显示多少行，默认 50。")
 @json_option
 def list_(stage: Stage | None, department: str | None, everything: bool, limit: int, as_json: bool) -> None:
     """列出售后单：在谁手里、截止时间、金额。"""

@@ -90,17 +90,20 @@ class StageName(click.ParamType):
         self.fail(f"没有阶段“{value}”，可选：{'、'.join(stage.label for stage in Stage)}", param, ctx)
 
 
-class Rows(click.ParamType):
-    """How many rows to show."""
+class Whole(click.ParamType):
+    """A whole number from 1 to `most`."""
 
-    name = "行数"
+    name = "整数"
+
+    def __init__(self, most: int) -> None:
+        self.most = most
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read a number from 1 to 10000."""
+        """Read the number."""
         if isinstance(value, int):
             return value
-        if not re.fullmatch(r"[0-9]{1,5}", value.strip()) or not 1 <= int(value) <= 10_000:
-            self.fail(f"“{value}”应写成 1 到 10000 的整数", param, ctx)
+        if not re.fullmatch(r"[0-9]{1,10}", value.strip()) or not 1 <= int(value) <= self.most:
+            self.fail(f"“{value}”应写成 1 到 {self.most} 的整数", param, ctx)
         return int(value)
 
 

@@ -239,6 +239,10 @@ class _Play:
     async def _fill(self, played: Played, does: Fill) -> None:
         async with transaction() as connection:
             promise = await cases.open_gate(connection, played.case_no, does.gate)
+            now = await rehearsals.now(connection, self.rehearsal)
+        if "told_how" in does.answer:
+            told_at = f"{clocks.in_house(now, house=self.terms.house):%Y-%m-%d %H:%M}"
+            does = replace(does, answer={**does.answer, "told_at": told_at})
         if promise is None or played.run_id is None:
             raise Unable(f"{played.case_no} 没有停在{Stage(does.gate).label}，演示无法继续。")
         context = promise["gate"]["context"]

@@ -218,8 +218,8 @@ def _paid(day: int = 6, *, reference: str, to: Stage = Stage.CLOSED, by_command:
     return _on(day, time(16), "出纳确认退款", Fill("refund", answer, by_command=by_command), to)
 
 
-# the customer was told of a deduction that the application did not speak of (MON-17)
-TOLD: dict[str, Any] = {"told_how": TellWay.PHONE, "told_at": "2026-11-24 15:30"}
+# the customer was told, just then, of a deduction that the application did not speak of (MON-17)
+TOLD: dict[str, Any] = {"told_how": TellWay.PHONE}
 
 
 def _yuan(text: str) -> Decimal:
@@ -741,6 +741,13 @@ WAYS: tuple[Way, ...] = (
             _received(),
             _inspected(),
             _paid(reference="DEMO-0029", to=Stage.REIMBURSEMENT),
+            _on(
+                7,
+                time(11),
+                "客服登记收款账户",
+                Account("李小红", "招商银行杭州分行", "6225 8801 2345 6789"),
+                Stage.REIMBURSEMENT,
+            ),
             _on(7, time(16), "出纳补付运费", Fill("reimbursement", {"reference": "DEMO-0029-F"}), Stage.CLOSED),
         ),
         Stage.CLOSED,
@@ -769,5 +776,176 @@ WAYS: tuple[Way, ...] = (
         item=Item("XB-SB-03"),
         payment_route="货到付款",
         refunds=(Refund(_yuan("189.00"), "pickup_freight"),),  # MON-08
+    ),
+    Way(
+        "very late quality",
+        "C 段质量问题，售后经理同意退货，不收费用",
+        (
+            _apply(reason="quality", evidence=("电池鼓包，照片见 https://example.com/demo/7.jpg",)),
+            _approve(to=Stage.EXCEPTION),
+            _allowed("电池鼓包，退货更安全"),
+            _picked_up(3),
+            _received(5),
+            _inspected(6),
+            _paid(7, reference="DEMO-0031"),
+        ),
+        Stage.CLOSED,
+        item=Item("SM-EJ-03"),
+        band=AgeBand.C,
+        refunds=(Refund(_yuan("399.00")),),  # AMB-19: neither freight nor storage
+    ),
+    Way(
+        "fresh",
+        "生鲜未拆封可以无理由退，验收时核对",
+        (
+            _apply(),
+            _approve(),
+            _picked_up(),
+            _received(),
+            _inspected(),
+            _paid(reference="DEMO-0032"),
+        ),
+        Stage.CLOSED,
+        item=Item("SX-CL-01"),
+        refunds=(Refund(_yuan("199.00"), "pickup_freight"),),  # POL-06
+    ),
+    Way(
+        "sent back by us",
+        "已拆封不能退，寄回客户（店铺承担运费）",
+        (
+            _apply(),
+            _approve(),
+            _picked_up(),
+            _received(),
+            _failed("已拆封"),
+            _decided(
+                {
+                    "decision": Resolution.SEND_BACK,
+                    "payer": Payer.SELLER,
+                    "reason": "已拆封不能退，客服未事先说明，运费由店铺承担",
+                },
+                Stage.SENDBACK,
+                says="售后经理决定寄回",
+            ),
+            _on(8, time(11), "承运商揽收寄回件", Tell(Event.PARCEL_SENT_BACK, {"carrier": "顺丰"}), Stage.REJECTED),
+        ),
+        Stage.REJECTED,
+        item=Item("MZ-JH-02"),  # POL-06, MON-20
+    ),
+    Way(
+        "loss not paid",
+        "称包裹丢失，查明没有寄出，售后经理驳回",
+        (
+            _apply(),
+            _approve(),
+            _picked_up(),
+            _on(6, time(14), "仓库登记包裹丢失", Fill("receipt", {"items": [], "rest": Parcel.LOST}), Stage.TRACING),
+            _on(
+                8,
+                MORNING,
+                "物流确认丢失",
+                Fill("tracing", {"result": Traced.LOST, "note": "承运商称揽收的是空袋"}),
+                Stage.EXCEPTION,
+            ),
+            _on(
+                9,
+                time(11),
+                "售后经理驳回例外",
+                Fill("exception", {"decision": Approval.REJECT, "reason": "承运商证明客户没有交出商品"}),
+                Stage.REJECTED,
+            ),
+        ),
+        Stage.REJECTED,
+        item=Item("XB-SB-03"),
+    ),
+    Way(
+        "dear and refused",
+        "复核驳回，售后经理改为部分退款",
+        (
+            _apply(quantity=3),
+            _approve(),
+            _picked_up(),
+            _received(),
+            _inspected(to=Stage.COUNTERSIGN),
+            _on(
+                5,
+                time(15),
+                "复核驳回",
+                Fill("countersign", {"decision": Approval.REJECT, "reason": "一件有划痕，应少退"}),
+                Stage.RESOLUTION,
+            ),
+            _decided(
+                {"decision": Resolution.PARTIAL, "amount": "450.00", "reason": "一件有划痕，按质量折价"},
+                Stage.REFUND,
+                says="售后经理决定部分退款",
+            ),
+            _paid(7, reference="DEMO-0035", **TOLD),
+        ),
+        Stage.CLOSED,
+        item=Item("XB-SB-03", 3),
+        refunds=(Refund(_yuan("450.00")),),  # the bill of 555.00 is void (RFD-02)
+    ),
+    Way(
+        "slow",
+        "收货后迟迟没有退款，整单时限超时",
+        (
+            _apply(),
+            _approve(),
+            _picked_up(),
+            _received(),
+            _inspected(),
+            _paid(18, reference="DEMO-0036"),
+        ),
+        Stage.CLOSED,
+        item=Item("TS-XS-01"),
+        refunds=(Refund(_yuan("128.00"), "pickup_freight"),),  # RET-10
+    ),
+    Way(
+        "nothing left",
+        "报质量问题，验收完好，扣运费后应退 0.00 元",
+        (
+            _apply(reason="quality", evidence=("断墨，照片见 https://example.com/demo/8.jpg",)),
+            _approve(),
+            _picked_up(),
+            _received(),
+            _on(
+                5,
+                time(10),
+                "验收改判原因",
+                Fill("inspection", {"result": Result.PASS}, rows=({"cause": "no_reason"},)),
+                Stage.RELEASE,
+            ),
+            _on(6, time(16), "出纳登记已告知客户", Fill("release", TOLD), Stage.CLOSED),
+        ),
+        Stage.CLOSED,
+        item=Item("TS-GB-04", 1, _yuan("11.90")),  # 8.00 is less than the pick-up (MON-14, MON-17)
+    ),
+    Way(
+        "the rest never came",
+        "三件先到两件，其余始终没有寄来",
+        (
+            _apply(quantity=3),
+            _approve(),
+            _picked_up(),
+            _on(
+                4,
+                time(14),
+                "仓库收到两件",
+                Fill("receipt", {"rest": Parcel.COMING}, rows=({"quantity": 2},)),
+                Stage.INSPECTION,
+            ),
+            _inspected(),
+            _paid(reference="DEMO-0037", to=Stage.RECEIPT),
+            _on(
+                13,
+                time(14),
+                "仓库登记其余不再寄来",
+                Fill("receipt", {"items": [], "rest": Parcel.NONE}),
+                Stage.CLOSED,
+            ),
+        ),
+        Stage.CLOSED,
+        item=Item("FZ-TX-01", 3),
+        refunds=(Refund(_yuan("179.98"), "pickup_freight"),),  # P-14
     ),
 )

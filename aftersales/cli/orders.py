@@ -13,10 +13,11 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from aftersales.cli.common import Day, by_staff, harmless, make_table, run, screen
-from aftersales.words import Stage, Unable
+from aftersales.cli.common import Day, Whole, Word, by_staff, harmless, make_table, run, screen
+from aftersales.words import Stage, Unable, trouble
 
 if TYPE_CHECKING:
+    from aftersales.imports.orders import Remark
     from aftersales.store.imports import Report
 
 SHOWN = 20  # bad rows told on the screen; the file names them all
@@ -83,6 +84,8 @@ def import_orders(file: Path, name: str, shift_to: date | None, strict: bool, ba
             strict=strict,
         )
     )
+    if not report.rows:
+        raise Unable(f"文件 {file} 只有表头，没有订单行，请核对导出时选的日期和条件。")
     listed = bad_rows or (_list_file(file) if report.remarks else None)
     _tell(report, listed, is_imported=refusal is None)
     if listed is not None:
@@ -158,7 +161,7 @@ def _write_list(report: Report, path: Path) -> None:
                 for remark in report.remarks
             )
     except OSError as error:
-        raise Unable(f"导入结果如上，但清单写不进 {path}（{error.strerror}）；请检查文件夹的写入权限。") from None
+        raise Unable(f"导入结果如上，但清单写不进 {path}（{trouble(error)}）；请检查文件夹的写入权限。") from None
 
 
 def _tell(report: Report, listed: Path | None, *, is_imported: bool) -> None:
@@ -192,11 +195,15 @@ def _tell(report: Report, listed: Path | None, *, is_imported: bool) -> None:
     errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     bad = [remark for remark in report.remarks if remark.fate is Fate.BAD]
     for remark in bad[:SHOWN]:
-        errors.print(f"第 {remark.line} 行 {remark.order_no}：{remark.reason}。")
+        errors.print(f"{_where(remark)}：{remark.reason}。")
     if len(bad) > SHOWN:
         errors.print(f"……另有 {len(bad) - SHOWN} 条，见清单。")
     if listed is not None:
         console.print(f"有误和跳过的行见清单：{listed}", markup=False)
+
+
+def _where(remark: Remark) -> str:
+    return f"第 {remark.line} 行 {remark.order_no}".rstrip()
 
 
 # --- returns --------------------------------------------------------------------------------------------------------
@@ -220,7 +227,6 @@ def import_returns(file: Path, name: str, shift_to: date | None, operator: str, 
     from aftersales.imports import mapping as mappings
     from aftersales.imports import orders as assembling
     from aftersales.imports import reading, returns
-    from aftersales.words import ZERO
 
     house = terms.load().house
     mapping = mappings.load(name)
@@ -232,11 +238,15 @@ def import_returns(file: Path, name: str, shift_to: date | None, operator: str, 
     rows, bad = returns.read(looked_at, mapping, zone=zone, currency=house.currency, shift=shift)
     if not rows and not bad:
         raise Unable(f"文件 {file} 里没有单号以 {mapping.returns_prefix} 开头的退货行，请核对文件和映射。")
-    told = asyncio.run(_import_returns(rows, mapping, source=f"returns:{name}", operator=operator, settles=settle))
+    told = asyncio.run(
+        _import_returns(rows, mapping, bad=bad, source=f"returns:{name}", operator=operator, settles=settle)
+    )
     plan = told.plan
     click.echo(
-        f"退货行 {len(rows) + len(bad)} 行：对上订单 {plan.filled} 行，交给人工 {len(plan.unplaced)} 行，有误 {len(bad)} 行，已导入过 {told.repeated} 行。"
+        f"退货行 {len(rows) + len(bad)} 行：对上订单 {plan.filled} 行，交给人工 {len(plan.unplaced)} 行，有误 {len(bad)} 行，已办过 {told.repeated} 行。"
     )
+    if told.carried_on:
+        click.echo(f"接着办理上次没有办完的售后单 {told.carried_on} 张。")
     click.echo(f"新开售后单 {len(told.opened)} 张" + (f"，已办完 {told.settled} 张。" if settle else "。"))
     for gate, count in sorted(told.waiting.items()):
         click.echo(f"  等待{Stage(gate).label.removeprefix('待')}：{count} 张")
@@ -247,9 +257,10 @@ def import_returns(file: Path, name: str, shift_to: date | None, operator: str, 
             f"对上的行文件里共 {plan.amount:.2f} 元，按我们的规则退 {told.refunds:.2f} 元，"
             f"相差 {plan.amount - told.refunds:.2f} 元（含扣款，以及还在等待办理的）。"
         )
-    assert plan.amount >= ZERO
     for remark in bad[:SHOWN]:
-        click.echo(f"第 {remark.line} 行 {remark.order_no}：{remark.reason}。", err=True)
+        click.echo(f"{_where(remark)}：{remark.reason}。", err=True)
+    if len(bad) > SHOWN:
+        click.echo(f"……另有 {len(bad) - SHOWN} 行有误，全部见 aftersales import unplaced。", err=True)
     for refused in told.refused[:SHOWN]:
         click.echo(f"没有开立：{refused}", err=True)
     if told.refused:
@@ -287,7 +298,7 @@ async def _import_returns(rows: Any, mapping: Any, **options: Any) -> Any:
 
 
 @import_.command("unplaced")
-@click.option("--done", type=int, metavar="序号", help="这一行已由人工处理，不再列出。")
+@click.option("--done", type=Whole(2**31 - 1), metavar="序号", help="这一行已由人工处理，不再列出。")
 @click.option("--csv", "path", type=click.Path(path_type=Path), metavar="文件", help="写到 CSV 文件。")
 def unplaced(done: int | None, path: Path | None) -> None:
     """列出导入退货时交给人工的行和原因。"""
@@ -314,7 +325,7 @@ def unplaced(done: int | None, path: Path | None) -> None:
                 out.writerow(heads)
                 out.writerows([harmless(str(cell)) for cell in row] for row in cells)
         except OSError as error:
-            raise Unable(f"写不了 {path}（{error.strerror}），请换一个位置。") from None
+            raise Unable(f"写不了 {path}（{trouble(error)}），请换一个位置。") from None
         click.echo(f"已写出 {len(cells)} 行：{path}")
         return
     if done is not None:
@@ -336,10 +347,10 @@ def orders() -> None:
 
 
 @orders.command("show")
-@click.argument("order_no", metavar="订单号")
+@click.argument("order_no", type=Word(), metavar="订单号")
 def show(order_no: str) -> None:
     """显示一个订单：商品、数量、实付、签收时间、还能退的件数。联系方式已隐去中间几位。"""
-    asyncio.run(_show(order_no.strip()))
+    asyncio.run(_show(order_no))
 
 
 async def _show(order_no: str) -> None:
@@ -350,7 +361,7 @@ async def _show(order_no: str) -> None:
 
     zone = ZoneInfo(terms.load().house.timezone)
     async with connected(), engine.transaction() as connection:
-        order = await stored.show(connection, order_no) if "\0" not in order_no else None
+        order = await stored.show(connection, order_no)
     if order is None:
         raise Unable(f"没有订单 {order_no}，请核对订单号；订单用 aftersales import orders 导入。")
     _print_order(order, zone)

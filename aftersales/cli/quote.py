@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from aftersales.cli.common import Word
 from aftersales.rules import money, units
 from aftersales.terms import Returns
 from aftersales.words import Bill, Line, Order, Shipping, Unable, Wanted
@@ -48,7 +49,7 @@ class Day(click.ParamType):
 
 
 @click.command()
-@click.argument("order", metavar="ORDER")
+@click.argument("order", type=Word(), metavar="ORDER")
 @click.option("--line", "lines", type=SkuQuantity(), multiple=True, required=True, help="退哪些商品、几件，可重复。")
 @click.option("--reason", required=True, help="退货原因：config/returns.yaml 中的代码或名称。")
 @click.option("--asked-on", type=Day(), help="申请日期，默认今天。")

@@ -66,7 +66,7 @@ def serve() -> None:
         settings.cache_clear()
     found = settings()
     app = importlib.import_module("aftersales.serve.app")
-    app.run(key=found.callback_key.get_secret_value(), port=found.callbacks_port)
+    app.run(keys=found.callback_keys, port=found.callbacks_port)
 
 
 @click.command(hidden=True)

@@ -15,7 +15,7 @@ import click
 from aftersales import terms
 from aftersales.rules import clocks
 from aftersales.terms import House
-from aftersales.words import Limit, Unable
+from aftersales.words import Limit, Unable, trouble
 
 
 @click.command()
@@ -111,7 +111,7 @@ def _write(path: Path, text: str, *, force: bool) -> None:
     except FileExistsError:
         raise Unable(f"{path} 已经存在，可能有人改过，没有改动；确实要覆盖请加 --force。") from None
     except OSError as error:
-        raise Unable(f"{path} 写不进去（{error.strerror}），请检查文件夹的写入权限。") from None
+        raise Unable(f"{path} 写不进去（{trouble(error)}），请检查文件夹的写入权限。") from None
 
 
 def _instant(text: str, house: House) -> datetime:

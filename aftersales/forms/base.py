@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
-from aftersales.forms.fields import Choice, Code, Kind, Money, Option, Options, Rows, StaffOption, Text, offer
+from aftersales.forms.fields import Choice, Code, Kind, Money, Option, Options, Rows, StaffOption, Text, offer, seen
 from aftersales.words import Named, Unable
 
 F = TypeVar("F", bound="Form")
@@ -352,9 +352,9 @@ def unmet(form: type[Form], given: Mapping[str, Any]) -> list[Needs]:
     for need in form.needs:
         said, filled = given.get(need.when), given.get(need.field)
         says = (need.says.value, need.says.label) if isinstance(need.says, Named) else ("",)
-        is_said = (said.strip() if isinstance(said, str) else said or "") in says
+        is_said = (seen(said) if isinstance(said, str) else said or "") in says
         if isinstance(filled, str):
-            filled = "" if filled.strip() == getattr(kinds.get(need.field), "unchanged", "") else filled.strip()
+            filled = "" if seen(filled) == getattr(kinds.get(need.field), "unchanged", "") else seen(filled)
         if is_said and need.field in kinds and not filled and filled != 0:
             broken.append(need)
     return broken

@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
-from aftersales.words import FEN, Named
+from aftersales.words import FEN, UNSEEN, Named
 
 Options = Mapping[str, Sequence[str] | Mapping[str, str]]
 """What a drop-down offers, by field name: labels, or code → label."""
@@ -86,6 +86,11 @@ def clean(value: Any) -> str:
     return text
 
 
+def seen(text: str) -> str:
+    """What people see of a text: blanks around it, and characters without any width, are nothing."""
+    return re.sub(f"[{UNSEEN}]", "", text).strip()
+
+
 @dataclass(frozen=True)
 class Text(Kind):
     """Free text of one or several lines."""
@@ -100,7 +105,7 @@ class Text(Kind):
         return f"{size}，不含控制字符"
 
     def read(self, value: Any, offered: Mapping[str, str] | None = None) -> str:
-        text = clean(value)
+        text = seen(clean(value))
         if not self.least <= len(text) <= self.most:
             raise ValueError(f"请填写{self.rule}")
         return text
@@ -114,8 +119,8 @@ class Text(Kind):
 
     @staticmethod
     def _pattern(least: int) -> str:
-        # Blanks around the text do not count, as in `read`: otherwise two spaces would be a reason.
-        allowed, solid = f"[^{_CONTROL}]", rf"[^\s{_CONTROL}]"
+        # What nobody sees does not count, as in `read`: otherwise two spaces would be a reason.
+        allowed, solid = f"[^{_CONTROL}]", rf"[^\s{_CONTROL}{UNSEEN}]"
         if least == 0:
             return f"^{allowed}*$"
         if least == 1:
@@ -340,10 +345,9 @@ class Texts(Kind):
     def read(self, value: Any, offered: Mapping[str, str] | None = None) -> tuple[str, ...]:
         if isinstance(value, str) or not isinstance(value, Sequence):
             raise ValueError("请填写成列表")
-        texts = tuple(dict.fromkeys(text for item in value if item is not None and (text := self.each.read(item))))
-        if len(texts) > self.most:
+        if len(value) > self.most:
             raise ValueError(f"请填写{self.rule}")
-        return texts
+        return tuple(dict.fromkeys(text for item in value if item is not None and (text := self.each.read(item))))
 
     def draw(self, offered: Mapping[str, str] | None = None) -> dict[str, Any]:
         return {"type": "array", "items": self.each.draw(), "maxItems": self.most}

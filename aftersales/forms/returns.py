@@ -115,6 +115,13 @@ class ReceiptItem(Row):
     quantity: Annotated[int, Count()] = Field(title="实收数量")
 
 
+class LostItem(Row):
+    """Units of one line that were in a parcel that is lost."""
+
+    line: Annotated[int, LineOption("选择订单行，如 第1行")] = Field(title="订单行")
+    quantity: Annotated[int, Count()] = Field(title="丢失数量")
+
+
 class InspectionItem(Row):
     """Units of one line in the state they were found in."""
 
@@ -144,6 +151,10 @@ class ReturnRequest(Form, title="退货申请"):
     remark: Remark = Field(default="", title="备注", description="请勿填写姓名、电话、账号")
 
 
+Freight = Annotated[Decimal | None, Money(optional=True)]
+Voucher = Annotated[str, Text(most=200)]
+
+
 class ReviewForm(GateForm, name="review", title="审核"):
     """The review of an application (RET-03, RET-04)."""
 
@@ -154,7 +165,9 @@ class ReviewForm(GateForm, name="review", title="审核"):
     missing: Annotated[tuple[str, ...], Texts(Text(most=100, least=1))] = Field(
         default=(), title="缺少的材料", description="驳回时列出要客户补交的材料，会告知客户"
     )
-    remark: Remark = Field(default="", title="备注", description="仅内部可见")
+    remark: Remark = Field(
+        default="", title="备注", description="仅内部可见；该有凭证而没有、仍要通过的，须在此写明依据"
+    )
 
     @property
     def rejected(self) -> bool:
@@ -207,7 +220,7 @@ class ReceiptForm(GateForm, name="receipt", title="收货"):
     """What arrived at the warehouse, also in part (RET-06, P-14)."""
 
     items: Annotated[tuple[ReceiptItem, ...], Rows()] = Field(
-        default=(), title="实收商品", description="每个订单行一行，只填本次收到的；包裹丢失时全部删除"
+        default=(), title="实收商品", description="每个订单行一行，只填本次收到的；丢失、其余都不再寄来时全部删除"
     )
     rest: Annotated[Parcel, Choice(Parcel)] = Field(
         title="是否到齐", description="少件时请说明其余商品还来不来；承运商称已丢件时选“包裹丢失”"
@@ -215,6 +228,10 @@ class ReceiptForm(GateForm, name="receipt", title="收货"):
     foreign: Annotated[str, Text(most=200)] = Field(
         default="", title="非本单物品", description="包裹里不属于本单的东西；没有则不填"
     )
+    freight: Freight = Field(
+        default=None, title="客户垫付运费", description="自行寄回的，包裹里有运费凭证时填；取件时已填的不用再填"
+    )
+    voucher: Voucher = Field(default="", title="运费凭证", description="凭证号或链接")
     remark: Remark = Field(default="", title="备注")
 
 
@@ -222,6 +239,9 @@ class TracingForm(GateForm, name="tracing", title="查件"):
     """What became of a parcel that was said to be lost (RET-06)."""
 
     result: Annotated[Traced, Choice(Traced)] = Field(title="查件结果")
+    items: Annotated[tuple[LostItem, ...], Rows()] = Field(
+        default=(), title="丢失商品", description="确认丢失时，只留这个包裹里的；不填就是没到的全部"
+    )
     note: Annotated[str, Text(least=2)] = Field(
         title="查件说明", description="承运商的答复、工单号等；请勿填写电话、账号"
     )
@@ -240,7 +260,7 @@ class ResolutionForm(GateForm, name="resolution", title="处理决定"):
         default=None, title="部分退款金额", description="不超过上面的应退金额；其他处理方式不填"
     )
     payer: Annotated[Payer | None, Choice(Payer, unchanged="不适用")] = Field(
-        default=None, title="寄回运费由谁承担", description="卖家原因由店铺承担，否则由客户承担"
+        default=None, title="寄回运费由谁承担", description="有卖家原因的由店铺承担，否则由客户承担"
     )
     reason: Annotated[str, Text(least=2)] = Field(title="决定理由", description="会告知客户")
 
@@ -329,6 +349,8 @@ class ArrivalForm(Form, title="到件登记"):
     tracking_no: Annotated[str, Code(PARCEL, PARCEL_RULE, most=40, optional=True)] = Field(default="", title="运单号")
     items: Annotated[tuple[RequestItem, ...], Rows(least=1)] = Field(title="实收商品", description="每种商品一行")
     rest: Annotated[Rest, Choice(Rest)] = Field(title="是否到齐", description="少件时请说明其余商品还来不来")
+    freight: Freight = Field(default=None, title="客户垫付运费", description="自行寄回的，包裹里有运费凭证时填")
+    voucher: Voucher = Field(default="", title="运费凭证", description="凭证号或链接")
     remark: Remark = Field(default="", title="备注", description="请勿填写姓名、电话、账号")
 
 

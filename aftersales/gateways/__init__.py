@@ -33,6 +33,8 @@ class Outcome:
     reason: str = ""
     # the other side has done it already, and will not tell of it again
     is_final: bool = False
+    # it has accepted it and will tell of it; when it does not, it is asked
+    is_pending: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """As the journal keeps it."""

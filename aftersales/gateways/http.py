@@ -8,24 +8,35 @@ whether it was carried out, so the same key is asked about before it is sent aga
 
 from __future__ import annotations
 
+import asyncio
 import functools
+import re
 import ssl
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import httpx
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from aftersales.gateways import Carrier, Outcome, Payment
+from aftersales.rules import masking
 from aftersales.settings import Settings
 
 TIMEOUT = httpx.Timeout(15.0, connect=5.0)
+# httpx bounds each read; a side that drips a byte a second would be listened to for ever
+LONGEST_CALL = 30.0
 CURRENCY = "CNY"
 # an answer is a few words; whatever is longer is none of ours
 MOST_BYTES = 64 * 1024
 
-Short = Annotated[str, StringConstraints(max_length=200)]
+
+def printable(text: str) -> str:
+    """Leave out control characters, among them the NUL that no JSONB keeps; the rest still says what it said."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "", text)
+
+
+Short = Annotated[str, StringConstraints(max_length=200), AfterValidator(printable)]
 
 
 class Answer(BaseModel):
@@ -58,6 +69,7 @@ class _Http:
         try:
             # a shop's own address is spoken to directly; a redirect would carry the key to somebody else
             async with (
+                asyncio.timeout(LONGEST_CALL),
                 httpx.AsyncClient(timeout=TIMEOUT, verify=_trust(), trust_env=False, follow_redirects=False) as client,
                 client.stream(method, self._url, headers=headers, **what) as response,
             ):
@@ -66,11 +78,12 @@ class _Http:
                     body += part
                     if len(body) > MOST_BYTES:
                         return self._unknown("回复太长，看不懂")
-        except httpx.TimeoutException:
+        except (httpx.TimeoutException, TimeoutError):
             return self._unknown("没有在规定时间内回复")
         except httpx.HTTPError as error:
             return self._unknown(f"连接失败（{type(error).__name__}）")
-        return self._read(key, response.status_code, body)
+        is_json = response.headers.get("Content-Type", "").split(";")[0].strip().lower() == "application/json"
+        return self._read(key, response.status_code, body if is_json else b"")
 
     def _read(self, key: str, status: int, body: bytes) -> Outcome | None:
         if status == httpx.codes.NOT_FOUND:
@@ -87,9 +100,10 @@ class _Http:
             return self._unknown("回复的是另一笔业务")
         match answer.status:
             case "done" | "accepted":
-                return Outcome("done", reference=answer.reference, is_final=answer.status == "done")
+                is_final = answer.status == "done"
+                return Outcome("done", reference=answer.reference, is_final=is_final, is_pending=not is_final)
             case "refused" | "failed":
-                return Outcome(answer.status, reason=answer.reason or f"{self._name}没有说明原因")
+                return Outcome(answer.status, reason=masking.scrub(answer.reason) or f"{self._name}没有说明原因")
 
     def _unknown(self, why: str) -> Outcome:
         return Outcome("unknown", reason=f"{self._name}{why}")

@@ -438,7 +438,7 @@ def _shown(text: str) -> str:
     """
     Quote a cell without the personal data that may have slipped into it (GEN-10).
     """
-    return _cut(masking.scrub(text))
+    return _cut(text if masking.is_clean(text) else masking.scrub(text))
 
 
 def _there(value: datetime | None) -> datetime:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from aftersales.words import Unable
+from aftersales.words import Unable, trouble
 
 CHUNK = 1 << 20
 LOST = "\ufffd"  # what a broken character becomes
@@ -52,7 +52,7 @@ def look(path: Path) -> File:
         with path.open("rb") as opened:
             head = opened.read(4)
     except OSError as error:
-        raise Unable(f"读不了文件 {path}（{error.strerror}），请检查读取权限。") from None
+        raise Unable(f"读不了文件 {path}（{trouble(error)}），请检查读取权限。") from None
     if head.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         raise Unable(f"{path} 是 Excel 或压缩包文件，请在 Excel 中另存为“CSV UTF-8（逗号分隔）”后再导入。")
     packed = head.startswith(b"\x1f\x8b")

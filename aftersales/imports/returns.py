@@ -54,14 +54,14 @@ class Sold:
 
 @dataclass(slots=True)
 class Application:
-    """What one invoice of returns asks of one order: units by line, and the rows it came from."""
+    """What one invoice of returns asks of one order: units by line, and by the row they came from."""
 
     invoice: str
     order_no: str
     asked_at: datetime
     lines: Counter[int] = field(default_factory=Counter)
     skus: dict[int, str] = field(default_factory=dict)
-    rows: list[str] = field(default_factory=list)
+    rows: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +164,7 @@ def plan(rows: Sequence[Back], sold: Iterable[Sold], *, mapping: Mapping) -> Pla
             )
             one.lines[line.line_no] += part
             one.skus[line.line_no] = line.sku
-            if row.key not in one.rows:
-                one.rows.append(row.key)
+            one.rows[row.key] += part
         told.filled += 1
         told.amount += row.amount
     told.applications = list(applications.values())

@@ -283,12 +283,19 @@ def _disagreements(bill: Told, before: Sequence[Told], order: Order, terms: Term
 
 def _evidence(told: Standing) -> tuple[str, ...]:
     """What stands behind the amounts: the cause and grade found, the vouchers, the pieces of evidence."""
+    last = told.receipts[-1] if told.receipts else None
     proof = [
         f"验收：第{item['line_no']}行 {item['quantity']} 件 {item['grade']} {item['cause']}"
-        for seen in told.inspections[-1:]
-        for item in seen["items"]
+        for item in (last.inspection["items"] if last and last.inspection else ())
     ]
+    if last and last.is_lost:
+        proof.append(f"查件确认丢失：{last.traced}")
     pickup = told.pickup or {}
     if pickup.get("freight"):
         proof.append(f"承运凭证 {pickup['freight']} 元 {pickup.get('voucher', '')}".strip())
+    proof += [
+        f"客户垫付运费 {each.freight:.2f} 元 {each.voucher}".strip()
+        for each in told.receipts
+        if each.freight is not None
+    ]
     return (*proof, *told.evidence)

@@ -41,7 +41,7 @@ def objection(
     `named` is who the form names; `not_by` are those who approved the case and so must not pay it.
     """
     if operator is None:
-        return f"经办人“{named}”不在员工名单中，请从下拉列表中选择。"
+        return f"经办人“{named}”不在员工名单中，请用员工编号，如 C07。"
     if department and operator.department != department:
         return f"经办人 {operator.choice} 不属于{department_name}，请由{department_name}的员工处理。"
     if right not in operator.rights:

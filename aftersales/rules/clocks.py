@@ -22,6 +22,8 @@ from aftersales.terms import Calendar, House, opening_hours
 from aftersales.words import Due, Limit, SkippedDay, Unable, Unit
 
 DAY = timedelta(days=1)
+# a new last day lies within a year: whoever writes 9999 has slipped
+LONGEST_EXTENSION = timedelta(days=366)
 NOTHING = timedelta()
 WEEKDAYS = "一二三四五六日"
 WEEKEND = "周末"
@@ -135,13 +137,18 @@ def _moved(due: Due, pause: Pause, almanac: _Almanac) -> Due:
     )
 
 
-def extended(*, due: Due, extension: Extension, house: House) -> Due:
+def extended(*, due: Due, extension: Extension, house: House, at: datetime) -> Due:
     """
     Move a due time to the end of a new last day (GEN-08, AMB-57); it is a date given by a person, never provisional.
 
-    Raises Unable when that is no later than what was promised.
+    Raises Unable when that is no later than what was promised, past at `at`, or more than a year later.
     """
+    latest = house_date(due.due_at, house=house) + LONGEST_EXTENSION
+    if extension.until_on > latest:
+        raise Unable(f"延期到 {extension.until_on} 太远，最晚可以延到 {latest}，请填较近的日期。")
     due_at = end_of_day(extension.until_on, house=house)
+    if _utc(due_at) <= _utc(at):
+        raise Unable(f"延期到 {extension.until_on} 已经过去，请填今天或以后的日期。")
     if _utc(due_at) <= _utc(due.due_at):
         raise Unable(
             f"延期到 {extension.until_on} 不晚于现在的截止时间 {spoken(due.due_at, house=house)}，请填更晚的日期。"

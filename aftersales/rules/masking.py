@@ -13,6 +13,8 @@ from collections.abc import Collection
 from datetime import date
 from typing import Any
 
+from aftersales.words import UNSEEN
+
 STAR = "*"
 
 # Two-character family names: the first character alone would be wrong, not more private.
@@ -23,6 +25,8 @@ COMPOUND_SURNAMES = frozenset(
 _EMAIL = re.compile(
     r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]+\s?[@＠]\s?(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?[.．])+[A-Za-z]{2,}"
 )
+
+_UNSEEN = re.compile(f"[{UNSEEN}]|(?<=[0-9０-９])[\u200c\u200d]+(?=[0-9０-９])")
 
 # What stands between groups of digits when people write a number down.
 _GAP = r"[ \u00a0\-‐‑–—－.·]?"
@@ -97,15 +101,20 @@ def scrub(text: str) -> str:
     """
     Take phone, email, ID and bank card numbers out of free text and leave the rest as it was (GEN-10).
 
-    Order and parcel numbers stay; full-width digits become plain ones.
+    Order and parcel numbers stay; full-width digits become plain ones, and what nobody sees goes: it tears numbers apart.
     In doubt a run is masked: a number too many is a nuisance, a number too few a leak.
     """
-    text = _plain_digits(text)
+    text = _plain_digits(_UNSEEN.sub("", text))
     text = _EMAIL.sub(lambda found: masked_email(found[0]), text)
     text = _LONG_RUN.sub(_long_run, text)
     text = _MOBILE.sub(lambda found: (found["code"] or "") + masked_phone(found["number"]), text)
     text = _LANDLINE.sub(lambda found: f"{found['area']}-{_hidden(found['number'], 0, 2)}", text)
     return _ABROAD.sub(lambda found: _hidden(found[0], 3, 2), text)
+
+
+def is_clean(text: str) -> bool:
+    """Tell whether a text names nobody, so that it may be shown as it was written."""
+    return scrub(text) == _plain_digits(_UNSEEN.sub("", text))
 
 
 # a long order number may look like a bank card; what is no number of ours is masked when it is turned away

@@ -124,6 +124,7 @@ def quote(
     found: Sequence[Found] = (),
     already_charged: Sequence[Line] = (),
     approved: bool = False,
+    allowed: Decimal | None = None,
     is_lost: bool = False,
 ) -> Bill:
     """
@@ -141,13 +142,14 @@ def quote(
     While any date is unknown no age fee is charged, and a person decides (P-23).
 
     `approved` means that the after-sales manager has decided what `needs_person` names; the amounts are the same.
+    `allowed` means that the application was allowed, with so much of it to stay unpaid in all; more is asked about anew.
     Goods that were lost on their way back (`is_lost`) cost no freight: nobody brought them (RET-06).
     Storage is paid for each parcel, from its receipt to the day of its refund.
     """
     judged = eligibility.check(order=order, wanted=wanted, reason=reason, asked_on=asked_on, terms=terms, zone=zone)
     seller, customer = _by_fault(wanted, claimed=terms.fault(reason), found=found)
     # a refusal too: goods that were sent all the same are paid as if accepted, or not at all, as a person says (AMB-17)
-    needs_person = list(judged.needs_person + judged.refused)
+    needs_person = list(judged.needs_person + judged.refused) if allowed is None else []
 
     lines = [_goods(order, each) for each in wanted if each.quantity]
     if outbound := freight_units(order, seller):
@@ -163,7 +165,9 @@ def quote(
             terms=terms,
         )
     lines += _bounded(lines, already_charged, room=max(ZERO, order.paid - order.refunded))
-    if cap := sum((line.amount for line in lines if line.label == CAP), ZERO):
+    cap = sum((line.amount for line in lines if line.label == CAP), ZERO)
+    unpaid = -cap - sum((line.amount for line in already_charged if line.label == CAP), ZERO)
+    if cap and unpaid > (allowed or ZERO):
         needs_person.append(
             f"应退金额超过订单 {order.order_no} 可原路退回的余额 {max(ZERO, order.paid - order.refunded):.2f} 元，"
             f"差额 {-cap:.2f} 元是否另行支付由售后经理决定（MON-14）"

@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from aftersales.rules import eligibility
 from aftersales.rules.authority import RIGHTS
 from aftersales.rules.standing import Standing
 from aftersales.terms import Returns, Terms
-from aftersales.words import Event, Fault, Grade
+from aftersales.words import Event, Fault, Grade, Shipping
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,16 @@ def offer(*, gate: str, standing: Standing, terms: Terms) -> Offer:
                     "outstanding": {str(line_no): count for line_no, count in outstanding.items()},
                     "parcels": _parcels(standing),
                     "is_later": standing.has_arrived,
+                    "is_self_shipped": standing.request["shipping"] == Shipping.SELF,
                     "skus": {str(item["line_no"]): item["sku"] for item in standing.items},
                 },
+            )
+        case "tracing":
+            outstanding = standing.outstanding
+            return Offer(
+                options | {"line": _lines(standing, outstanding)},
+                {"items": [{"line": line_no, "quantity": count} for line_no, count in outstanding.items()]},
+                {"outstanding": {str(line_no): count for line_no, count in outstanding.items()}},
             )
         case "inspection":
             received = standing.receipts[-1].quantities
@@ -61,20 +70,27 @@ def offer(*, gate: str, standing: Standing, terms: Terms) -> Offer:
             )
         case "resolution":
             assert standing.reckoned is not None, "what is due was reckoned before the manager is asked"
-            return Offer(options, context={"due": standing.reckoned["total"]})
+            last = standing.receipts[-1]
+            context = {
+                "due": standing.reckoned["total"],
+                "is_lost": last.is_lost,
+                # somebody else's goods come from the customer, whatever their cause says
+                "is_sellers_fault": any(
+                    row["grade"] != Grade.WRONG and terms.returns.fault(row["cause"]) is Fault.SELLER
+                    for _, _, row in last.findings
+                ),
+                "is_all_wrong": not last.kept,
+            }
+            return Offer(options, context=context)
         case "countersign":
-            return Offer(options, context={"not_by": list(standing.approvers)})
+            return Offer(options, context={"not_by": list(standing.bill_approvers)})
         case "release" | "refund":
             amount = standing.bills[-1]["total"]
             # who lets the provider pay has told the customer; the confirmation asks no second time
             tells = must_tell(standing, terms.returns) and not standing.is_released
-            is_transferred = standing.is_refused or standing.bills[-1].get("paid_by") == "transfer"
-            context = {
-                "amount": amount,
-                "not_by": list(standing.approvers),
-                "must_tell": tells,
-                "needs_account": gate == "refund" and is_transferred,
-            }
+            context = {"amount": amount, "not_by": list(standing.approvers), "must_tell": tells}
+            if standing.billed_at is not None:
+                context["billed_at"] = standing.billed_at.isoformat()
             return Offer(options, {"amount": amount}, context, ("told_how", "told_at") if tells else ())
         case "reimbursement":
             assert standing.reimbursement is not None, "a reimbursement is reckoned before it is paid"
@@ -85,26 +101,52 @@ def offer(*, gate: str, standing: Standing, terms: Terms) -> Offer:
 
 def must_tell(standing: Standing, terms: Returns) -> bool:
     """Whether the customer must be told before a deduction: found at fault, or paid in part only (MON-17, RET-08)."""
-    if standing.is_lost:
-        return False
+    if any(line["rule"] == "RET-08" for line in standing.bills[-1]["lines"]):
+        return True
     claimed = terms.fault(standing.request["reason"])
-    found = (
-        {terms.fault(item["cause"]) for item in standing.inspections[-1]["items"]} if standing.inspections else set()
-    )
-    is_partial = any(line["rule"] == "RET-08" for line in standing.bills[-1]["lines"])
-    return is_partial or (claimed is Fault.SELLER and Fault.CUSTOMER in found)
+    found = {terms.fault(row["cause"]) for _, _, row in standing.receipts[-1].findings}
+    return claimed is Fault.SELLER and Fault.CUSTOMER in found
+
+
+def at_answer(*, gate: str, standing: Standing, terms: Returns, has_parcel: bool) -> dict[str, Any]:
+    """
+    Say what a gate's answer must agree with that may have changed since its form was drawn.
+
+    `has_parcel` means that a parcel has come which the case has not read yet.
+    """
+    match gate:
+        case "review":
+            # what was added beside the form counts too (POL-08)
+            proof = eligibility.evidence(reason=standing.request["reason"], given=standing.evidence, terms=terms)
+            return {"lacks_evidence": "" if proof.answer == eligibility.YES else proof.reason}
+        case "tracing":
+            return {"has_parcel": has_parcel}
+        case "refund":
+            is_transferred = standing.is_refused or standing.bills[-1].get("paid_by") == "transfer"
+            return {"needs_account": is_transferred}
+        case "reimbursement":
+            return {"needs_account": True}
+    return {}
 
 
 def _parcels(standing: Standing) -> list[str]:
     """The parcels that have arrived; the one that was picked up came first, whoever booked it in, by form or by scan."""
-    seen = [receipt.tracking_no for receipt in standing.receipts]
-    if standing.receipts and standing.pickup:
+    # one that was said to be lost has not
+    seen = [receipt.tracking_no for receipt in standing.receipts if receipt.units]
+    if seen and standing.pickup:
         seen.append(standing.pickup.get("tracking_no", ""))
     return sorted({number for number in seen if number})
 
 
 def _lines(standing: Standing, quantities: Mapping[int, int]) -> dict[str, str]:
     return {str(line_no): standing.label(line_no) for line_no in quantities}
+
+
+# what a parcel that has arrived answers to a gate which only waits for that
+ARRIVED: Mapping[str, Mapping[str, Any]] = {
+    "pickup": {"implied": True},
+    "tracing": {"implied": True, "result": "found", "note": "包裹已到仓库"},
+}
 
 
 def from_event(*, event: str, data: Mapping[str, Any], context: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,6 +165,8 @@ def from_event(*, event: str, data: Mapping[str, Any], context: Mapping[str, Any
             return {**data, "items": [], "rest": "lost"}
         case Event.PARCEL_RECEIVED:
             left = {int(line_no): count for line_no, count in context["outstanding"].items()}
+            if not data.get("items") and context.get("is_later") and data.get("rest") == "none":
+                return {**data, "items": [], "rest": "none"}
             if not data.get("items") and context.get("is_later"):
                 raise ValueError("本单已收过包裹，请写明这次收到的商品编码和数量。")
             items = _by_line(data.get("items") or [], left, context["skus"])

@@ -227,6 +227,7 @@ def summary(
     parts += [f"- {cell(age)}" for age in request.get("ages", ())]
     parts += [f"- 需人工决定：{cell(reason)}" for reason in bill.get("needs_person", ())]
     parts += [f"- 请注意：{cell(hint)}" for hint in request.get("hints", ())]
+    parts += [f"- 付款：{cell(bill['route'])}"] if bill.get("route") else []
     if request.get("remark"):
         parts.append(f"备注：{cell(request['remark'])}")
     if standing.evidence:
@@ -238,7 +239,7 @@ def summary(
     finished = {entry.entry.removesuffix(".outcome") for entry in entries if entry.kind == "outcome"}
     for entry in entries:
         # the form stands below: only what somebody did; how the case wandered is in the timeline
-        if entry.kind in ("gate", "outer", "reckoning"):
+        if entry.kind in ("gate", "outer", "reckoning", "sending"):
             continue
         if entry.kind == "intent" and entry.entry.removesuffix(".intent") in finished:
             continue
@@ -283,7 +284,7 @@ def _what(entry: Dated, reader: Reader) -> tuple[str, str]:
         case "refused":
             return f"{_gate_name(asked.rpartition('-')[0] or asked)}的提交未被接受", data["reason"]
         case "late":
-            return "迟到的提交（未采用）", data.get("reason", "")
+            return ("收到的消息（未采用）" if "told" in data else "迟到的提交（未采用）"), data.get("reason", "")
         case "intent":
             return _step_name(entry.entry), "开始"
         case "outcome":
@@ -292,6 +293,8 @@ def _what(entry: Dated, reader: Reader) -> tuple[str, str]:
             ]
         case "bill":
             return ("撤销结算" if name == "void" else "结算"), f"应退 {data['total']} 元"
+        case "sending":
+            return "核对退回路线", data["reason"] or "原路退回"
         case "reckoning":
             return "按规则测算", f"应退 {data['total']} 元"
         case "reimbursement":
@@ -372,7 +375,12 @@ def _decision(name: str, data: Mapping[str, Any], reader: Reader) -> str:
         case "correction":
             return "补正重提" if data["decision"] == "resubmit" else "放弃申请"
         case "tracing":
-            return f"{'确认丢失' if data['result'] == 'lost' else '已找到'}：{data['note']}"
+            lost = "、".join(f"第{i['line_no']}行 {i['quantity']} 件" for i in data.get("items") or ())
+            return (
+                f"确认丢失{lost and ' ' + lost}：{data['note']}"
+                if data["result"] == "lost"
+                else f"已找到：{data['note']}"
+            )
         case "resolution":
             return _resolution(data)
         case "pickup" | "sendback":
@@ -384,6 +392,9 @@ def _decision(name: str, data: Mapping[str, Any], reader: Reader) -> str:
                 return "包裹丢失"
             rest = {"coming": "，其余还会寄来", "none": "，其余不再寄来"}.get(data.get("rest", ""), "")
             rest += f"；另有非本单物品：{data['foreign']}" if data.get("foreign") else ""
+            rest += f"；客户垫付运费 {data['freight']} 元" if data.get("freight") else ""
+            if not data["items"]:
+                return rest.removeprefix("，")
             return "、".join(f"第{i['line_no']}行 {i['quantity']} 件" for i in data["items"]) + rest
         case "inspection":
             rows = "、".join(

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from aftersales.rules import money, units
-from aftersales.rules.standing import Receipt, Standing
+from aftersales.rules import money
+from aftersales.rules.standing import Standing, lines_of
 from aftersales.terms import Returns, Terms
-from aftersales.words import Bill, Order, Shipping
+from aftersales.words import ZERO, Bill, Fault, Grade, Order, Shipping
 
 
 def settle(*, told: Standing, order: Order, terms: Terms, on: date) -> Bill:
@@ -26,7 +25,7 @@ def settle(*, told: Standing, order: Order, terms: Terms, on: date) -> Bill:
     is_self_shipped = told.request["shipping"] == Shipping.SELF
     return money.quote(
         order=order,
-        wanted=told.missing if told.is_lost else receipt.wanted,
+        wanted=receipt.kept,
         reason=told.request["reason"],
         asked_on=date.fromisoformat(told.request["asked_on"]),
         shipping=Shipping(told.request["shipping"]),
@@ -35,9 +34,12 @@ def settle(*, told: Standing, order: Order, terms: Terms, on: date) -> Bill:
         received_on=None if told.is_lost else receipt.received_at.astimezone(zone).date(),
         refund_on=on,
         pickup_freight=Decimal(voucher) if voucher and not is_self_shipped else None,
-        found=[] if told.is_lost else _found(receipt, told.inspections[-1], terms.returns),
+        found=[
+            money.Found(line_no, part, terms.returns.fault(row["cause"])) for line_no, part, row in receipt.findings
+        ],
         already_charged=told.charged,
-        approved=told.is_exceptional,
+        approved=told.is_agreed,
+        allowed=_allowed(told),
         is_lost=told.is_lost,
     )
 
@@ -49,11 +51,39 @@ def granted(bill: Bill, told: Standing) -> Bill:
     return bill
 
 
-def _found(receipt: Receipt, inspected: Any, returns: Returns) -> list[money.Found]:
-    """Whose fault each unit is as found, dealing a line's units out to the inspection's rows in order (MON-17)."""
-    found = []
-    for line_no, runs in receipt.units.items():
-        rows = [item for item in inspected["items"] if item["line_no"] == line_no]
-        for row, part in zip(rows, units.deal(runs, [row["quantity"] for row in rows]), strict=True):
-            found.append(money.Found(line_no, part, returns.fault(row["cause"])))
-    return found
+def _allowed(told: Standing) -> Decimal | None:
+    """How much of the application the manager allowed to stay unpaid (MON-14); None when nobody was asked about it."""
+    if not told.is_exceptional:
+        return None
+    lines = lines_of(told.request["quote"])
+    return -sum((line.amount for line in lines if line.label == money.CAP), ZERO)
+
+
+def needs_countersign(bill: Bill, told: Standing, terms: Returns) -> bool:
+    """Say whether a second person must agree: with this bill the case pays more than the limit (RFD-02, NUM-223)."""
+    limit = terms.second_approval_above
+    paid = sum((Decimal(earlier["total"]) for earlier in told.bills), ZERO)
+    return limit is not None and bill.total > ZERO and paid + bill.total > limit
+
+
+def freight_owed(told: Standing, terms: Returns) -> tuple[Decimal, tuple[str, ...]]:
+    """
+    Say what a self-shipper paid for the parcels that were kept and came by the seller's fault, with vouchers (MON-18).
+
+    What was told when the goods were sent is of the first parcel. Of one that is lost nobody knows more than was claimed.
+    """
+    if told.request["shipping"] != Shipping.SELF:
+        return ZERO, ()
+    sent = [receipt for receipt in told.receipts if receipt.units or receipt.is_lost]
+    freight, vouchers = ZERO, []
+    for number, receipt in enumerate(sent):
+        causes = [row["cause"] for _, _, row in receipt.findings if row["grade"] != Grade.WRONG]
+        faults = {terms.fault(cause) for cause in ([told.request["reason"]] if receipt.is_lost else causes)}
+        if not receipt.is_billed or Fault.SELLER not in faults:
+            continue
+        paid, voucher = receipt.freight, receipt.voucher
+        if paid is None and number == 0 and (first := told.pickup or {}).get("freight"):
+            paid, voucher = Decimal(first["freight"]), first.get("voucher", "")
+        freight += paid or ZERO
+        vouchers += [voucher] if voucher else []
+    return freight, tuple(vouchers)

@@ -13,7 +13,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
-from aftersales.words import ZERO, Line, Units, Wanted
+from aftersales.rules import units as runs_of
+from aftersales.words import ZERO, Grade, Line, Units, Wanted
 
 
 class Told(Protocol):
@@ -33,6 +34,9 @@ class Told(Protocol):
 
 # a parcel said to be lost, until logistics has found it or confirmed the loss
 MISSING, LOST = "missing", "lost"
+# who agrees to a payment opens no new window for it: the customer's runs on (RET-09)
+AGREEING = ("exception", "countersign", "release")
+PAYING = ("release", "refund")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,14 @@ class Receipt:
     tracking_no: str = ""
     foreign: str = ""
     is_sent_back: bool = False
+    # what logistics has confirmed to be lost; such a parcel brought nothing
+    lost: Mapping[int, tuple[Units, ...]] = field(default_factory=dict)
+    traced: str = ""
+    inspection: Mapping[str, Any] | None = None
+    is_billed: bool = False
+    # what the customer paid to send it, with its voucher (MON-18)
+    freight: Decimal | None = None
+    voucher: str = ""
 
     @property
     def quantities(self) -> dict[int, int]:
@@ -55,6 +67,35 @@ class Receipt:
     def wanted(self) -> tuple[Wanted, ...]:
         """The units as the money rules take them."""
         return tuple(Wanted(line_no, runs) for line_no, runs in sorted(self.units.items()))
+
+    @property
+    def is_lost(self) -> bool:
+        """True when logistics has confirmed that it is lost."""
+        return self.rest == LOST
+
+    @property
+    def findings(self) -> list[tuple[int, tuple[Units, ...], Mapping[str, Any]]]:
+        """What the inspection says: a line's units dealt out to its rows in order (MON-17)."""
+        found: list[tuple[int, tuple[Units, ...], Mapping[str, Any]]] = []
+        if self.inspection is None:
+            return found
+        for line_no, runs in self.units.items():
+            rows = [item for item in self.inspection["items"] if item["line_no"] == line_no]
+            dealt = runs_of.deal(runs, [row["quantity"] for row in rows])
+            found += [(line_no, part, row) for row, part in zip(rows, dealt, strict=True)]
+        return found
+
+    @property
+    def kept(self) -> tuple[Wanted, ...]:
+        """The units that pay: what is lost, or what arrived and is not somebody else's goods (RET-06, RET-08)."""
+        if self.is_lost:
+            return tuple(Wanted(line_no, runs) for line_no, runs in sorted(self.lost.items()))
+        wrong: dict[int, list[Units]] = {}
+        for line_no, part, row in self.findings:
+            if row["grade"] == Grade.WRONG:
+                wrong.setdefault(line_no, []).extend(part)
+        ours = ((each.line_no, runs_of.without(each.units, wrong.get(each.line_no, []))) for each in self.wanted)
+        return tuple(Wanted(line_no, runs) for line_no, runs in ours if runs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +110,18 @@ class Standing:
     refunds: tuple[Mapping[str, Any], ...] = ()
     pickup: Mapping[str, Any] | None = None
     approvers: tuple[str, ...] = ()
+    # whether the manager has allowed the application
     is_exceptional: bool = False
-    # of the last receipt alone
+    # of the last receipt alone; agreed means that the manager has seen what it is reckoned to pay, and pays
+    is_agreed: bool = False
+    billed_at: datetime | None = None
+    traced_at: datetime | None = None
     resolution: Mapping[str, Any] | None = None
     reckoned: Mapping[str, Any] | None = None
     is_released: bool = False
     is_refused: bool = False
+    # who let the application through, and who approved the bill that is due now
+    bill_approvers: tuple[str, ...] = ()
     # of the whole case
     reimbursement: Mapping[str, Any] | None = None
 
@@ -92,24 +139,10 @@ class Standing:
 
     @property
     def outstanding(self) -> dict[int, int]:
-        """How many units of each line have not arrived yet."""
-        arrived = Counter[int]()
-        for receipt in self.receipts:
-            arrived.update(receipt.quantities)
-        left = {item["line_no"]: item["quantity"] - arrived[item["line_no"]] for item in self.items}
+        """How many units of each line have not arrived yet and are not known to be lost."""
+        gone = _gone(self.receipts)
+        left = {item["line_no"]: item["quantity"] - gone[item["line_no"]] for item in self.items}
         return {line_no: count for line_no, count in left.items() if count > 0}
-
-    @property
-    def missing(self) -> tuple[Wanted, ...]:
-        """The units that have not arrived, as the money rules take them (RET-06: a parcel that was lost)."""
-        arrived = Counter[int]()
-        for receipt in self.receipts:
-            arrived.update(receipt.quantities)
-        held = {item["line_no"]: _runs(item) for item in self.items}
-        return tuple(
-            Wanted(line_no, _slice(held[line_no], arrived[line_no], count))
-            for line_no, count in sorted(self.outstanding.items())
-        )
 
     @property
     def has_arrived(self) -> bool:
@@ -119,12 +152,12 @@ class Standing:
     @property
     def is_lost(self) -> bool:
         """True when logistics has confirmed that the last parcel is lost."""
-        return bool(self.receipts) and self.receipts[-1].rest == LOST
+        return bool(self.receipts) and self.receipts[-1].is_lost
 
     @property
     def expects_more(self) -> bool:
         """True while something is outstanding and nobody said that it will not come."""
-        return bool(self.outstanding) and not (self.receipts and self.receipts[-1].rest in ("none", LOST))
+        return bool(self.outstanding) and not (self.receipts and self.receipts[-1].rest == "none")
 
     def at_receipt(self, number: int) -> Standing:
         """The return as it stood after so many receipts: a story told again must decide as it did the first time."""
@@ -168,7 +201,10 @@ def standing(entries: Iterable[Told]) -> Standing:
     refunds: list[Mapping[str, Any]] = []
     pickup: Mapping[str, Any] | None = None
     approvers: list[str] = []
-    is_exceptional = is_released = is_refused = False
+    admitted_by: list[str] = []
+    agreed_by: list[str] = []
+    is_exceptional = is_agreed = is_released = is_refused = False
+    billed_at = traced_at = None
     resolution: Mapping[str, Any] | None = None
     reckoned: Mapping[str, Any] | None = None
     reimbursement: Mapping[str, Any] | None = None
@@ -183,8 +219,12 @@ def standing(entries: Iterable[Told]) -> Standing:
         elif entry.kind == "bill" and name == "void":
             # what was refused after it had been reckoned pays nothing and has charged nothing
             bills.pop()
+            receipts[-1:] = [replace(last, is_billed=False) for last in receipts[-1:]]
+            agreed_by = []
         elif entry.kind == "bill":
             bills.append(entry.data)
+            billed_at = entry.at
+            receipts[-1:] = [replace(last, is_billed=True) for last in receipts[-1:]]
         elif entry.kind == "reckoning":
             reckoned = entry.data
         elif entry.kind == "reimbursement":
@@ -195,24 +235,29 @@ def standing(entries: Iterable[Told]) -> Standing:
             continue
         elif name in ("review", "exception", "countersign") and entry.data.get("decision") == "approve":
             approvers.append(entry.actor)
-            is_exceptional = is_exceptional or name == "exception"
+            (agreed_by if receipts else admitted_by).append(entry.actor)
+            # later exceptions are about a loss, or about a bill that is reckoned already
+            is_exceptional = is_exceptional or (name == "exception" and not receipts)
         elif name == "resolution":
             resolution = entry.data
             if entry.data["decision"] in ("refund", "partial"):
                 approvers.append(entry.actor)
-                is_exceptional = True
+                agreed_by.append(entry.actor)
+                is_agreed = True
         elif name == "pickup":
             pickup = entry.data
         elif name == "receipt":
             receipts.append(_receipt(entry, request, receipts))
-            resolution, reckoned, is_released, is_refused = None, None, False, False
+            resolution, reckoned, is_agreed, is_released, is_refused = None, None, False, False, False
+            agreed_by = []
         elif name == "sendback":
             receipts[-1] = replace(receipts[-1], is_sent_back=True)
         elif name == "tracing":
-            rest = LOST if entry.data["result"] == "lost" else "coming"
-            receipts[-1] = replace(receipts[-1], rest=rest)
+            receipts[-1] = _traced(entry, request, receipts)
+            traced_at = entry.at
         elif name == "inspection":
             inspections.append(entry.data)
+            receipts[-1:] = [replace(last, inspection=entry.data) for last in receipts[-1:]]
         elif name == "release":
             is_released = True
         elif name == "refund":
@@ -227,33 +272,93 @@ def standing(entries: Iterable[Told]) -> Standing:
         pickup,
         tuple(approvers),
         is_exceptional,
+        is_agreed,
+        billed_at,
+        traced_at,
         resolution,
         reckoned,
         is_released,
         is_refused,
+        tuple(admitted_by + agreed_by),
         reimbursement,
     )
 
 
+def began_at(entries: Iterable[Told], *, stage: str) -> datetime | None:
+    """
+    Say when the window of a stage began: with what last happened to the case (RET-02 to RET-10); None before it opens.
+
+    What pays waits for those who agree, but the customer's window is the one that the inspection opened.
+    """
+    overlooked = AGREEING if stage in PAYING else ()
+    began = [
+        entry.at
+        for entry in entries
+        if entry.kind == "opened" or (entry.kind == "decision" and entry.entry.rpartition("-")[0] not in overlooked)
+    ]
+    return began[-1] if began else None
+
+
+def is_decided_by_exception(entries: Iterable[Told], *, inspection: str) -> bool:
+    """Whether goods that failed this inspection were let through by an exception, as before there were resolutions."""
+    decided = [entry for entry in entries if entry.kind == "decision"]
+    names = [entry.entry for entry in decided]
+    following = decided[names.index(inspection) + 1 :][:1] if inspection in names else []
+    return any(entry.entry.startswith("exception-") and entry.data.get("decision") == "approve" for entry in following)
+
+
 def _receipt(entry: Told, request: Mapping[str, Any], earlier: list[Receipt]) -> Receipt:
-    """Say which of the held units a parcel brought: the lowest that had not arrived."""
-    arrived = Counter[int]()
-    for receipt in earlier:
-        arrived.update(receipt.quantities)
-    held = {item["line_no"]: _runs(item) for item in request.get("items", ())}
-    units: dict[int, tuple[Units, ...]] = {}
-    for item in entry.data.get("items", ()):
-        line_no = item["line_no"]
-        already = arrived[line_no] + sum(run.count for run in units.get(line_no, ()))
-        units[line_no] = units.get(line_no, ()) + _slice(held.get(line_no, []), already, item["quantity"])
+    """Say which of the held units a parcel brought."""
     rest = entry.data.get("rest", "")
+    freight = entry.data.get("freight")
     return Receipt(
         entry.at,
-        units,
+        _next_units(entry.data.get("items") or (), request, earlier),
         MISSING if rest == "lost" else rest,
         entry.data.get("tracking_no", ""),
         entry.data.get("foreign", ""),
+        freight=Decimal(freight) if freight else None,
+        voucher=entry.data.get("voucher", ""),
     )
+
+
+def _traced(entry: Told, request: Mapping[str, Any], receipts: list[Receipt]) -> Receipt:
+    """Say what became of the last parcel; a loss that names no goods is of everything that had not arrived."""
+    if entry.data["result"] != "lost":
+        return replace(receipts[-1], rest="coming")
+    items = entry.data.get("items")
+    if not items:
+        gone = _gone(receipts)
+        items = [
+            {"line_no": item["line_no"], "quantity": max(0, item["quantity"] - gone[item["line_no"]])}
+            for item in request.get("items", ())
+        ]
+    lost = _next_units(items, request, receipts)
+    return replace(receipts[-1], rest=LOST, lost=lost, traced=entry.data.get("note", ""))
+
+
+def _next_units(
+    items: Iterable[Mapping[str, Any]], request: Mapping[str, Any], earlier: list[Receipt]
+) -> dict[int, tuple[Units, ...]]:
+    """Deal held units out: the lowest that have neither arrived nor got lost."""
+    gone = _gone(earlier)
+    held = {item["line_no"]: _runs(item) for item in request.get("items", ())}
+    units: dict[int, tuple[Units, ...]] = {}
+    for item in items:
+        line_no = item["line_no"]
+        if part := _slice(held.get(line_no, []), gone[line_no], item["quantity"]):
+            units[line_no] = units.get(line_no, ()) + part
+        gone[line_no] += item["quantity"]
+    return units
+
+
+def _gone(receipts: Iterable[Receipt]) -> Counter[int]:
+    """How many units of each line have arrived or got lost."""
+    gone = Counter[int]()
+    for receipt in receipts:
+        gone.update(receipt.quantities)
+        gone.update({line_no: runs_of.count(runs) for line_no, runs in receipt.lost.items()})
+    return gone
 
 
 def _runs(item: Mapping[str, Any]) -> list[Units]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import psycopg
@@ -24,14 +24,16 @@ from tasks import gates, outside
 log = logging.getLogger("aftersales.serve")
 
 MOST_BYTES = 64 * 1024
+# each waking has a connection of its own to the database and to Prefect, for as long as the case is being told
+WAKES_AT_ONCE = 4
 PLAIN = {
     404: "没有这个地址，可用的是 POST /callbacks/payment 和 /callbacks/carrier。",
     405: "这个地址不接受这种请求方法，请用 POST。",
 }
 
 
-def create(*, key: str) -> FastAPI:
-    """The application; `key` is the secret that callbacks are signed with, empty when none was agreed on."""
+def create(*, keys: Mapping[str, Sequence[str]]) -> FastAPI:
+    """The application; `keys` are the secrets that each sender may sign with, none when none was agreed on."""
 
     @asynccontextmanager
     async def connected(_: FastAPI) -> AsyncIterator[None]:
@@ -43,7 +45,7 @@ def create(*, key: str) -> FastAPI:
 
     # no pages about itself: the contract is in docs/openapi
     app = FastAPI(lifespan=connected, docs_url=None, redoc_url=None, openapi_url=None)
-    waking: set[asyncio.Task[None]] = set()
+    alarm = Alarm(_wake)
 
     @app.get("/health")
     async def health() -> JSONResponse:
@@ -57,21 +59,19 @@ def create(*, key: str) -> FastAPI:
         """Take what another system tells."""
         if sender not in callbacks.READERS:
             raise HTTPException(404)
-        if not key:
+        if not keys.get(sender):
             return _refused(503, "还没有设置 AFTERSALES_CALLBACK_KEY，不能接收回调，请设置后重新启动。")
         body = await _body(request)
         if body is None:
             return _refused(413, "内容超过 64 KB，请按接口文档发送。")
         given = request.headers.get(signatures.HEADER, "")
-        if no := signatures.objection(given, body, key=key, at=clock.now()):
+        if no := signatures.objection(given, body, keys=keys[sender], at=clock.now()):
             return _refused(401, no)
         kind, take = callbacks.READERS[sender]
         told: callbacks.Told = await take(callbacks.read(kind, body))
         if told.wakes:
             # the answer does not wait for it: what is committed is found by the worker in any case
-            task = asyncio.create_task(_wake(told.case_no))
-            waking.add(task)
-            task.add_done_callback(waking.discard)
+            alarm.ring(told.case_no)
         return JSONResponse({"case_no": told.case_no, "told": told.sentence})
 
     @app.exception_handler(Unable)
@@ -91,6 +91,31 @@ def create(*, key: str) -> FastAPI:
         return _refused(503, "数据库暂时连不上，这条消息没有登记，请稍后重发。")
 
     return app
+
+
+class Alarm:
+    """Wakes cases behind the answers: few at once, and a case that is going to be woken anyway only once."""
+
+    def __init__(self, wake: Callable[[str], Awaitable[None]]) -> None:
+        self._wake = wake
+        self._room = asyncio.Semaphore(WAKES_AT_ONCE)
+        self._called: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def ring(self, case_no: str) -> None:
+        """Have a case woken soon."""
+        if case_no in self._called:
+            return
+        self._called.add(case_no)
+        task = asyncio.create_task(self._go(case_no))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _go(self, case_no: str) -> None:
+        async with self._room:
+            # whatever comes from here on may be too late for this waking, and gets one of its own
+            self._called.discard(case_no)
+            await self._wake(case_no)
 
 
 async def _body(request: Request) -> bytes | None:
@@ -114,11 +139,11 @@ def _refused(status: int, sentence: str) -> JSONResponse:
     return JSONResponse({"error": sentence}, status_code=status)
 
 
-def run(*, key: str, port: int) -> None:
+def run(*, keys: Mapping[str, Sequence[str]], port: int) -> None:
     """Serve on 127.0.0.1 until SIGTERM."""
     import uvicorn
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     uvicorn.run(
-        create(key=key), host="127.0.0.1", port=port, log_level="warning", access_log=False, server_header=False
+        create(keys=keys), host="127.0.0.1", port=port, log_level="warning", access_log=False, server_header=False
     )

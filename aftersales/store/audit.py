@@ -191,6 +191,8 @@ async def windows(connection: AsyncConnection, *, since: datetime, until: dateti
         .join(CASES, CASES.c.case_no == PROMISES.c.case_no)
         # a due time is exclusive: what is due on the 26th ends at the 27th's first moment
         .where(PROMISES.c.due_at > since, PROMISES.c.due_at <= until, CASES.c.rehearsal.is_(None))
+        # what was settled before it came to us kept or missed its windows elsewhere
+        .where(CASES.c.facts["imported"]["is_past"].astext.is_distinct_from("true"))
         .order_by(PROMISES.c.due_at)
     )
     return [dict(row) for row in (await connection.execute(query)).mappings()]

@@ -288,12 +288,13 @@ async def extend(
     due_at: datetime,
     trace: Mapping[str, Any],
     lapses_at: datetime | None,
+    reminds: bool,
 ) -> None:
     """Move a promise's due time; its trace says why and what it was (GEN-08)."""
     await connection.execute(
         update(PROMISES)
         .where(PROMISES.c.id == promise_id)
-        .values(due_at=due_at, provisional=False, trace=dict(trace), lapses_at=lapses_at)
+        .values(due_at=due_at, provisional=False, trace=dict(trace), lapses_at=lapses_at, reminds=reminds)
     )
 
 
@@ -365,6 +366,22 @@ async def waiting(connection: AsyncConnection, case_no: str, events: Sequence[st
         .one_or_none()
     )
     return dict(row) if row else None
+
+
+async def waiting_about(connection: AsyncConnection, case_no: str, key: str) -> list[Mapping[str, Any]]:
+    """Every event that speaks of one matter of a case and that nobody has taken or is taking."""
+    rows = await connection.execute(
+        select(INBOX)
+        .where(INBOX.c.case_no == case_no, INBOX.c.taken_at.is_(None), INBOX.c.data["key"].astext == key)
+        .order_by(INBOX.c.id)
+        .with_for_update(skip_locked=True)
+    )
+    return [dict(row) for row in rows.mappings()]
+
+
+async def was_received(connection: AsyncConnection, key: str) -> bool:
+    """Whether an event of this key was taken in before."""
+    return await connection.scalar(select(INBOX.c.id).where(INBOX.c.key == key)) is not None
 
 
 async def sent_as(connection: AsyncConnection, tracking_no: str) -> str | None:

@@ -74,11 +74,31 @@ async def refunded(connection: AsyncConnection, order_no: str) -> Decimal:
 
 
 async def refunds(connection: AsyncConnection, order_no: str) -> int:
-    """Count the refunds that were confirmed for all cases of an order: the provider takes only so many (P-16)."""
+    """
+    Count the refunds that all cases of an order have sent by the original route: the provider takes only so many (P-16).
+
+    One counts from the moment it is about to be sent; what the provider has refused, or was transferred, does not.
+    """
+    refused = JOURNAL.alias("refused")
+    was_refused = (
+        select(refused.c.seq)
+        .where(
+            refused.c.case_no == JOURNAL.c.case_no,
+            refused.c.kind == "outcome",
+            func.split_part(refused.c.entry, ".", 1) == func.split_part(JOURNAL.c.entry, ".", 1),
+            refused.c.data["outcome"].astext == "refused",
+        )
+        .exists()
+    )
     return (
         await connection.scalar(
             select(func.count())
             .select_from(JOURNAL.join(CASES, CASES.c.case_no == JOURNAL.c.case_no))
-            .where(CASES.c.order_no == order_no, JOURNAL.c.kind == "decision", JOURNAL.c.entry.like("refund-%"))
+            .where(
+                CASES.c.order_no == order_no,
+                JOURNAL.c.kind == "sending",
+                JOURNAL.c.data["reason"].astext == "",
+                ~was_refused,
+            )
         )
     ) or 0

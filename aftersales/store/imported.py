@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, select, text, update
+from sqlalchemy import Result, bindparam, delete, func, literal_column, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from aftersales.imports.returns import Sold, Unplaced
-from aftersales.store.tables import CaseRow, UnplacedRow
+from aftersales.imports.returns import Sold
+from aftersales.store.tables import CaseRow, ImportedRow, UnplacedRow
+from aftersales.words import Unable
 
 CASES = CaseRow.__table__  # type: ignore[attr-defined]
+IMPORTED = ImportedRow.__table__  # type: ignore[attr-defined]
 UNPLACED = UnplacedRow.__table__  # type: ignore[attr-defined]
 
 _SOLD = text("""
@@ -39,39 +42,90 @@ async def sold(connection: AsyncConnection, goods: Iterable[tuple[str, str]]) ->
     return [Sold(**{**row._mapping, "free": int(row.free)}) for row in rows]
 
 
-async def known(connection: AsyncConnection, source: str) -> set[str]:
-    """The keys of the rows that were imported from a source before, placed or not."""
-    facts = await connection.scalars(
-        select(CASES.c.facts["imported"]["rows"]).where(CASES.c.facts["imported"]["source"].astext == source)
+class AlreadyPlaced(Unable):
+    """A case of the same order asks the same row back already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A row that no rule could place, and why; `told` is what a person needs to look at it, without the customer."""
+
+    key: str
+    reason: str
+    told: Mapping[str, Any]
+
+
+async def placed(connection: AsyncConnection, source: str) -> dict[str, int]:
+    """How many units of each row of a source cases have asked back."""
+    rows = await connection.execute(
+        select(IMPORTED.c.row_key, func.sum(IMPORTED.c.quantity))
+        .where(IMPORTED.c.source == source)
+        .group_by(IMPORTED.c.row_key)
     )
-    left = await connection.scalars(select(UNPLACED.c.row_key).where(UNPLACED.c.source == source))
-    return {key for rows in facts for key in rows or ()} | set(left)
+    return {key: int(quantity) for key, quantity in rows}
 
 
-async def leave(connection: AsyncConnection, source: str, unplaced: Sequence[Unplaced], at: datetime) -> int:
-    """Keep the rows that a person must look at, once each; answers how many are new."""
-    if not unplaced:
-        return 0
-    rows = [
-        {
-            "source": source,
-            "row_key": each.row.key,
-            "reason": each.reason,
-            # no customer's name or number: the invoice leads to them (GEN-10)
-            "data": {
-                "line": each.row.line,
-                "invoice": each.row.invoice,
-                "sku": each.row.sku,
-                "quantity": each.row.quantity,
-                "amount": f"{each.row.amount:.2f}",
-                "asked_at": each.row.asked_at.isoformat(),
-            },
-            "imported_at": at,
-        }
-        for each in unplaced
+async def dealt_with(connection: AsyncConnection, source: str) -> set[str]:
+    """The rows of a source that a person has dealt with."""
+    rows = await connection.scalars(
+        select(UNPLACED.c.row_key).where(UNPLACED.c.source == source, UNPLACED.c.done_at.is_not(None))
+    )
+    return set(rows)
+
+
+async def place(
+    connection: AsyncConnection, source: str, rows: Mapping[str, int], *, order_no: str, case_no: str
+) -> None:
+    """
+    Write down which units of which rows a case asks back, in the transaction that opens it; no person need look at them.
+
+    Raises AlreadyPlaced.
+    """
+    values = [
+        {"source": source, "row_key": key, "order_no": order_no, "case_no": case_no, "quantity": quantity}
+        for key, quantity in rows.items()
     ]
-    result = await connection.execute(upsert(UNPLACED).on_conflict_do_nothing().returning(UNPLACED.c.id), rows)
-    return len(result.all())
+    written = await connection.execute(
+        upsert(IMPORTED).values(values).on_conflict_do_nothing().returning(IMPORTED.c.row_key)
+    )
+    if len(written.all()) < len(values):
+        raise AlreadyPlaced(f"订单 {order_no} 已有售后单处理同一退货行，其余的请人工登记。")
+    await connection.execute(
+        delete(UNPLACED).where(
+            UNPLACED.c.source == source, UNPLACED.c.row_key.in_(rows.keys()), UNPLACED.c.done_at.is_(None)
+        )
+    )
+
+
+async def unfinished(connection: AsyncConnection, source: str) -> list[Mapping[str, Any]]:
+    """The past cases of a source that are still open: an import that was killed left them between two gates."""
+    facts = CASES.c.facts["imported"]
+    rows = await connection.execute(
+        select(CASES.c.case_no, CASES.c.order_no, CASES.c.stage, facts["invoice"].astext.label("invoice"))
+        .where(facts["source"].astext == source, facts["is_past"].astext == "true", CASES.c.closed_at.is_(None))
+        .order_by(CASES.c.case_no)
+    )
+    return [dict(row) for row in rows.mappings()]
+
+
+async def leave(connection: AsyncConnection, source: str, left: Iterable[Left], at: datetime) -> int:
+    """Keep the rows that a person must look at, once each, with today's reason; answers how many are new."""
+    rows = [
+        {"source": source, "row_key": each.key, "reason": each.reason, "data": dict(each.told), "imported_at": at}
+        for each in left
+    ]
+    if not rows:
+        return 0
+    statement = upsert(UNPLACED)
+    result: Result[Any] = await connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=[UNPLACED.c.source, UNPLACED.c.row_key],
+            set_={"reason": statement.excluded.reason},
+            where=UNPLACED.c.done_at.is_(None),
+        ).returning(literal_column("xmax = 0").label("is_new")),
+        rows,
+    )
+    return sum(row.is_new for row in result)
 
 
 async def unplaced(connection: AsyncConnection) -> list[Mapping[str, Any]]:

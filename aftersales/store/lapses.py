@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales.store.tables import CaseRow, PromiseRow
@@ -25,15 +25,36 @@ async def to_remind(connection: AsyncConnection, *, at: datetime, rehearsal: str
     return await _due(connection, PROMISES.c.reminds & (PROMISES.c.due_at <= at), rehearsal)
 
 
-async def reminded(connection: AsyncConnection, promise_id: int) -> bool:
-    """Mark a promise as reminded of; False when it was, or has ended meanwhile."""
-    result = await connection.execute(
-        update(PROMISES)
-        .where(PROMISES.c.id == promise_id, PROMISES.c.reminds, PROMISES.c.ended_at.is_(None))
-        .values(reminds=False)
-        .returning(PROMISES.c.id)
+async def still_lapsed(connection: AsyncConnection, promise_id: int, *, at: datetime) -> Mapping[str, Any] | None:
+    """A gate as it stands now, if nobody has answered it or moved its end, and nobody is to be reminded first."""
+    row = await connection.execute(
+        select(PROMISES).where(
+            PROMISES.c.id == promise_id,
+            PROMISES.c.ended_at.is_(None),
+            PROMISES.c.lapses_at <= at,
+            ~PROMISES.c.reminds,
+        )
     )
-    return result.first() is not None
+    found = row.mappings().one_or_none()
+    return dict(found) if found else None
+
+
+async def reminded(
+    connection: AsyncConnection, promise_id: int, *, at: datetime, lapses_at: datetime
+) -> Mapping[str, Any] | None:
+    """
+    Mark a promise as reminded of, which then lapses no sooner than `lapses_at`; answers it as it stands then.
+
+    None when it was reminded of before, was given more time, or has ended meanwhile.
+    """
+    row = await connection.execute(
+        update(PROMISES)
+        .where(PROMISES.c.id == promise_id, PROMISES.c.reminds, PROMISES.c.due_at <= at, PROMISES.c.ended_at.is_(None))
+        .values(reminds=False, lapses_at=func.greatest(PROMISES.c.lapses_at, lapses_at))
+        .returning(PROMISES)
+    )
+    found = row.mappings().one_or_none()
+    return dict(found) if found else None
 
 
 async def _due(connection: AsyncConnection, condition: Any, rehearsal: str | None) -> list[Mapping[str, Any]]:

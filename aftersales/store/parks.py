@@ -49,6 +49,15 @@ async def park(
     )
 
 
+async def hurry(connection: AsyncConnection, case_no: str, entry: str, at: datetime) -> None:
+    """Let a parked step be tried again at once."""
+    await connection.execute(
+        update(PARKS)
+        .where(PARKS.c.case_no == case_no, PARKS.c.entry == entry, PARKS.c.ended_at.is_(None), PARKS.c.retry_at > at)
+        .values(retry_at=at)
+    )
+
+
 async def end(connection: AsyncConnection, case_no: str, entry: str | None, at: datetime) -> None:
     """End the park of a step, or every park of a case."""
     query = update(PARKS).where(PARKS.c.case_no == case_no, PARKS.c.ended_at.is_(None)).values(ended_at=at)

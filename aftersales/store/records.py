@@ -69,15 +69,20 @@ async def listed(
         .limit(1)
         .lateral("due")
     )
-    # the newest word on the money: a bill, else the quote of the application as it stands
+    # the newest word on the money: a bill or what the manager was shown, else the quote of the application as it stands
     money = (
         select(
             case(
-                (JOURNAL.c.kind == "bill", JOURNAL.c.data["total"].astext),
+                (JOURNAL.c.kind.in_(("bill", "reckoning")), JOURNAL.c.data["total"].astext),
                 else_=JOURNAL.c.data["quote"]["total"].astext,
             ).label("amount")
         )
-        .where(JOURNAL.c.case_no == CASES.c.case_no, JOURNAL.c.kind.in_(("opened", "amended", "bill")))
+        .where(
+            JOURNAL.c.case_no == CASES.c.case_no,
+            JOURNAL.c.kind.in_(("opened", "amended", "bill", "reckoning")),
+            # what is taken back stands there as a negative bill
+            JOURNAL.c.entry.not_like("void-%"),
+        )
         .order_by(JOURNAL.c.seq.desc())
         .limit(1)
         .lateral("money")

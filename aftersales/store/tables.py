@@ -357,6 +357,17 @@ class RestockRow(SQLModel, table=True):
     at: datetime = _instant()
 
 
+class ImportedRow(SQLModel, table=True):
+    """How many units of an imported file's row a case of an order asks back: written with the case, so never twice."""
+
+    __tablename__ = "imported"
+    source: str = Field(primary_key=True)
+    row_key: str = Field(primary_key=True)
+    order_no: str = Field(primary_key=True)
+    case_no: str
+    quantity: int
+
+
 class UnplacedRow(SQLModel, table=True):
     """A row of an imported file that no rule could place: a person looks at it, with the reason."""
 

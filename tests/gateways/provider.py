@@ -4,25 +4,29 @@ A payment provider and a carrier in one: a real HTTP server in a process of its 
 `python -m tests.gateways.provider PORT SHEET` books each key at most once; every booking is a line on the sheet.
 `POST /_behave {"key": …, "how": …}` says how the next requests about a key are answered: `delay`, `error` (HTTP 500),
 `garbage`, `truncated`, `wrong_types`, `other_key`, `drop` (books, then drops the connection), `drop_before`, `refused`,
-`failed`, `failed_once`, `accepted`, `unauthorized`. A `times` bounds it; without one it lasts.
+`failed`, `failed_once`, `accepted`, `unauthorized`, `say` (whatever `answer` holds), `drip` (a byte at a time), `nul` and
+`personal` (in what it says), `settle` and `bounce` (what was accepted is done, or has failed, when it is asked about).
+A `times` bounds it; without one it lasts.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import socket
 import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx
 import uvicorn
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 
 KEY = "test-key-of-the-provider"
 
@@ -33,7 +37,9 @@ class Provider:
     def __init__(self, sheet: Path) -> None:
         self.sheet = sheet
         self.how: dict[str, list[Any]] = {}
+        self.answer: dict[str, Any] = {}
         self.booked: dict[str, dict[str, Any]] = {}
+        self.numbers = itertools.count(1)
         self.failed: set[str] = set()
         self.seen: list[dict[str, Any]] = []
 
@@ -48,7 +54,7 @@ class Provider:
     def book(self, key: str, body: dict[str, Any], status: str) -> dict[str, Any]:
         """Book a key, once."""
         if key not in self.booked:
-            self.booked[key] = {"key": key, "status": status, "reference": f"REF-{len(self.booked) + 1:04d}"}
+            self.booked[key] = {"key": key, "status": status, "reference": f"REF-{next(self.numbers):04d}"}
             with self.sheet.open("a") as sheet:
                 sheet.write(json.dumps({"key": key, **body}, ensure_ascii=False) + "\n")
         return self.booked[key]
@@ -62,6 +68,7 @@ def create(sheet: Path) -> FastAPI:
     async def behave(request: Request) -> Any:
         told = await request.json()
         provider.how[told["key"]] = [told["how"], told.get("times", -1)]
+        provider.answer = told.get("answer") or {}
         return {}
 
     @app.get("/_seen")
@@ -80,12 +87,22 @@ def create(sheet: Path) -> FastAPI:
             return JSONResponse({"error": "unauthorized"}, 401)
         if mood == "delay":
             await asyncio.sleep(30)
+        if mood == "drip":
+            return StreamingResponse(_drip(), media_type="application/json")
         if mood == "drop_before":
             return _Drop()
+        if mood == "say":
+            said = provider.answer
+            return Response(said["body"].replace("KEY", key), said["status"], said["headers"])
         if mood == "error":
             return JSONResponse({"error": "down"}, 500)
         if request.method == "GET":
             asked = request.query_params.get("key", "")
+            if mood == "settle":
+                provider.booked[asked]["status"] = "done"
+            if mood == "bounce":
+                provider.booked.pop(asked)
+                return JSONResponse({"key": asked, "status": "failed", "reason": "银行退回"})
             known = provider.booked.get(asked)
             if known is None and asked in provider.failed:
                 return JSONResponse({"key": asked, "status": "failed", "reason": "渠道余额不足"})
@@ -93,6 +110,11 @@ def create(sheet: Path) -> FastAPI:
         match mood:
             case "refused":
                 return JSONResponse({"key": key, "status": "refused", "reason": "账户已注销"})
+            case "nul":
+                provider.book(key, body, "done")["reference"] = "WX\x00-1\n2"
+            case "personal":
+                reason = "收款人电话 13800001234，账号 6225880212345678 已注销"
+                return JSONResponse({"key": key, "status": "refused", "reason": reason})
             case "failed" | "failed_once":
                 provider.failed.add(key)
                 return JSONResponse({"key": key, "status": "failed", "reason": "渠道余额不足"})
@@ -118,6 +140,13 @@ def create(sheet: Path) -> FastAPI:
         return JSONResponse(provider.book(key, body, "accepted" if mood == "accepted" else "done"))
 
     return app
+
+
+async def _drip() -> AsyncIterator[bytes]:
+    """A byte every now and then: no single wait is long, the whole never ends."""
+    for _ in range(600):
+        yield b" "
+        await asyncio.sleep(0.05)
 
 
 class _Drop(Response):
@@ -155,6 +184,11 @@ class Running:
     def behave(self, how: str, key: str = "*", times: int = -1) -> None:
         """Say how requests about a key are answered from now on."""
         self._client.post("/_behave", json={"how": how, "key": key, "times": times}).raise_for_status()
+
+    def say(self, status: int, body: str, headers: Mapping[str, str], key: str = "*") -> None:
+        """Answer every request about a key with this; `KEY` in the body stands for the key."""
+        answer = {"status": status, "body": body, "headers": dict(headers)}
+        self._client.post("/_behave", json={"how": "say", "key": key, "answer": answer}).raise_for_status()
 
     @property
     def bookings(self) -> Counter[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -144,6 +145,33 @@ async def test_p15_a_slow_answer_is_unknown(provider, monkeypatch):
     told = await HttpPayment(provider.url, KEY).refund(REFUND, **WHAT)
 
     assert told == Outcome("unknown", reason="支付渠道没有在规定时间内回复")
+
+
+async def test_p15_an_answer_that_drips_for_ever_is_unknown(provider, monkeypatch):
+    """Every byte comes in time, the whole does not: one slow side must not hold a leg for ever."""
+    monkeypatch.setattr(http, "LONGEST_CALL", 0.5)
+    provider.behave("drip", times=1)
+    began = time.monotonic()
+
+    told = await HttpPayment(provider.url, KEY).refund(REFUND, **WHAT)
+
+    assert told == Outcome("unknown", reason="支付渠道没有在规定时间内回复")
+    assert time.monotonic() - began < 10, "600 bytes at 0.05 s would be 30 s"
+
+
+async def test_gen10_personal_data_in_what_it_says_is_masked(provider):
+    provider.behave("personal", times=1)
+
+    told = await HttpPayment(provider.url, KEY).refund(REFUND, **WHAT)
+
+    assert told == Outcome("refused", reason="收款人电话 138****1234，账号 ************5678 已注销")
+
+
+async def test_characters_that_no_database_keeps_are_left_out(provider):
+    """The money went: what is odd about its reference must not turn a done refund into an unknown one."""
+    provider.behave("nul", times=1)
+
+    assert (await HttpPayment(provider.url, KEY).refund(REFUND, **WHAT)).reference == "WX-12"
 
 
 async def test_nobody_there_is_unknown():

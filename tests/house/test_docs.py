@@ -66,6 +66,20 @@ def test_every_link_leads_somewhere(page: Path):
         assert not anchor or anchor in anchors(found), f"{name(page)} links to {target}"
 
 
+def exceptions() -> list[str]:
+    """The first column of the handbook's table of exceptions."""
+    handbook = (ROOT / "docs" / "handbook" / "returns.md").read_text()
+    table = handbook.partition("\n## 出了例外怎么办\n")[2].partition("\n## ")[0]
+    return re.findall(r"(?m)^\| ([^|]+?) \|", table)[2:]
+
+
+@pytest.mark.parametrize("exception", exceptions())
+def test_every_exception_of_the_handbook_has_a_story_of_that_name(exception: str):
+    stories = (ROOT / "tests" / "stories" / "test_branches.py").read_text()
+
+    assert f'"""{exception}' in stories
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_picture_of_real_data_names_its_source(page: Path):
     for below in re.findall(r"(?m)^!\[[^\n]*\n\n([^\n]*)", page.read_text()):

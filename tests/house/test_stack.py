@@ -57,7 +57,7 @@ def test_the_login_is_asked_of_everybody_and_known_to_server_worker_and_command(
     assert shop.command("deploy", "--if-changed", AFTERSALES_AUTH="").stdout.startswith("没有变化")
 
 
-def test_a_second_start_beside_the_first_is_one_sentence(shop):
+def test_trap_15_a_second_start_beside_the_first_is_one_sentence(shop):
     second = shop.command("up")
 
     assert second.returncode == 1
@@ -85,7 +85,7 @@ def test_a_killed_worker_is_started_again(shop):
         time.sleep(0.1)
 
 
-def test_after_a_killed_supervisor_the_next_start_stops_what_is_left_and_keeps_the_data(shop):
+def test_trap_15_after_a_killed_supervisor_the_next_start_stops_what_is_left_and_keeps_the_data(shop):
     left = shop.stack.processes
     forms = up.ask(f"{shop.stack.api_url}/deployments/filter", body={}, auth=AUTH)
     shop.process.kill()
@@ -104,7 +104,7 @@ def test_after_a_killed_supervisor_the_next_start_stops_what_is_left_and_keeps_t
     assert (shop.home / "logs" / "prepare.log").read_text().count("已装入示例数据") == 1
 
 
-def test_sigterm_stops_everything_within_ten_seconds(shop):
+def test_trap_15_sigterm_stops_everything_within_ten_seconds(shop):
     assert shop.stop() < 10
 
     assert shop.process.returncode == 0

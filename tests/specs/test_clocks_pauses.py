@@ -205,8 +205,13 @@ def test_used_time_runs_outside_the_pauses(unit, hours):
 STORM = Extension(date(2025, 3, 20), "台风停运")
 
 
+def extended(promised: Due, extension: Extension, when: str = "10 12:00") -> Due:
+    """Move a promise as somebody does at an instant of March 2025."""
+    return clocks.extended(due=promised, extension=extension, house=house(), at=at(when))
+
+
 def test_an_extension_ends_with_its_last_day():
-    found = clocks.extended(due=due("10 10:00", "1 wd"), extension=STORM, house=house())
+    found = extended(due("10 10:00", "1 wd"), STORM)
 
     assert written(found) == "21 00:00"
 
@@ -216,7 +221,7 @@ def test_an_extension_is_a_date_and_never_provisional():
         start_at=at("10 10:00"), limit=Limit.parse("1 wd"), calendars={}, house=house()
     )
 
-    assert not clocks.extended(due=counted_without_calendar, extension=STORM, house=house()).provisional
+    assert not extended(counted_without_calendar, STORM).provisional
 
 
 @pytest.mark.parametrize(
@@ -231,24 +236,61 @@ def test_an_extension_is_later(last_day, allowed):
     promised = due("10 10:00", "1 wd")
 
     if allowed:
-        assert clocks.extended(due=promised, extension=Extension(last_day, "台风停运"), house=house())
+        assert extended(promised, Extension(last_day, "台风停运"))
     else:
         with pytest.raises(Unable, match=r"不晚于现在的截止时间 3月11日（周二）24:00，请填更晚的日期。"):
-            clocks.extended(due=promised, extension=Extension(last_day, "台风停运"), house=house())
+            extended(promised, Extension(last_day, "台风停运"))
+
+
+@pytest.mark.parametrize(
+    ("when", "allowed"),
+    [
+        pytest.param("20 23:59", True, id="the last day is still running"),
+        pytest.param("21 00:00", False, id="the last day is over"),
+    ],
+)
+def test_gen_08_an_extension_is_not_past(when, allowed):
+    promised = due("10 10:00", "1 wd")
+
+    if allowed:
+        assert extended(promised, STORM, when)
+    else:
+        with pytest.raises(Unable, match=r"延期到 2025-03-20 已经过去，请填今天或以后的日期。"):
+            extended(promised, STORM, when)
+
+
+@pytest.mark.parametrize(
+    ("last_day", "allowed"),
+    [
+        pytest.param(date(2026, 3, 13), True, id="a year and a day after the last one"),
+        pytest.param(date(2026, 3, 14), False, id="a day more"),
+        pytest.param(date(9999, 12, 31), False, id="the last day that Python knows"),
+    ],
+)
+def test_an_extension_is_no_slip_of_the_pen(last_day, allowed):
+    promised = due("10 10:00", "1 wd")
+
+    if allowed:
+        assert clocks.extended(
+            due=promised, extension=Extension(last_day, "台风停运"), at=promised.due_at, house=house()
+        )
+    else:
+        with pytest.raises(Unable, match=rf"延期到 {last_day} 太远，最晚可以延到 2026-03-13，请填较近的日期。"):
+            clocks.extended(due=promised, extension=Extension(last_day, "台风停运"), at=promised.due_at, house=house())
 
 
 def test_an_extended_promise_can_be_paused():
-    extended = clocks.extended(due=due("10 10:00", "1 wd"), extension=STORM, house=house())
+    until_thursday = extended(due("10 10:00", "1 wd"), STORM)
 
-    found = clocks.paused(due=extended, pauses=[pause("20 10:00", "21 10:00")], calendars=CALENDARS, house=house())
+    found = clocks.paused(
+        due=until_thursday, pauses=[pause("20 10:00", "21 10:00")], calendars=CALENDARS, house=house()
+    )
 
     assert written(found) == "22 00:00"
 
 
 def test_a_pause_over_an_extension_into_the_weekend_is_never_overdue():
-    until_sunday = clocks.extended(
-        due=due("10 10:00", "1 wd"), extension=Extension(date(2025, 3, 16), "台风停运"), house=house()
-    )
+    until_sunday = extended(due("10 10:00", "1 wd"), Extension(date(2025, 3, 16), "台风停运"))
 
     found = clocks.paused(due=until_sunday, pauses=[pause("15 10:00", "17 10:00")], calendars=CALENDARS, house=house())
 
@@ -259,7 +301,7 @@ def test_gen_08_the_trace_keeps_the_first_due_time_visible():
     promised = due("10 10:00", "1 wd")
     asked = pause("11 10:00", "12 10:00")
     moved = clocks.paused(due=promised, pauses=[asked], calendars=CALENDARS, house=house())
-    moved = clocks.extended(due=moved, extension=STORM, house=house())
+    moved = extended(moved, STORM)
 
     told = clocks.trace(moved, "RET-07", pauses=[asked], extensions=[STORM], original=promised)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from aftersales.rules import authority, decisions, offers
 from aftersales.words import Event, Right, Staff
+from tests.builders import HOUSE
 
 RECEIPT = {"outstanding": {"1": 3, "2": 1}, "skus": {"1": "A", "2": "B"}, "parcels": ["SF1000"]}
 
@@ -64,6 +66,26 @@ def test_refund_is_the_amount_due_to_the_fen(amount: str, fits: bool):
     said = decisions.disagreement(gate="refund", answer={"amount": amount}, context={"amount": "188.00"})
 
     assert (said == "") is fits
+
+
+@pytest.mark.parametrize("gate", ["release", "refund"])
+@pytest.mark.parametrize(
+    ("how", "at", "sentence"),
+    [
+        pytest.param("phone", "", "要一起填写", id="how without when"),
+        pytest.param(None, "2026-11-24 15:30", "要一起填写", id="when without how"),
+        pytest.param("phone", "2026-02-30 10:00", "没有 2026-02-30 10:00 这个时间", id="a day that there is not"),
+        pytest.param("phone", "2026-11-24 24:30", "没有 2026-11-24 24:30 这个时间", id="an hour that there is not"),
+        pytest.param("phone", "2026-11-24 15:30", "", id="both"),
+        pytest.param(None, "", "", id="neither"),
+    ],
+)
+def test_mon17_how_and_when_a_customer_was_told_belong_together(gate: str, how: Any, at: str, sentence: str) -> None:
+    answer = {"amount": "188.00", "told_how": how, "told_at": at}
+
+    said = decisions.disagreement(gate=gate, answer=answer, context={"amount": "188.00"})
+
+    assert sentence in said and bool(said) is bool(sentence)
 
 
 CASHIER = Staff("A02", "许诺", "aftersales", "出纳", rights=frozenset({Right.REFUND}), refund_limit=Decimal("500.00"))
@@ -140,3 +162,115 @@ def test_quantities_by_sku_are_dealt_to_lines_in_order_and_too_many_are_seen():
     assert three["items"] == items((1, 2), (2, 1))
     assert five["items"] == items((1, 2), (2, 3))
     assert "第 2 行" in decisions.disagreement(gate="receipt", answer=five, context=context)
+
+
+LATER = RECEIPT | {"is_later": True, "is_self_shipped": False}
+
+
+@pytest.mark.parametrize(
+    ("answer", "context", "sentence"),
+    [
+        pytest.param({"rest": "none"}, LATER, "", id="after a first parcel the rest may never come"),
+        pytest.param({"rest": "coming"}, LATER, "请选“其余不再寄来”", id="but nothing is no parcel"),
+        pytest.param({"rest": "none"}, RECEIPT, "请填写实收商品", id="before any parcel nothing is no rest"),
+        pytest.param(
+            {"items": items((1, 3), (2, 1)), "rest": "complete", "freight": "8.00"},
+            LATER,
+            "“客户垫付运费”请留空",
+            id="mon18 our courier cost the customer nothing",
+        ),
+        pytest.param(
+            {"items": items((1, 3), (2, 1)), "rest": "complete", "freight": "8.00"},
+            LATER | {"is_self_shipped": True},
+            "",
+            id="mon18 a self-shipper may have paid",
+        ),
+    ],
+)
+def test_the_rest_of_a_receipt(answer: dict[str, Any], context: dict[str, Any], sentence: str):
+    said = decisions.disagreement(gate="receipt", answer=answer, context=context)
+
+    assert sentence in said
+    assert bool(said) is bool(sentence)
+
+
+@pytest.mark.parametrize(
+    ("answer", "context", "sentence"),
+    [
+        pytest.param({"result": "found"}, {"has_parcel": True}, "", id="found, and there it is"),
+        pytest.param({"result": "lost"}, {"has_parcel": True}, "不能确认丢失", id="lost, but there it is"),
+        pytest.param({"result": "lost", "items": items((1, 3))}, {}, "", id="all of it"),
+        pytest.param({"result": "lost", "items": items((1, 1))}, {}, "", id="a part of it"),
+        pytest.param({"result": "lost", "items": items((1, 4))}, {}, "还有 3 件没到，丢失填写了 4 件", id="too many"),
+        pytest.param({"result": "lost", "items": items((2, 1))}, {}, "第 2 行还有 0 件没到", id="another line"),
+        pytest.param({"result": "lost"}, {}, "", id="a form drawn before it asked for goods"),
+    ],
+)
+def test_tracing(answer: dict[str, Any], context: dict[str, Any], sentence: str):
+    said = decisions.disagreement(gate="tracing", answer=answer, context={"outstanding": {"1": 3}} | context)
+
+    assert sentence in said
+    assert bool(said) is bool(sentence)
+
+
+@pytest.mark.parametrize(
+    ("answer", "lacking", "sentence"),
+    [
+        pytest.param({"decision": "approve"}, "", "", id="nothing is lacking"),
+        pytest.param({"decision": "approve"}, "需要凭证", "需要凭证；请驳回", id="approved without proof"),
+        pytest.param({"decision": "approve", "remark": "看过视频"}, "需要凭证", "", id="approved for a reason"),
+        pytest.param({"decision": "reject"}, "需要凭证", "", id="rejected"),
+    ],
+)
+def test_pol02_a_claim_needs_proof_or_a_reason(answer: dict[str, Any], lacking: str, sentence: str):
+    said = decisions.disagreement(gate="review", answer=answer, context={"lacks_evidence": lacking})
+
+    assert sentence in said
+    assert bool(said) is bool(sentence)
+
+
+SEND_BACK = {"decision": "send_back", "payer": "customer", "amount": None}
+
+
+@pytest.mark.parametrize(
+    ("answer", "context", "sentence"),
+    [
+        pytest.param(SEND_BACK, {}, "", id="the customer's own reason"),
+        pytest.param(SEND_BACK, {"is_sellers_fault": True}, "由店铺承担", id="mon20 the seller's fault"),
+        pytest.param(SEND_BACK | {"payer": "seller"}, {"is_sellers_fault": True}, "", id="mon20 paid by the seller"),
+        pytest.param(SEND_BACK | {"payer": "seller"}, {"is_lost": True}, "没有商品可以寄回", id="nothing is there"),
+        pytest.param({"decision": "refund"}, {"is_all_wrong": True}, "没有可以退款的", id="nothing of it is ours"),
+        pytest.param({"decision": "partial", "amount": "100.00"}, {}, "", id="a part"),
+        pytest.param({"decision": "partial", "amount": "188.00"}, {}, "须大于 0 且小于应退", id="a part that is all"),
+    ],
+)
+def test_resolution(answer: dict[str, Any], context: dict[str, Any], sentence: str):
+    said = decisions.disagreement(gate="resolution", answer=answer, context={"due": "188.00"} | context)
+
+    assert sentence in said
+    assert bool(said) is bool(sentence)
+
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=HOUSE)
+
+
+@pytest.mark.parametrize(
+    ("told_at", "sentence"),
+    [
+        pytest.param("2026-11-24 10:30", "", id="in the minute of the bill"),
+        pytest.param("2026-11-24 10:29", "早于结算", id="a minute before the bill"),
+        pytest.param("2026-11-24 12:00", "", id="now"),
+        pytest.param("2026-11-24 12:01", "还没有到", id="a minute to come"),
+        pytest.param("2026-11-31 10:30", "这个时间", id="a day that does not exist"),
+        pytest.param("2026-11-24 24:00", "这个时间", id="an hour that does not exist"),
+    ],
+)
+@pytest.mark.parametrize("gate", ["refund", "release"])
+def test_mon17_a_customer_was_told_between_the_bill_and_now(gate: str, told_at: str, sentence: str):
+    context = {"amount": "188.00", "must_tell": True, "billed_at": "2026-11-24T02:30:45+00:00"}
+    answer = {"amount": "188.00", "told_how": "phone", "told_at": told_at}
+
+    said = decisions.disagreement(gate=gate, answer=answer, context=context, at=NOON)
+
+    assert sentence in said
+    assert bool(said) is bool(sentence)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -212,3 +213,11 @@ def test_pol07_a_channels_own_rules_replace_the_shops():
     assert terms.on("抖音小店").free_until_day == 15
     assert terms.on("抖音小店").freight_until_day == terms.freight_until_day
     assert terms.on("官方网站") is terms
+
+
+def test_pol07_a_channels_fees_are_amounts_and_its_response_limit_a_limit():
+    terms = return_terms(channels={"抖音小店": {"pickup_freight": "5.00", "review": "48 h"}})
+
+    assert terms.on("抖音小店").pickup_freight == Decimal("5.00")
+    assert str(terms.on("抖音小店").stages["review"].limit) == "48 h"
+    assert terms.on("抖音小店").stages["pickup"] == terms.stages["pickup"]

@@ -368,6 +368,18 @@ def test_free_text_is_limited_and_has_no_control_characters(remark: Any, is_good
     assert taken(forms.ReviewForm, answer) == (is_good, is_good)
 
 
+@pytest.mark.parametrize("reason", ["\u200b\u200b", " \ufeff\u200e ", "\u202e\u202c", "\u00ad"])
+def test_what_nobody_sees_is_no_reason(reason: str) -> None:
+    answer = WHO | {"decision": "驳回", "reason": reason}
+
+    assert taken(forms.ReviewForm, answer) == (False, False)
+    assert "驳回理由：必填" in refusal(forms.ReviewForm, answer)
+
+
+def test_a_long_list_is_refused_though_it_says_the_same_all_over() -> None:
+    assert taken(forms.ReviewForm, ANSWERS[forms.ReviewForm] | {"missing": ["发票"] * 21}) == (False, False)
+
+
 def test_half_a_surrogate_pair_is_refused() -> None:
     assert "备注" in refusal(forms.ReviewForm, ANSWERS[forms.ReviewForm] | {"remark": "\ud800"})
 

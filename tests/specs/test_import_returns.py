@@ -59,7 +59,7 @@ def test_a_row_is_filled_over_several_lines_and_each_order_is_a_case():
     told = plan([back(5)], [sold("D1", 3, on=10), sold("D2", 3, on=15)], mapping=MAPPING)
 
     assert filled(told) == {"D2": {1: 3}, "D1": {1: 2}}
-    assert [each.rows for each in told.applications] == [["C1/A/1"], ["C1/A/1"]]
+    assert [dict(each.rows) for each in told.applications] == [{"C1/A/1": 3}, {"C1/A/1": 2}]
 
 
 def test_what_one_row_took_is_gone_for_the_next():
@@ -73,7 +73,7 @@ def test_rows_of_one_invoice_and_order_are_one_case():
     told = plan([back(1, n=1), back(1, n=2)], [sold("D1", 3)], mapping=MAPPING)
 
     assert filled(told) == {"D1": {1: 2}}
-    assert told.applications[0].rows == ["C1/A/1", "C1/A/2"]
+    assert dict(told.applications[0].rows) == {"C1/A/1": 1, "C1/A/2": 1}
     assert told.filled == 2 and told.amount == Decimal("4.00")
 
 

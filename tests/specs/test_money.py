@@ -265,6 +265,26 @@ def test_amb17_band_c_quotes_what_approval_would_pay():
     assert asked.lines == approved.lines
 
 
+@pytest.mark.parametrize(
+    ("paid", "allowed", "earlier", "asks"),
+    [
+        pytest.param("200.00", "0.00", "0.00", False, id="an old purchase that was allowed"),
+        pytest.param("150.00", "0.00", "0.00", True, id="38.00 that cannot go back were never spoken of"),
+        pytest.param("150.00", "38.00", "0.00", False, id="just as much was given up beforehand"),
+        pytest.param("149.99", "38.00", "0.00", True, id="a fen more than was given up"),
+        pytest.param("150.00", "38.00", "0.01", True, id="with what an earlier bill gave up it is a fen more"),
+    ],
+)
+def test_mon14_what_the_manager_allowed_is_not_asked_about_twice(paid, allowed, earlier, asks):
+    order = an_order(a_line(), paid=Decimal(paid))
+    charged = [Line("MON-14", money.CAP, -Decimal(earlier))]
+
+    bill = quoted(order, asked_on=on_day(31), allowed=Decimal(allowed), already_charged=charged)
+
+    assert bool(bill.needs_person) is asks
+    assert all("可原路退回的余额" in reason for reason in bill.needs_person)
+
+
 def test_amb50_a_gift_needs_a_person():
     order = an_order(a_line(), a_line("0.00", line_no=2, name="杯子", is_gift=True))
 

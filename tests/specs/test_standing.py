@@ -92,3 +92,61 @@ def test_only_those_who_approved_are_approvers():
     )
 
     assert told.approvers == ("C02", "A01")
+
+
+def lost(number: int, *items: dict[str, int]) -> list[Any]:
+    return [
+        row(f"receipt-{number}", "decision", items=[], rest="lost"),
+        row(f"tracing-{number}", "decision", result="lost", note="承运商确认", items=list(items)),
+    ]
+
+
+def test_ret06_what_is_lost_is_neither_there_nor_outstanding():
+    told = standing([opened(item()), receipt(0, 1), *lost(1, {"line_no": 1, "quantity": 1})])
+
+    assert told.receipts[1].kept[0].units == (Units(1, 2),)
+    assert told.outstanding == {1: 1}
+    assert told.is_lost and told.expects_more
+
+
+def test_ret06_what_comes_after_a_loss_is_what_was_not_lost():
+    told = standing([opened(item()), *lost(0, {"line_no": 1, "quantity": 1}), receipt(1, 2, "complete")])
+
+    assert told.receipts[1].units == {1: (Units(1, 3),)}
+    assert not told.expects_more
+
+
+def test_ret06_a_loss_of_before_that_names_no_goods_is_of_everything_outstanding():
+    told = standing([opened(item()), receipt(0, 1), *lost(1)])
+
+    assert told.receipts[1].kept[0].units == (Units(1, 3),)
+    assert not told.expects_more
+
+
+def test_ret08_wrong_goods_are_not_kept():
+    rows = [
+        {"line_no": 1, "quantity": 2, "grade": "sellable", "cause": "no_reason"},
+        {"line_no": 1, "quantity": 1, "grade": "wrong", "cause": "no_reason"},
+    ]
+    inspection = row("inspection-0", "decision", items=rows, result="fail")
+
+    told = standing([opened(item()), receipt(0, 3, "complete"), inspection])
+
+    assert [each.units for each in told.receipts[0].kept] == [(Units(0, 2),)]
+
+
+def test_mon14_an_agreement_is_of_one_receipt():
+    agreed = row("resolution-0", "decision", decision="refund", actor="A01")
+
+    first = standing([opened(item()), receipt(0, 1), agreed])
+    second = standing([opened(item()), receipt(0, 1), agreed, receipt(1, 1)])
+
+    assert (first.is_agreed, second.is_agreed) == (True, False)
+    assert not first.is_exceptional
+
+
+def test_a_bill_that_was_taken_back_is_of_no_receipt():
+    entries = [opened(item()), receipt(0, 3, "complete"), row("bill-0", "bill", lines=[], total="0.00")]
+
+    assert standing(entries).receipts[0].is_billed
+    assert not standing([*entries, row("void-0", "bill", lines=[], total="0.00")]).receipts[0].is_billed

@@ -32,7 +32,7 @@ staff:
   - {id: C01, name: 周敏, department: customer_service, role: 负责人, rights: [apply, review, cancel]}
   - {id: A01, name: 何静, department: aftersales, role: 售后经理, rights: [approve_exception, countersign, refund]}
   - {id: A02, name: 许诺, department: aftersales, role: 出纳, rights: [refund], refund_limit: "2000.00"}
-  - {id: W01, name: 吴芳, department: aftersales, role: 仓库, rights: [pickup, receive, inspect]}
+  - {id: W01, name: 吴芳, department: aftersales, role: 仓库, rights: [pickup, receive, inspect, countersign]}
 """
 
 RETURNS = """\
@@ -363,7 +363,7 @@ def test_the_shipped_terms_are_right():
             id="two people with one id",
         ),
         pytest.param(
-            "staff.yaml", "receive, inspect]", "receive]", 1, "staff",
+            "staff.yaml", "receive, inspect, countersign]", "receive, countersign]", 1, "staff",
             "没有人有“验收”的权限，请至少给一名员工的 rights 加上 inspect。",
             id="a right that nobody has",
         ),
@@ -551,6 +551,35 @@ def test_a_notice_whose_words_cannot_be_used(folder, content, text):
         path.write_text(content, "utf-8")
 
     assert folder.mistakes() == [Mistake("notices.yaml", 2, "expires.NTC-01", text.format(path=path))]
+
+
+ONE_ALONE = "rights: [pickup, receive, inspect, countersign]"
+
+
+def test_rfd02_who_alone_could_countersign_must_not_be_who_approves(folder):
+    folder.change("staff.yaml", ONE_ALONE, ONE_ALONE.replace(", countersign", ""))
+
+    assert [str(mistake.text) for mistake in folder.mistakes()] == [
+        "只有 A01 一人能复核退款，而此人也能审批：审批过的单就没有人复核了，"
+        "请给 aftersales 的另一名员工的 rights 加上 countersign。"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        pytest.param(
+            "staff.yaml", "approve_exception, countersign", "approve_exception", id="one who approves nothing"
+        ),
+        pytest.param("returns.yaml", 'above: "500.00"', "above: null", id="where nobody ever countersigns"),
+    ],
+)
+def test_rfd02_one_countersigner_is_enough(folder, file, old, new):
+    if file == "returns.yaml":
+        folder.change("staff.yaml", ONE_ALONE, ONE_ALONE.replace(", countersign", ""))
+    folder.change(file, old, new)
+
+    assert folder.load()
 
 
 def test_no_calendar_is_no_mistake(folder):

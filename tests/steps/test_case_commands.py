@@ -7,15 +7,11 @@ They run inside this process against a real database; two tests that need Prefec
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
-import io
 import json
 import os
 import stat
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,68 +19,19 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from aftersales import cli
-from aftersales.settings import settings
 from aftersales.stack import schema
-from aftersales.store import engine
 from aftersales.store.engine import transaction
 from aftersales.words import Event
+from tests.steps.conftest import Left
 from tests.stories.conftest import Shop, Telling
 
 PHONE = "10212345678"
-
-
-@dataclass(frozen=True)
-class Left:
-    """How a command left."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def data(self) -> Any:
-        return json.loads(self.out)
 
 
 @pytest.fixture
 async def shop(database: str) -> Shop:
     """An empty shop on a fresh database."""
     return Shop()
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """What AFTERSALES_HOME is."""
-    folder = tmp_path / "home"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def aftersales(database: str, home: Path, monkeypatch) -> Callable[..., Any]:
-    """Run `aftersales …` in a thread of this process; the command has a loop and an engine of its own."""
-    monkeypatch.setenv("AFTERSALES_DATABASE_URL", database)
-    monkeypatch.setenv("AFTERSALES_HOME", str(home))
-    monkeypatch.setenv("COLUMNS", "160")
-    settings.cache_clear()
-
-    def call(*args: str) -> Left:
-        out, err = io.StringIO(), io.StringIO()
-        monkeypatch.setattr(sys, "argv", ["aftersales", *args])
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as left:
-            cli.main()
-        return Left(int(left.value.code or 0), out.getvalue(), err.getvalue().strip())
-
-    async def run(*args: str) -> Left:
-        await engine.disconnect()
-        try:
-            return await asyncio.to_thread(call, *args)
-        finally:
-            engine.connect(database)
-
-    yield run
-    settings.cache_clear()
 
 
 @pytest.fixture

@@ -487,6 +487,31 @@ async def test_a_wrong_amount_from_the_payment_provider_is_refused(applied):
     assert (await applied.journal())["refund-0"].data["amount"] == "198.00"
 
 
+@pytest.mark.parametrize("event", [Event.REFUND_SENT, Event.FREIGHT_REIMBURSED])
+async def test_p15_money_that_nobody_owes_yet_has_not_gone(applied, event):
+    """Kept in the inbox, it would pay whatever is due first, with no transfer at all."""
+    with pytest.raises(gates.Refused, match="现在待审核，不能登记"):
+        await signal(applied, event, staff="A03", reference="WX-1000")
+
+    assert await applied.rows("inbox") == []
+
+
+async def test_p15_the_payment_of_one_parcel_told_twice_does_not_pay_the_next(applied):
+    await at(applied, "receipt")
+    await applied.signal(Event.PARCEL_RECEIVED, items=[{"sku": "SKU-1", "quantity": 1}], rest="coming")
+    await applied.decide("inspection", "W03", items=found((1, 1)), result="pass")
+
+    told = [await signal(applied, Event.REFUND_SENT, staff="A03", reference="WX-1000") for _ in range(2)]
+    await applied.again()
+    await applied.signal(
+        Event.PARCEL_RECEIVED, tracking_no="SF9000", items=[{"sku": "SKU-1", "quantity": 1}], rest="none"
+    )
+    await applied.decide("inspection", "W03", items=found((1, 1)), result="pass")
+
+    assert "已登记过，未重复登记" in told[1]
+    assert applied.at == "refund-1" and "refund-1" not in await applied.journal()
+
+
 @pytest.mark.parametrize(
     ("event", "data", "sentence"),
     [

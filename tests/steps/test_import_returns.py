@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import gzip
 from collections import Counter, defaultdict
@@ -47,6 +48,14 @@ BACK = [
     ["C536015", "B1", "盘子", "-1", "2010-12-22 11:00", "2.00", "17851.0", "UK"],
 ]
 
+SETTLED = {
+    ("C536010", "536002"): ("closed", "8.00"),  # 4 × 2.00, delivered on the 8th: day 0
+    ("C536010", "536001"): ("closed", "4.00"),  # 2 × 2.00, delivered on the 4th: day 4
+    ("C536011", "536001"): ("closed", "0.00"),  # 3 × 2.50, day 9: 15.00 late freight ate it up
+    ("C536012", "536003"): ("closed", "600.00"),  # asked before delivery: day 0; above 500.00, countersigned
+    ("C536013", "536004"): ("exception", "0.00"),
+}
+
 
 @pytest.fixture
 async def file(database: str, tmp_path: Path) -> Path:
@@ -75,15 +84,22 @@ async def orders_of(path: Path) -> None:
         )
 
 
-async def take_in(path: Path, *, settles: bool = True, operator: str = "C07") -> imported.Told:
+async def take_in(
+    path: Path, *, settles: bool = True, operator: str = "C07", story: imported.Story | None = None
+) -> imported.Told:
     from flows.returns import returns as flow
 
     mapping, file = mappings.load("online-retail"), reading.look(path)
     shift = survey(file, mapping, zone=ZONE, dates=True).shift(file, to=TODAY)
     rows, bad = returns.read(file, mapping, zone=ZONE, currency="CNY", shift=shift)
-    assert not bad
     return await imported.take_in(
-        rows, mapping, source="returns:online-retail", operator=operator, story=flow.fn, settles=settles
+        rows,
+        mapping,
+        bad=bad,
+        source="returns:online-retail",
+        operator=operator,
+        story=story or flow.fn,
+        settles=settles,
     )
 
 
@@ -103,13 +119,7 @@ async def test_each_invoice_and_order_is_a_case_that_ends_with_what_the_rules_sa
     told = await take_in(file)
 
     found = await cases_by_invoice()
-    assert {key: (row.stage, f"{row.paid:.2f}") for key, row in found.items()} == {
-        ("C536010", "536002"): ("closed", "8.00"),  # 4 × 2.00, delivered on the 8th: day 0
-        ("C536010", "536001"): ("closed", "4.00"),  # 2 × 2.00, delivered on the 4th: day 4
-        ("C536011", "536001"): ("closed", "0.00"),  # 3 × 2.50, day 9: 15.00 late freight ate it up
-        ("C536012", "536003"): ("closed", "600.00"),  # asked before delivery: day 0; above 500.00, countersigned
-        ("C536013", "536004"): ("exception", "0.00"),
-    }
+    assert {key: (row.stage, f"{row.paid:.2f}") for key, row in found.items()} == SETTLED
     assert (told.settled, dict(told.waiting), told.refused) == (4, {"exception": 1}, [])
     assert (f"{told.refunds:.2f}", f"{told.plan.amount:.2f}") == ("612.00", "628.50")
     assert sorted(each.kind for each in told.plan.unplaced) == ["不是商品", "件数不够", "没有客户编号"]
@@ -138,8 +148,109 @@ async def test_the_same_file_again_changes_nothing(file: Path):
 
     again = await take_in(file)
 
-    assert (again.repeated, again.opened, again.left) == (7, [], 0)
+    assert (again.repeated, again.opened, again.left, again.carried_on) == (4, [], 0, 0)
     assert await cases_by_invoice() == before
+
+
+async def test_two_imports_at_once_are_one(file: Path):
+    first, second = await asyncio.gather(take_in(file), take_in(file), return_exceptions=True)
+
+    assert isinstance(second, Unable) and str(second) == "另一个退货导入正在进行，请等它结束后再试。"
+    assert isinstance(first, imported.Told) and len(first.opened) == 5
+    async with transaction() as connection:
+        assert await connection.scalar(text("select sum(end_unit - first_unit) from units")) == 6 + 3 + 300 + 1
+
+
+class Killed(BaseException):
+    """The process dies here."""
+
+
+@pytest.mark.parametrize("told_before", [0, 3, 8])
+async def test_an_import_that_was_killed_is_finished_by_the_next(file: Path, told_before: int):
+    from flows.returns import returns as flow
+
+    async def story(request: Any) -> Any:
+        nonlocal told_before
+        told_before -= 1
+        if told_before < 0:
+            raise Killed
+        return await flow.fn(request)
+
+    with pytest.raises(BaseExceptionGroup):
+        await take_in(file, story=story)
+
+    told = await take_in(file)
+
+    assert told.refused == []
+    assert {key: (row.stage, f"{row.paid:.2f}") for key, row in (await cases_by_invoice()).items()} == SETTLED
+    again = await take_in(file)
+    assert (again.opened, again.carried_on) == ([], 0)
+
+
+async def test_returns_imported_before_their_orders_are_placed_once_the_orders_are_there(database: str, tmp_path: Path):
+    write(path := tmp_path / "sales.csv", SOLD + BACK)
+    early = await take_in(path)
+    assert (early.opened, early.left) == ([], 7)
+
+    await orders_of(path)
+    told = await take_in(path)
+
+    assert len(told.opened) == 5
+    async with transaction() as connection:
+        assert len(await store.unplaced(connection)) == 3
+
+
+async def test_what_cannot_be_opened_goes_to_a_person_and_stops_nothing(file: Path, monkeypatch: pytest.MonkeyPatch):
+    from tasks import cases as tasks_cases
+
+    real = tasks_cases._hold
+
+    async def hold(connection: Any, terms: Any, case_no: str, request: Any, **options: Any) -> Any:
+        if request["order_no"] == "536003":
+            raise tasks_cases.UnableToOpen("这几件正在盘点，请稍后再试。")
+        if request["order_no"] == "536002":
+            raise ZeroDivisionError
+        return await real(connection, terms, case_no, request, **options)
+
+    monkeypatch.setattr(tasks_cases, "_hold", hold)
+    told = await take_in(file)
+
+    assert sorted(told.refused) == [
+        "C536010 → 536002：程序出错（ZeroDivisionError），请把日志交给技术同事，解决后再导入一次",
+        "C536012 → 536003：这几件正在盘点，请稍后再试。",
+    ]
+    assert len(told.opened) == 3
+    async with transaction() as connection:
+        left = {row["row_key"]: row["reason"] for row in await store.unplaced(connection)}
+    assert left["C536012/B1/1"] == "没有开立售后单：这几件正在盘点，请稍后再试。"
+    monkeypatch.undo()
+
+    assert (await take_in(file)).refused == []
+
+    assert {key: (row.stage, f"{row.paid:.2f}") for key, row in (await cases_by_invoice()).items()} == SETTLED
+
+
+async def test_what_was_settled_long_ago_counts_nowhere(file: Path):
+    await take_in(file)
+
+    async with transaction() as connection:
+        assert await connection.scalar(text("select count(*) from restock")) == 0
+        assert await connection.scalar(text("select count(*) from visits")) == 0
+    today = clock.now().date()
+    assert await audits.windows(since=today - timedelta(days=30), until=today + timedelta(days=60)) == []
+
+
+async def test_rows_that_cannot_be_read_go_to_a_person_too(file: Path, tmp_path: Path):
+    write(
+        path := tmp_path / "more.csv",
+        [*SOLD, *BACK, ["C536099", "A1", "杯子", "一件", "2010-12-22 10:00", "2.00", "17850.0", "UK"]],
+    )
+
+    await take_in(path)
+
+    async with transaction() as connection:
+        (bad,) = [row for row in await store.unplaced(connection) if row["data"]["invoice"] == "C536099"]
+    assert bad["reason"].startswith("有误：") and "Quantity" in bad["reason"]
 
 
 async def test_what_goes_to_a_person_is_listed_until_it_is_dealt_with(file: Path):

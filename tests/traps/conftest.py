@@ -39,7 +39,7 @@ from aftersales.words import Event
 from tests.stories.conftest import Shop
 from tests.traps.hanging_worker import Paper
 
-PATIENCE = 30.0
+PATIENCE = 90.0
 RETURNS, ARRIVALS, CANCELLATION = "returns/退货", "arrivals/到件登记", "cancellation/取消售后单"
 EXTENSION = "extension/延期"
 

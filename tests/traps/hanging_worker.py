@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,14 @@ from aftersales.gateways import Outcome
 
 
 class Paper:
-    """Carrier and payment provider in one; every call that lands is a line on a sheet, the same key as often as told."""
+    """
+    Carrier and payment provider in one; every call that lands is a line on a sheet, the same key as often as told.
 
-    def __init__(self, sheet: Path, *, hang: str = "", at: str = "") -> None:
-        self.sheet, self._hang, self._at = sheet, hang, at
+    `comes` hears of each call `before` it lands and `after`, with its key.
+    """
+
+    def __init__(self, sheet: Path, comes: Callable[[str, str], Awaitable[None]] | None = None) -> None:
+        self.sheet, self._comes = sheet, comes
 
     @property
     def calls(self) -> list[str]:
@@ -48,16 +52,13 @@ class Paper:
         return await self._land(key)
 
     async def _land(self, key: str) -> Outcome:
-        await self._stop("before", key)
+        if self._comes:
+            await self._comes("before", key)
         with self.sheet.open("a") as sheet:
             sheet.write(f"{key}\n")
-        await self._stop("after", key)
+        if self._comes:
+            await self._comes("after", key)
         return Outcome("done")
-
-    async def _stop(self, where: str, key: str) -> None:
-        if where == self._hang and key.endswith(self._at):
-            print(json.dumps(where), flush=True)
-            await asyncio.Event().wait()
 
 
 def main() -> None:
@@ -66,7 +67,13 @@ def main() -> None:
     from tasks import money, parcels
 
     where, step, sheet = sys.argv[1:]
-    paper = Paper(Path(sheet), hang=where, at=step)
+
+    async def hang(at: str, key: str) -> None:
+        if at == where and key.endswith(step):
+            print(json.dumps(where), flush=True)
+            await asyncio.Event().wait()
+
+    paper = Paper(Path(sheet), hang)
     parcels.carrier = lambda leg: paper
     money.cashier = lambda: paper
     worker.run()

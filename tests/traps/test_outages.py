@@ -61,10 +61,10 @@ async def test_pages_that_somebody_deleted_are_written_anew(staffed: Desk):
     assert "Failed" not in await run.states()
 
 
-async def test_a_worker_told_to_stop_leaves_a_hanging_call_to_the_next(
+async def test_trap_15_a_worker_told_to_stop_leaves_a_hanging_call_to_the_next(
     desk: Desk, paper: Paper, process: Callable[..., Process]
 ):
-    """SIGTERM while a call to the outside hangs: gone before it is killed, its run neither crashed nor failed."""
+    """Trap 15: SIGTERM while a call to the outside hangs: gone before it is killed, its run neither crashed nor failed."""
     async with desk.worker():
         run = await desk.apply()
         await run.at("review-0-1")

@@ -69,7 +69,7 @@ async def test_trap_11_a_run_cancelled_after_the_goods_came_lives_again(staffed:
     await run.at("inspection-0-1")
     await staffed.client.set_flow_run_state(run.run_id, Cancelled())
 
-    assert await look(staffed) == {await run.case_no(): "商品已收货，不能取消，已恢复运行"}
+    assert await look(staffed) == {await run.case_no(): "商品已收货或已确认丢失，不能取消，已恢复运行"}
 
     await run.along("inspection", "refund")
     await run.ends()
