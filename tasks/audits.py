@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -54,7 +53,8 @@ async def verify(
     """
     Walk the hash chain of every case, or of those opened in a period, or of one (AUD-01).
 
-    With a seal, also find history that was rewritten as a whole, and cases that are gone. Raises Unable for a seal
+    What stands beside the journals (the case's own row, its promises) is held against them, and whatever names a case
+    that is gone is told. With a seal, also find history that was rewritten as a whole, and cases that are gone. Raises Unable for a seal
     that is none.
     """
     told = Verified()
@@ -70,10 +70,18 @@ async def verify(
             if found.seq is None:
                 told.findings.append(Finding(found.case_no, 0, "", "流水还在，售后单被删去"))
                 continue
-            for broken in chain.breaks(found.rows, seq=found.seq, last_hash=found.last_hash):
-                told.findings.append(Finding(found.case_no, broken.number, broken.entry, broken.why))
+            broken = chain.breaks(found.rows, seq=found.seq, last_hash=found.last_hash)
+            told.findings += [Finding(found.case_no, each.number, each.entry, each.why) for each in broken]
+            if not broken:  # what stands beside a journal is held against it, as long as that is worth something
+                wrong = checks.beside(case=found.case, promises=found.promises, rows=found.rows)
+                told.findings += [Finding(found.case_no, 0, entry, why) for entry, why in wrong]
             if found.case_no in sealed:
                 told.findings += _against(found, *sealed[found.case_no])
+        if not (since or until):
+            for homeless, places in await audit.homeless(connection, case_no):
+                seen.add(homeless)
+                why = f"售后单和流水都没有了，{places} 里还有"
+                told.findings.append(Finding(homeless, 0, "", why))
     if not (case_no or since or until):
         gone = sorted(sealed.keys() - seen)
         told.findings += [Finding(each, 0, "", "封存时有这张售后单，现在没有了") for each in gone]
@@ -119,33 +127,36 @@ async def refunds(*, since: date, until: date) -> tuple[list[Payment], list[str]
     orders: list[str] = []
     period = _period(since, until)
     async with transaction() as connection:
-        paid = await audit.paid_between(connection, **period)
-        for start in range(0, len(paid), PART):
-            part = paid[start : start + PART]
+        reckoned = await audit.reckoned_between(connection, **period)
+        for start in range(0, len(reckoned), PART):
+            part = reckoned[start : start + PART]
             histories = await audit.histories(connection, [case_no for case_no, _, _ in part])
             for case_no, order_no, _ in part:
-                order = await facts.load(connection, order_no)
+                order = await facts.load(connection, order_no, with_refunds=False)
                 case = await case_store.read(connection, case_no)
                 assert order is not None and case is not None, "a case has its order"
-                terms = await terms_of(connection, case)
-                payments = checks.payments(case_no=case_no, history=histories[case_no], order=order, terms=terms)
+                payments = checks.payments(
+                    case_no=case_no,
+                    history=histories[case_no],
+                    order=order,
+                    terms=await terms_of(connection, case),
+                    billed=(billed := await audit.bills(connection, order_no)),
+                )
                 found += [each for each in payments if period["since"] <= each.at < period["until"]]
-                if too_much := checks.beyond_the_order(order, await facts.refunded(connection, order_no)):
+                if too_much := checks.beyond_the_order(order, billed):
                     orders.append(too_much)
-    used = Counter(each.reference for each in found if each.reference)
-    found = [_doubled(each, used[each.reference]) for each in found]
+        # a reference may have been used long before
+        used = await audit.uses(connection, {each.reference for each in found if each.reference})
+    found = [_doubled(each, used.get(each.reference, [])) for each in found]
     return sorted(found, key=lambda each: (not each.faults, each.at)), sorted(set(orders))
 
 
-def _doubled(payment: Payment, times: int) -> Payment:
-    if times < 2:
+def _doubled(payment: Payment, used: list[tuple[str, str]]) -> Payment:
+    others = [f"{case_no} {entry}" for case_no, entry in used if (case_no, entry) != (payment.case_no, payment.entry)]
+    if not others:
         return payment
-    return Payment(
-        **{
-            **{name: getattr(payment, name) for name in Payment.__dataclass_fields__},
-            "faults": (*payment.faults, f"流水号 {payment.reference} 用了 {times} 次"),
-        }
-    )
+    fault = f"流水号 {payment.reference} 用了 {len(used)} 次，另见 {'、'.join(others[:3])}"
+    return replace(payment, faults=(*payment.faults, fault))
 
 
 # --- windows --------------------------------------------------------------------------------------------------------
@@ -163,6 +174,7 @@ class Window:
     overdue: int = 0
     running: int = 0
     extended: int = 0
+    extensions: list[str] = field(default_factory=list)
     provisional: int = 0
     delays: list[tuple[Decimal, str]] = field(default_factory=list)
     unit: str = ""
@@ -171,6 +183,11 @@ class Window:
     def total(self) -> int:
         """Every promise of the period."""
         return self.on_time + self.late + self.overdue + self.running
+
+    @property
+    def reasons(self) -> str:
+        """Which cases were given more time, until when, and why."""
+        return "；".join(self.extensions)
 
     @property
     def share(self) -> str:
@@ -213,7 +230,9 @@ async def windows(*, since: date, until: date) -> list[Window]:
 def _count(window: Window, promise: Mapping[str, Any], terms: Terms, now: datetime) -> None:
     ended = promise["ended_at"] or promise["closed_at"]
     until = ended or now
-    window.extended += bool(promise["trace"].get("extensions"))
+    if moved := promise["trace"].get("extensions"):
+        window.extended += 1
+        window.extensions += [f"{promise['case_no']} 延至 {each['until']}：{each['reason']}" for each in moved]
     window.provisional += bool(promise["provisional"])
     if not clocks.is_overdue(due_at=promise["due_at"], at=until):
         if ended:

@@ -47,7 +47,8 @@ async def extension(request: Mapping[str, Any]) -> str:
         )
         return form.case_no, told
 
-    return await _enter("延期", request, enter)
+    # the form that stands open names the old last day
+    return await _enter("延期", request, enter, anew=True)
 
 
 async def account(request: Mapping[str, Any]) -> str:
@@ -81,7 +82,9 @@ async def cancellation(request: Mapping[str, Any]) -> str:
     return await _enter("取消售后单", request, enter)
 
 
-async def _enter(title: str, request: Any, enter: Callable[[Any, str], Awaitable[tuple[str, str]]]) -> str:
+async def _enter(
+    title: str, request: Any, enter: Callable[[Any, str], Awaitable[tuple[str, str]]], *, anew: bool = False
+) -> str:
     leg = await legs.here()
     if (masked := masking.scrub_all(request)) != request:
         await leg.driver.hide(masked)
@@ -96,5 +99,5 @@ async def _enter(title: str, request: Any, enter: Callable[[Any, str], Awaitable
         case_no, tags, name = "", [title, "未受理"], f"{title} 未受理"
     await leg.driver.show(name=name, tags=tags, pages={f"entry-{str(leg.driver.run_id)[:13]}": f"# {name}\n\n{told}"})
     if case_no:
-        await leg.driver.wake(case_no)
+        await leg.driver.wake(case_no, anew=anew)
     return told

@@ -25,8 +25,28 @@ async def extend(case_no: str, *, operator: str, until: str, reason: str, key: s
     Move the due time of a case's open gate to the end of a day; answers a sentence with the old and the new one.
 
     The outer limit moves along when it would end before. The original stays in the promise's trace and in the journal,
-    and the customer is told in the same transaction. `key` makes it count once. Raises Unable.
+    and the customer is told in the same transaction. `key` makes it count once. Raises Unable; what was refused stands
+    in the case's journal with its reason.
     """
+    try:
+        return await _extend(case_no, operator=operator, until=until, reason=reason, key=key)
+    except Refused as error:
+        async with transaction() as connection:
+            case, terms = await outside.found(connection, case_no)
+            await journal.add(
+                connection,
+                case_no,
+                f"extended.refused:{key}",
+                kind="refused",
+                at=clock.now(case),
+                actor=operator if operator in terms.staff() else "system",
+                data={"reason": masking.scrub(str(error)), "gate": "extended"},
+                rule="GEN-08",
+            )
+        raise
+
+
+async def _extend(case_no: str, *, operator: str, until: str, reason: str, key: str) -> str:
     try:
         day = date.fromisoformat(until)
     except ValueError:

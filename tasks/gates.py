@@ -210,6 +210,20 @@ def read_form(
     return values, taken.operator
 
 
+def keepable(form_answer: FormAnswer) -> dict[str, Any]:
+    """
+    Give a submitted answer as it may be kept before it is read: as `read_form` would mask it (GEN-10).
+
+    What its form does not know is masked too; it is refused when it is read.
+    """
+    form = next(form for gate, form in forms.GATES.items() if form_answer.key.startswith(f"{forms.key(gate)}-"))
+    plain = {forms.wire(form, name) for name in form.model_fields.keys() - forms.free_text(form)}
+    return {
+        name: value if name in plain else masking.scrub_all(value, keep=())
+        for name, value in form_answer.values.items()
+    }
+
+
 def options_of(promise: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """What the drop-downs of a gate offer; stored as pairs, since JSONB keeps no order of keys."""
     return {name: dict(pairs) for name, pairs in promise["gate"]["options"].items()}
@@ -299,7 +313,7 @@ async def _take_form(leg: Leg, gate: str, promise: Mapping[str, Any]) -> Answer 
                 taken = await _accepted(connection, leg, promise, values, operator, via)
         except (forms.Misfilled, Refused) as error:
             async with transaction() as connection:
-                await _refuse(connection, leg, promise, via, str(error), _operator(form_answer) or "system")
+                await _refuse(connection, leg, promise, via, str(error), operator_named(form_answer) or "system")
             await leg.driver.forget(form_answer)
             continue
         await leg.driver.forget(form_answer)
@@ -492,7 +506,7 @@ async def _tell_the_late(leg: Leg, gate: str, decided: Entry) -> None:
     for form_answer in await leg.driver.answers(decided.entry):
         via = _via(leg, form_answer)
         if decided.data.get("via") != via and f"{decided.entry}.refused:{via}" not in leg.entries:
-            operator = _operator(form_answer)
+            operator = operator_named(form_answer)
             told = await told_late(leg.case.case_no, gate, decided, leg.terms)
             async with transaction() as connection:
                 late = await leg.note(
@@ -552,12 +566,13 @@ def objection(promise: Mapping[str, Any], operator: str, answer: Mapping[str, An
     )
 
 
-def _operator(form_answer: FormAnswer) -> str:
+def operator_named(form_answer: FormAnswer) -> str:
+    """The staff id that somebody chose in a form, or whatever stands in its place, masked."""
     return masking.scrub(str(form_answer.values.get("operator", "")).split(" ")[0])
 
 
 def _via(leg: Leg, form_answer: FormAnswer) -> str:
-    return f"form:{str(leg.driver.run_id)[:8]}/{form_answer.key}"
+    return f"form:{str(form_answer.run_id)[:8]}/{form_answer.key}"
 
 
 def _masked(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -66,6 +67,25 @@ async def tell_staff(connection: AsyncConnection, leg: Leg, entry: str, staff_id
         created_at=leg.now(),
         expires_at=None,
         withdrawn=_PAST if leg.case.is_past else "",
+    )
+
+
+async def tell_without_case(
+    connection: AsyncConnection, entry: str, department: str, text: str, *, language: str, at: datetime
+) -> None:
+    """Put a sentence for a department into the outbox that is about no case; the caller sees to it that it does so once."""
+    await cases.put_notice(
+        connection,
+        case_no=None,
+        entry=entry,
+        notice="DESK",
+        recipient=f"department:{department}",
+        language=language,
+        subject="退货申请提醒",
+        body=text,
+        data={},
+        created_at=at,
+        expires_at=None,
     )
 
 

@@ -7,20 +7,23 @@ stands in our database, and gets a live run again. Each case is a matter of its 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas import OrchestrationResult
-from prefect.client.schemas.filters import FlowRunFilter
+from prefect.client.schemas.filters import DeploymentFilter, FlowFilter, FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import SetStateStatus
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Cancelled, Scheduled
 
 from aftersales import clock
+from aftersales.desk import runs
 from aftersales.desk.leg import Leg
 from aftersales.desk.locks import Locks
 from aftersales.desk.runs import PAGE, from_outside
@@ -29,15 +32,19 @@ from aftersales.store import units as ledger
 from aftersales.store.engine import transaction
 from aftersales.store.journal import Entry
 from aftersales.words import Event, Unable
-from tasks import desks, lapses, notices, outside
+from tasks import desks, gates, lapses, notices, outside
 from tasks.cases import PROCESS, current_terms
 from tasks.steps import FIRST_REST, LONGEST_REST
 
 # cases compared in one round; the next one goes on behind them
 AT_ONCE = 1000
-# how long a run may stand in the queue before somebody looks what is wrong with it
+# how long a run may stand in the queue behind a younger one that was told, before something must be wrong with it
 LATE = timedelta(minutes=3)
 DEPLOYMENT = "returns/退货"
+# how often an application that never became a case is told again by itself: for about six hours
+MOST_TRIES = 12
+# on every round's runs
+ROUND = "巡检"
 CURSOR = "reconciliation"
 KIND = "reconciled"
 
@@ -82,21 +89,27 @@ async def look(client: PrefectClient, *, everything: bool = False, dry_run: bool
     """
     Compare open cases with their runs and put right what is wrong; then answer the gates that have lapsed.
 
-    One round compares a part of the cases, the next one goes on behind it; `everything` compares all of them.
+    One round compares a part of the cases, the next one goes on behind it; `everything` compares all of them, for
+    somebody who waits for it: no case rests then before it is tried again. What was submitted and not read yet is
+    copied to our side, so that Prefect's database alone holds no decision.
     `dry_run` only says what would be done. Safe to call twice, late, or from two places at once.
     """
     told = Round()
     locks = await Locks.open()
     try:
         after = "" if everything else await _cursor()
+        queue = await _queue(client)
         while True:
             async with transaction() as connection:
                 rows = await desk.open_cases(connection, process=PROCESS, after=after, limit=AT_ONCE)
             found = await _runs(client, [run_id for _, run_id, _ in rows if run_id])
             for case_no, run_id, generation in rows:
                 run = found.get(run_id) if run_id else None
-                if wrong := _wrong(run):
-                    told.findings.append(await _mend(client, locks, case_no, run, generation, wrong, dry_run=dry_run))
+                if not dry_run and (failed := await _keep_answers(client, locks, case_no, run)):
+                    told.findings.append(failed)
+                if wrong := _wrong(run, queue):
+                    mending = _Mending(case_no, run, generation, wrong, queue, rests=not everything)
+                    told.findings.append(await _mend(client, locks, mending, dry_run=dry_run))
             told.findings = [finding for finding in told.findings if finding.found]
             told.compared += len(rows)
             after = rows[-1][0] if len(rows) == AT_ONCE else ""
@@ -104,6 +117,7 @@ async def look(client: PrefectClient, *, everything: bool = False, dry_run: bool
                 break
         if not everything and not dry_run:
             await _keep_cursor(after)
+        told.findings += await _unopened(client, locks, rests=not everything, dry_run=dry_run)
         told.findings += await _free_holds(dry_run=dry_run)
     finally:
         await locks.close()
@@ -133,7 +147,18 @@ async def _runs(client: PrefectClient, run_ids: list[UUID]) -> Mapping[UUID, Flo
     return found
 
 
-def _wrong(run: FlowRun | None) -> str:
+async def _queue(client: PrefectClient) -> datetime | None:
+    """
+    How far the queue has been told: when the youngest round that was told stood due. None: no round was told yet.
+
+    The oldest is handed out first, so without a worker, or in a burst, nothing that waits is late.
+    """
+    rounds = FlowRunFilter.model_validate({"tags": {"all_": [ROUND]}, "start_time": {"is_null_": False}})
+    youngest = await client.read_flow_runs(flow_run_filter=rounds, sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=1)
+    return youngest[0].expected_start_time if youngest else None
+
+
+def _wrong(run: FlowRun | None, queue: datetime | None) -> str:
     """Say what is wrong with the run of an open case; empty when nothing is."""
     if run is None:
         return "运行不见了"
@@ -147,21 +172,57 @@ def _wrong(run: FlowRun | None) -> str:
             return "运行已结束，售后单还没有"
         case StateType.SCHEDULED:
             since = state.state_details.scheduled_time or state.timestamp  # type: ignore[union-attr]
-            return "排队太久，没有轮到" if clock.now() - since > LATE else ""
+            return "排队太久，没有轮到" if queue is not None and queue - since > LATE else ""
     return ""
 
 
-async def _mend(
-    client: PrefectClient,
-    locks: Locks,
-    case_no: str,
-    run: FlowRun | None,
-    generation: int,
-    wrong: str,
-    *,
-    dry_run: bool,
-) -> Finding:
+async def _keep_answers(client: PrefectClient, locks: Locks, case_no: str, run: FlowRun | None) -> Finding | None:
+    """
+    Copy what was submitted for a case and no leg has read yet, masked; a finding when that failed.
+
+    Under the case's lock, else a leg could read and delete an answer while it is copied.
+    """
+    if run is None or run.state is None or run.state.is_paused():
+        return None
+    try:
+        if not await locks.take(case_no):  # a leg is reading them
+            return None
+        try:
+            answers = await runs.submitted(client, run.id)
+            async with transaction() as connection:
+                case = await cases.read(connection, case_no)
+                for answer in answers:
+                    await desk.keep_answer(
+                        connection,
+                        case_no,
+                        answer.run_id,
+                        answer.key,
+                        operator=gates.operator_named(answer),
+                        values=gates.keepable(answer),
+                        at=clock.now(case),
+                    )
+        finally:
+            await locks.free(case_no)
+    except Exception as error:  # one bad item stops nothing
+        return Finding(case_no, "已提交的表单没有抄存", failed=str(error) or type(error).__name__)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Mending:
+    """What is wrong with one case, as the look has seen it."""
+
+    case_no: str
+    run: FlowRun | None
+    generation: int
+    wrong: str
+    queue: datetime | None
+    rests: bool
+
+
+async def _mend(client: PrefectClient, locks: Locks, seen: _Mending, *, dry_run: bool) -> Finding:
     """Put one case right under its lock; an empty finding when it is being told, or rests before another try."""
+    case_no, run, wrong = seen.case_no, seen.run, seen.wrong
     if dry_run:
         return Finding(case_no, wrong, "（仅查看，未处理）")
     nothing = Finding(case_no, "")
@@ -175,35 +236,48 @@ async def _mend(
                 newest = await cases.run_of_case(connection, case_no)
             if run is not None:
                 run = (await _runs(client, [run.id])).get(run.id)
-            if case is None or case.closed_at or newest != (run.id if run else newest) or _wrong(run) != wrong:
+            if (
+                case is None
+                or case.closed_at
+                or newest != (run.id if run else newest)
+                or _wrong(run, seen.queue) != wrong
+            ):
                 return nothing
-            return await _revive(client, case, run, generation, wrong) or nothing
+            return await _revive(client, case, run, seen) or nothing
         finally:
             await locks.free(case_no)
     except Exception as error:  # one bad item stops nothing
         return Finding(case_no, wrong, failed=str(error) or type(error).__name__)
 
 
-async def _revive(
-    client: PrefectClient, case: cases.Case, run: FlowRun | None, generation: int, wrong: str
-) -> Finding | None:
+async def _revive(client: PrefectClient, case: cases.Case, run: FlowRun | None, seen: _Mending) -> Finding | None:
     """Give a case a live run again: the one it had, or a new one when that is gone."""
     async with transaction() as connection:
         entries = await journal.read(connection, case.case_no)
     tries = _in_vain(entries.values())
-    if tries and clock.now(case) < tries[-1].at + min(LONGEST_REST, FIRST_REST * 2 ** min(len(tries) - 1, 10)):
+    if seen.rests and tries and clock.now() < _tried_at(tries[-1]) + _rest(len(tries)):
         return None
     state = run.state if run else None
     done = "已恢复运行"
     if run is not None and state is not None and state.type in (StateType.CANCELLED, StateType.CANCELLING):
         done = await _cancelled(case, run, state)
     if run is None or not await _scheduled(client, run):
-        await _begin_anew(client, case, entries["opened"], generation)
+        await _begin_anew(client, case, entries["opened"], seen.generation)
         done = done if run else "已重新建立运行"
     # an import opens cases that no run has ever told: nothing has gone wrong with them
-    is_new = run is None and generation <= 1 and "imported" in case.facts
-    await _tell(case, run, wrong, done, is_first=not tries and not is_new)
-    return Finding(case.case_no, wrong, done)
+    is_new = run is None and seen.generation <= 1 and "imported" in case.facts
+    await _tell(case, run, seen, done, is_first=not tries and not is_new)
+    return Finding(case.case_no, seen.wrong, done)
+
+
+def _rest(tries: int) -> timedelta:
+    """How long to wait after so many tries in vain."""
+    return min(LONGEST_REST, FIRST_REST * 2 ** min(tries - 1, 10))
+
+
+def _tried_at(entry: Entry) -> datetime:
+    """When it was tried, by the clock on the wall: a rehearsal's own stands still."""
+    return datetime.fromisoformat(entry.data["tried_at"]) if "tried_at" in entry.data else entry.at
 
 
 def _in_vain(entries: Collection[Entry]) -> list[Entry]:
@@ -259,19 +333,89 @@ async def _begin_anew(client: PrefectClient, case: cases.Case, told: Entry, gene
         await cases.link_run(connection, UUID(response.json()["id"]), case.case_no)
 
 
-async def _tell(case: cases.Case, run: FlowRun | None, found: str, done: str, *, is_first: bool) -> None:
+async def _tell(case: cases.Case, run: FlowRun | None, seen: _Mending, done: str, *, is_first: bool) -> None:
     """Write down what was found and done, and tell the department that has the case, once until it gets on."""
     state_id = str(run.state.id)[:8] if run and run.state else "gone"
-    entry = f"run.{str(run.id)[:8] if run else 'none'}/{state_id}"
+    entry = f"run.{str(run.id)[:8] if run else seen.generation}/{state_id}"
     now = clock.now(case)
     leg = Leg(driver=None, case=case, terms=current_terms())  # type: ignore[arg-type]  # nobody tells the story here
     async with transaction() as connection:
         await journal.add(
-            connection, case.case_no, entry, kind=KIND, at=now, actor="system", data={"found": found, "done": done}
+            connection,
+            case.case_no,
+            entry,
+            kind=KIND,
+            at=now,
+            actor="system",
+            data={"found": seen.wrong, "done": done, "tried_at": clock.now().isoformat()},
         )
         if is_first:
-            text = f"{found}：{done}。请打开这张单看一看；售后单请勿使用 Cancel、Delete。"
+            text = f"{seen.wrong}：{done}。请打开这张单看一看；售后单请勿使用 Cancel、Delete。"
             await notices.tell_department(connection, leg, entry, case.owner, text)
+
+
+async def _unopened(client: PrefectClient, locks: Locks, *, rests: bool, dry_run: bool) -> list[Finding]:
+    """Tell applications again whose run has ended badly before they became a case, or were refused."""
+    flow, _, deployment = DEPLOYMENT.partition("/")
+    findings = []
+    for start in itertools.count(step=PAGE):
+        part = await client.read_flow_runs(
+            flow_filter=FlowFilter.model_validate({"name": {"any_": [flow]}}),
+            deployment_filter=DeploymentFilter.model_validate({"name": {"any_": [deployment]}}),
+            flow_run_filter=FlowRunFilter.model_validate({"state": {"type": {"any_": ["FAILED", "CRASHED"]}}}),
+            sort=FlowRunSort.EXPECTED_START_TIME_ASC,
+            limit=PAGE,
+            offset=start,
+        )
+        async with transaction() as connection:
+            told = await desk.tellers(connection, [run.id for run in part])
+        findings += [
+            await _tell_again(client, locks, run, rests=rests, dry_run=dry_run)
+            for run in part
+            # a run that was made for a case is a matter of that case
+            if run.id not in told and "case" not in (run.labels or {})
+        ]
+        if len(part) < PAGE:
+            break
+    return [finding for finding in findings if finding.found]
+
+
+async def _tell_again(client: PrefectClient, locks: Locks, run: FlowRun, *, rests: bool, dry_run: bool) -> Finding:
+    """Schedule an application's run once more under its lock; an empty finding while it rests or is being told."""
+    asked = run.parameters.get("request")
+    order_no = str(asked.get("order_no", ""))[:64] if isinstance(asked, Mapping) else ""
+    name, wrong = f"未立案 {str(run.id)[:8]}", f"订单 {order_no} 的退货申请运行出错，还没有售后单"
+    if dry_run:
+        return Finding(name, wrong, "（仅查看，未处理）")
+    nothing = Finding(name, "")
+    try:
+        if not await locks.take(str(run.id)):
+            return nothing
+        try:
+            states = await client.read_flow_run_states(run.id)
+            ended = sorted(state.timestamp for state in states if state.type in (StateType.FAILED, StateType.CRASHED))
+            # the first time at once; what fails for hours (its parameters may be wrong) is left to those who were told
+            if rests and len(ended) > MOST_TRIES:
+                return nothing
+            if rests and len(ended) > 1 and clock.now() < ended[-1] + _rest(len(ended) - 1):
+                return nothing
+            if not await _scheduled(client, run):
+                return nothing
+            terms, entry = current_terms(), f"run.{run.id}"
+            async with transaction() as connection:
+                if not await desk.was_told(connection, entry):
+                    owner = terms.returns.stages["review"].owner
+                    text = (
+                        f"{wrong}，已重新运行。请稍后查看：成功后会有售后单号，不成功请把运行“{run.name}”告诉维护人员。"
+                    )
+                    await notices.tell_without_case(
+                        connection, entry, owner, text, language=terms.house.language, at=clock.now()
+                    )
+            return Finding(name, wrong, "已重新运行")
+        finally:
+            await locks.free(str(run.id))
+    except Exception as error:  # one bad item stops nothing
+        return Finding(name, wrong, failed=str(error) or type(error).__name__)
 
 
 async def _free_holds(*, dry_run: bool) -> list[Finding]:

@@ -13,7 +13,7 @@ from aftersales import clock
 from tasks import reconcile as reconciling
 
 # on every round's runs; and on those that found something, which are kept
-ROUND, FOUND = "巡检", "有发现"
+ROUND, FOUND = reconciling.ROUND, "有发现"
 # how long the run of an empty round is kept, and the most that one round deletes
 KEPT = timedelta(days=1)
 SWEPT = 50

@@ -260,7 +260,9 @@ def refunds(since: date, until: date, form: str, out: Path | None) -> None:
         what = "；".join([f"{each.case_no} {each.faults[0]}" for each in wrong[:3]] + orders[:3])
         raise Unable(f"有 {len(wrong) + len(orders)} 处不符：{what}。请逐笔核对，不符的列在最前面。")
     if form == TABLE or out:
-        click.echo(f"共 {len(found)} 笔付款，合计 {paid:.2f} 元，全部与规则一致。")
+        nothing = sum(1 for each in found if not each.amount)
+        without = f"，另有 {nothing} 笔扣款后为零" if nothing else ""
+        click.echo(f"共 {len(found) - nothing} 笔付款，合计 {paid:.2f} 元{without}，全部与规则一致。")
 
 
 @audit.command()
@@ -275,6 +277,7 @@ def windows(since: date, until: date, form: str, out: Path | None) -> None:
         "stage": "环节", "department": "部门", "limit": "期限", "total": "到期", "on_time": "按时", "late": "超时办完",
         "overdue": "超时未办", "running": "未到期", "share": "按时率（%）", "average": "平均超时", "worst": "最长超时",
         "unit": "单位", "worst_case": "最长的一张", "extended": "延期过", "provisional": "暂定",
+        "reasons": "延期的单和原因",
     }  # fmt: skip
     rows = []
     for each in run(lambda: audits.windows(since=since, until=until)):

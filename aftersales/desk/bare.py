@@ -46,7 +46,7 @@ class Bare:
     async def hide(self, request: Any) -> None:
         """There is no run that keeps a request."""
 
-    async def wake(self, case_no: str) -> None:
+    async def wake(self, case_no: str, *, anew: bool = False) -> None:
         """There is no run to wake."""
 
     async def wait(

@@ -34,8 +34,9 @@ class Waiting(BaseException):
 
 @dataclass(frozen=True, slots=True)
 class FormAnswer:
-    """What somebody submitted in a form of this run; `key` tells which form."""
+    """What somebody submitted in a form of the case; run and `key` tell which form."""
 
+    run_id: UUID
     key: str
     values: Mapping[str, Any]
 
@@ -53,7 +54,7 @@ class Driver(Protocol):
         """Make sure that nobody else tells this case. Raises LockLost."""
 
     async def answers(self, entry: str) -> list[FormAnswer]:
-        """What was submitted in this run's forms of a gate, oldest first."""
+        """What was submitted in the case's forms of a gate, oldest first."""
 
     async def forget(self, answer: FormAnswer) -> None:
         """Delete an answer that the journal now holds (GEN-10)."""
@@ -67,8 +68,8 @@ class Driver(Protocol):
     async def hide(self, request: Any) -> None:
         """Put a masked request in the place of the one that somebody submitted (GEN-10)."""
 
-    async def wake(self, case_no: str) -> None:
-        """Wake another case's run, which something has just been told."""
+    async def wake(self, case_no: str, *, anew: bool = False) -> None:
+        """Wake another case's run, which something has just been told, or (`anew`) whose open form shows what is past."""
 
     async def wait(
         self, entry: str, schema: Mapping[str, Any], summary: str, answered: Callable[[], Awaitable[bool]]

@@ -13,7 +13,7 @@ import json
 import os
 import re
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -62,6 +62,7 @@ class Run:
         self._fired = set((flow_run.empirical_policy and flow_run.empirical_policy.pause_keys) or ())
         # Prefect forgets the keys of a failed run that is scheduled without force, but keeps what was submitted
         self._inputs: dict[str, Any] | None = None if self._fired or self.case_no else {}
+        self._kept: list[FormAnswer] | None = None
 
     async def secure(self, case_no: str) -> None:
         """Hold the lock of a case that this leg has just opened; nobody else can know its number yet."""
@@ -80,21 +81,30 @@ class Run:
             raise Abort(str(error)) from error
 
     async def answers(self, entry: str) -> list[FormAnswer]:
-        """What was submitted in this run's forms of a gate, in the order the forms were shown."""
-        found = []
-        for key, value in (await self._read_inputs()).items():
-            if (match := _RESPONSE.fullmatch(key)) and _attempt(match["key"], entry):
-                found.append(FormAnswer(match["key"], value))
-        return sorted(found, key=lambda answer: _attempt(answer.key, entry))
+        """What was submitted in a gate's forms: of runs that are gone first, then of this one as the forms were shown."""
+        here = [answer for answer in _submitted(self.run_id, await self._read_inputs()) if _attempt(answer.key, entry)]
+        known = {(answer.run_id, answer.key) for answer in here}
+        kept = [
+            answer
+            for answer in await self._read_kept()
+            if _attempt(answer.key, entry) and (answer.run_id, answer.key) not in known
+        ]
+        return [*kept, *sorted(here, key=lambda answer: _attempt(answer.key, entry))]
 
     async def forget(self, answer: FormAnswer) -> None:
         """Delete an answer that the journal now holds: it may name people (GEN-10)."""
         key = f"suspended-{answer.key}-response"
         try:
-            await self._client.delete_flow_run_input(self.run_id, key)
-        except ObjectNotFound:
-            pass  # an earlier leg deleted it just before it was killed
-        (await self._read_inputs()).pop(key, None)
+            await self._client.delete_flow_run_input(answer.run_id, key)
+        except httpx.HTTPStatusError as error:
+            # an earlier leg deleted it just before it was killed, or its run is gone
+            if error.response.status_code != httpx.codes.NOT_FOUND:
+                raise
+        if answer.run_id == self.run_id:
+            (await self._read_inputs()).pop(key, None)
+        async with transaction() as connection:
+            await desk.forget_answer(connection, answer.run_id, answer.key, clock.now())
+        self._kept = [kept for kept in self._kept or () if (kept.run_id, kept.key) != (answer.run_id, answer.key)]
 
     async def show(self, *, name: str, tags: list[str], pages: Mapping[str, str]) -> None:
         """Name and tag the run in one call, and write its pages; what has not changed costs nothing."""
@@ -125,10 +135,10 @@ class Run:
         """Put a masked request in the place of the one that somebody submitted: Prefect shows a run's parameters."""
         await self._client.update_flow_run(self.run_id, parameters={"request": request})
 
-    async def wake(self, case_no: str) -> None:
-        """Wake another case's run, which something has just been told."""
+    async def wake(self, case_no: str, *, anew: bool = False) -> None:
+        """Wake another case's run, which something has just been told, or (`anew`) whose open form shows what is past."""
         try:
-            await wake(self._client, case_no)
+            await wake(self._client, case_no, anew=anew)
         except Unable:
             pass  # it is being told all the while, and looks once more before it sleeps
 
@@ -175,15 +185,35 @@ class Run:
 
     async def _read_inputs(self) -> dict[str, Any]:
         if self._inputs is None:
-            self._inputs = {}
-            while True:
-                rows = await self._client.filter_flow_run_input(
-                    self.run_id, key_prefix="suspended-", limit=PAGE, exclude_keys=set(self._inputs)
-                )
-                self._inputs |= {row.key: row.decoded_value for row in rows}
-                if len(rows) < PAGE:
-                    break
+            self._inputs = await _inputs(self._client, self.run_id)
         return self._inputs
+
+    async def _read_kept(self) -> list[FormAnswer]:
+        if self._kept is None:
+            async with transaction() as connection:
+                rows = await desk.kept_answers(connection, self.case_no or "")
+            self._kept = [FormAnswer(UUID(row["run"]), row["form"], row["values"]) for row in rows]
+        return self._kept
+
+
+async def submitted(client: PrefectClient, run_id: UUID) -> list[FormAnswer]:
+    """What was submitted in a run's forms and is not deleted yet, because no leg has read it."""
+    return list(_submitted(run_id, await _inputs(client, run_id)))
+
+
+async def _inputs(client: PrefectClient, run_id: UUID) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    while True:
+        rows = await client.filter_flow_run_input(run_id, key_prefix="suspended-", limit=PAGE, exclude_keys=set(found))
+        found |= {row.key: row.decoded_value for row in rows}
+        if len(rows) < PAGE:
+            return found
+
+
+def _submitted(run_id: UUID, inputs: Mapping[str, Any]) -> Iterator[FormAnswer]:
+    for key, value in inputs.items():
+        if match := _RESPONSE.fullmatch(key):
+            yield FormAnswer(run_id, match["key"], value)
 
 
 async def publish(client: PrefectClient, key: str, write: Callable[[AsyncConnection], Awaitable[str]]) -> None:
@@ -249,9 +279,9 @@ async def lock_key(flow_run: FlowRun) -> str:
     return case_no or str((flow_run.labels or {}).get("case") or flow_run.id)
 
 
-async def wake(client: PrefectClient, case_no: str) -> bool:
+async def wake(client: PrefectClient, case_no: str, *, anew: bool = False) -> bool:
     """
-    Wake a case's run if it sleeps; True when it was woken.
+    Wake a case's run if it sleeps and was told something, or (`anew`) to show its form once more; True when it was woken.
 
     Waits for the case's lock, then reads the state: a live leg would accept the wake too, and fail.
     """
@@ -260,10 +290,10 @@ async def wake(client: PrefectClient, case_no: str) -> bool:
     if run_id is None:
         return False
     async with held(case_no):
-        return await wake_if_asleep(client, case_no, run_id)
+        return await wake_if_asleep(client, case_no, run_id, anew=anew)
 
 
-async def wake_if_asleep(client: PrefectClient, case_no: str, run_id: UUID) -> bool:
+async def wake_if_asleep(client: PrefectClient, case_no: str, run_id: UUID, *, anew: bool = False) -> bool:
     """
     Schedule a suspended run that was told something; True when it was. Only for who holds the case's lock.
 
@@ -276,7 +306,7 @@ async def wake_if_asleep(client: PrefectClient, case_no: str, run_id: UUID) -> b
     if flow_run.state is None or not flow_run.state.is_paused():
         return False
     key = flow_run.state.state_details.pause_key
-    if key and not await _was_told(case_no, key.rpartition("-")[0]):
+    if key and not anew and not await _was_told(case_no, key.rpartition("-")[0]):
         return False
     await client.set_flow_run_state(run_id, Scheduled(name="Resuming"))
     return True

@@ -138,6 +138,9 @@ class Worker:
                 except (httpx.HTTPError, OSError) as error:
                     log.warning("Prefect cannot be reached (%s), trying again", type(error).__name__)
                     await self._rest(2.0)
+                except ObjectNotFound:
+                    log.warning("The work pool %s is gone, waiting until it is deployed anew", POOL)
+                    await self._rest(2.0)
                 await self._rest(self._poll_seconds)
         finally:
             for chore in chores:

@@ -16,6 +16,7 @@ from aftersales.forms.base import (
     parameters,
     read,
     schema,
+    wire,
 )
 from aftersales.forms.pairs import from_pairs
 from aftersales.forms.records import AccountEntryForm
@@ -100,4 +101,5 @@ __all__ = [
     "parameters",
     "read",
     "schema",
+    "wire",
 ]

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-from aftersales.rules import money, settlements
+from aftersales.rules import settlements
 from aftersales.rules.standing import Standing, Told, standing
 from aftersales.terms import Terms
-from aftersales.words import ZERO, Line, Order
+from aftersales.words import ZERO, Order
+
+SLACK = timedelta(minutes=5)
+# what a row that somebody has changed may raise wherever it is read
+_TAMPERED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+_PLAIN = re.compile(r"-?\d{1,12}(\.\d{1,6})?")
 
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """One payment to a customer, its bill, what proves it, and what does not agree (`faults`, empty when all does)."""
+    """One payment to a customer (or a bill that pays nothing), what proves it, and what does not agree (`faults`)."""
 
     case_no: str
     order_no: str
@@ -32,36 +38,44 @@ class Payment:
     faults: tuple[str, ...] = field(default=())
 
 
-def payments(*, case_no: str, history: Sequence[Told], order: Order, terms: Terms) -> list[Payment]:
-    """Every payment of a case, checked against its bill, and its bill against the rules and the terms of the case."""
+class Billed(Protocol):
+    """A bill among all of an order: its case, its number in that case's journal, and whatever stands there as total."""
+
+    @property
+    def case_no(self) -> str: ...
+    @property
+    def seq(self) -> int: ...
+    @property
+    def at(self) -> datetime: ...
+    @property
+    def total(self) -> Any: ...
+
+
+class Numbered(Told, Protocol):
+    """A journal row with its number."""
+
+    @property
+    def seq(self) -> int: ...
+
+
+def payments(
+    *, case_no: str, history: Sequence[Numbered], order: Order, terms: Terms, billed: Sequence[Billed]
+) -> list[Payment]:
+    """
+    Every payment of a case, checked against its bill, and its bill against the rules and the terms of the case.
+
+    A bill that fees have eaten up pays nothing and is told too: every deduction counts. `billed` are all bills of the
+    order, in whatever case. What cannot be read is a fault of that payment and ends nothing.
+    """
     found: list[Payment] = []
     paid: set[str] = set()
-    bills: list[tuple[int, Told]] = []
-    reckoned: Told | None = None
-    for index, entry in enumerate(history):
-        name = entry.entry.rpartition("-")[0]
-        if entry.kind == "bill":
-            # what was taken back pays nothing; its bill is gone with it
-            bills.pop() if name == "void" else bills.append((index, entry))
-        elif entry.kind == "reimbursement":
-            reckoned = entry
-        if entry.kind != "decision" or name not in ("refund", "reimbursement"):
-            continue
-        faults: list[str] = []
-        if name == "refund":
-            if not bills or bills[-1][1].entry in paid:
-                faults.append("没有对应的结算")
-                lines: tuple[Mapping[str, Any], ...] = ()
-            else:
-                at, bill = bills[-1]
-                paid.add(bill.entry)
-                lines = tuple(bill.data["lines"])
-                faults += _disagreements(bill, history[:at], order, terms)
-                faults += _amount(entry, bill)
-        else:
-            lines = tuple(reckoned.data["lines"]) if reckoned else ()
-            faults += _amount(entry, reckoned) if reckoned else ["没有应补运费的记录"]
-        told = standing(history[:index])
+    bills: list[tuple[int, Numbered]] = []
+    reckoned: Numbered | None = None
+
+    def tell(index: int, entry: Numbered, bill: Numbered | None, faults: list[str], *, pays: bool) -> None:
+        told = _standing(history[:index])
+        lines, unread = _lines(bill)
+        amount, unknown = _read(entry.data.get("amount") or "0") if pays else (ZERO, [])
         found.append(
             Payment(
                 case_no,
@@ -69,49 +83,194 @@ def payments(*, case_no: str, history: Sequence[Told], order: Order, terms: Term
                 entry.entry,
                 entry.at,
                 entry.actor,
-                Decimal(entry.data.get("amount") or "0"),
-                entry.data.get("reference", ""),
+                amount,
+                str(entry.data.get("reference", "")) if pays else "",
                 lines,
                 _evidence(told),
                 told.approvers,
-                tuple(faults),
+                tuple(dict.fromkeys([*unread, *unknown, *faults])),
             )
         )
+
+    def against_the_rules(at: int, bill: Numbered) -> list[str]:
+        return _safely(lambda: _disagreements(bill, history[:at], order, terms, _before(bill, case_no, billed)))
+
+    for index, entry in enumerate(history):
+        name = entry.entry.rpartition("-")[0]
+        if entry.kind == "bill" and name == "void":
+            # what was taken back pays nothing; its bill is gone with it
+            del bills[-1:]
+        elif entry.kind == "bill":
+            bills.append((index, entry))
+        elif entry.kind == "reimbursement":
+            reckoned = entry
+        elif entry.kind == "decision" and name == "refund":
+            if not bills or bills[-1][1].entry in paid:
+                tell(index, entry, None, ["没有对应的结算"], pays=True)
+                continue
+            at, bill = bills[-1]
+            paid.add(bill.entry)
+            tell(index, entry, bill, against_the_rules(at, bill) + _agreement(entry, bill), pays=True)
+        elif entry.kind == "decision" and name == "reimbursement":
+            faults = _agreement(entry, reckoned) if reckoned else ["没有应补运费的记录"]
+            tell(index, entry, reckoned, faults, pays=True)
+    has_ended = any(entry.kind == "closed" for entry in history)
+    for at, bill in bills:
+        total, unread = _read(bill.data.get("total"))
+        if bill.entry in paid or (total > ZERO and not has_ended):
+            continue
+        unpaid = [f"结算 {total:.2f} 元，没有付款"] if total > ZERO else []
+        tell(at, bill, bill, against_the_rules(at, bill) + unread + unpaid, pays=False)
     return found
 
 
-def beyond_the_order(order: Order, total: Decimal) -> str:
+def beyond_the_order(order: Order, billed: Iterable[Billed]) -> str:
     """Say when more went back for an order than was paid for it (MON-14); empty when not."""
+    read = [_read(each.total) for each in billed]
+    total = sum((amount for amount, _ in read), ZERO)
+    if any(unread for _, unread in read):
+        return f"订单 {order.order_no} 有读不出的结算金额，共退多少无法核对"
     if total <= order.paid:
         return ""
     return f"订单 {order.order_no} 实付 {order.paid:.2f} 元，共退 {total:.2f} 元"
 
 
-def _amount(entry: Told, bill: Told) -> list[str]:
-    due, given = Decimal(bill.data["total"]), Decimal(entry.data.get("amount") or "0")
-    return [] if due == given else [f"应付 {due:.2f} 元，实付 {given:.2f} 元"]
+def beside(
+    *, case: Mapping[str, Any], promises: Iterable[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]
+) -> list[tuple[str, str]]:
+    """
+    Compare what stands beside a case's journal with it: when it was opened and ended, and every promise (AUD-01, AUD-02).
+
+    Answers the entry and what is wrong. The journal is taken as it is: whether it was changed, its chain tells.
+    """
+    written = {row["entry"]: row for row in rows}
+    found: list[tuple[str, str]] = []
+    opened, closed = written.get("opened"), written.get("closed")
+    if opened and _is_apart(case["opened_at"], opened["at"]):
+        found.append(("opened", "售后单的申请时间与流水不同"))
+    if (closed is None) != (case["closed_at"] is None) or (closed and _is_apart(case["closed_at"], closed["at"])):
+        found.append(("closed", "售后单的结束时间与流水不同"))
+    elif closed and closed["data"].get("stage") != case["stage"]:
+        found.append(("closed", "售后单的结果与流水不同"))
+    given: set[str] = set()
+    for promise in promises:
+        entry = promise["entry"]
+        given.add(f"{entry}.asked")
+        found += [(entry, why) for why in _promised(promise, written)]
+    found += [
+        (name.removesuffix(".asked"), "流水里给过的时限，现在没有了")
+        for name, row in written.items()
+        if name.endswith(".asked") and row["kind"] in ("gate", "outer") and name not in given
+    ]
+    return found
 
 
-def _disagreements(bill: Told, before: Sequence[Told], order: Order, terms: Terms) -> list[str]:
-    """Compare a bill with what the rules give for the same facts; the bound of the order's money is checked apart."""
+def _promised(promise: Mapping[str, Any], written: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    asked, decided = written.get(f"{promise['entry']}.asked"), written.get(promise["entry"])
+    if asked is None:
+        return ["流水里没有给过这个时限"]
+    found = []
+    moved = [row for row in written.values() if row["kind"] == "extension" and row["seq"] > asked["seq"]]
+    if asked["kind"] == "gate":
+        own = [row["due_at"] for row in moved if row["data"].get("gate") == promise["entry"]]
+        due_at = own[-1] if own else asked["due_at"]
+    else:  # the outer limit moves along with a gate, never back
+        due_at = max([asked["due_at"], *(row["due_at"] for row in moved)])
+    if promise["due_at"] != due_at:
+        found.append("应办时间与流水不同")
+    if promise["owner"] != asked["data"].get("owner"):
+        found.append("负责部门与流水不同")
+    later = [row for row in written.values() if row["seq"] > asked["seq"]]
+    if decided is not None and decided["kind"] == "decision":
+        if promise["ended_at"] != decided["at"]:
+            found.append("办完时间与流水不同")
+    elif promise["ended_at"] is not None and not any(row["kind"] in ("gate", "cancelled", "closed") for row in later):
+        # a question in between, a cancellation or the case's end may end what nobody has answered
+        found.append("记着已办完，流水里没有")
+    return found
+
+
+def _is_apart(stored: datetime, written: datetime) -> bool:
+    """The row and its entry are written in one transaction, one a moment after the other."""
+    return abs(stored - written) > SLACK
+
+
+# --- reading --------------------------------------------------------------------------------------------------------
+
+
+class Unreadable(ValueError):
+    """An amount in a journal is none; the message is a sentence."""
+
+
+def _amount(value: Any) -> Decimal:
+    if isinstance(value, str) and _PLAIN.fullmatch(value):
+        return Decimal(value)
+    raise Unreadable(f"金额“{str(value)[:40]}”无法读出")
+
+
+def _read(value: Any) -> tuple[Decimal, list[str]]:
+    """An amount, or nothing and what is wrong with it."""
+    try:
+        return _amount(value), []
+    except Unreadable as error:
+        return ZERO, [str(error)]
+
+
+def _lines(bill: Told | None) -> tuple[tuple[Mapping[str, Any], ...], list[str]]:
+    """The lines of a bill as they are shown, and what cannot be read of them."""
+    lines = bill.data.get("lines") if bill else []
+    if not isinstance(lines, list) or not all(isinstance(line, Mapping) for line in lines):
+        return (), ["结算的各行无法读出"]
+    shown = [{name: str(line.get(name, "")) for name in ("rule", "label", "amount")} for line in lines]
+    return tuple(shown), [why for line in shown for why in _read(line["amount"])[1]]
+
+
+def _standing(history: Sequence[Told]) -> Standing:
+    try:
+        return standing(history)
+    except _TAMPERED:
+        return Standing()
+
+
+def _safely(check: Callable[[], list[str]]) -> list[str]:
+    try:
+        return check()
+    except Unreadable as error:
+        return [str(error)]
+    except _TAMPERED as error:
+        return [f"无法按规则重算（{type(error).__name__}）"]
+
+
+# --- checks ---------------------------------------------------------------------------------------------------------
+
+
+def _agreement(entry: Told, bill: Told) -> list[str]:
+    def check() -> list[str]:
+        due, given = _amount(bill.data.get("total")), _amount(entry.data.get("amount") or "0")
+        return [] if due == given else [f"应付 {due:.2f} 元，实付 {given:.2f} 元"]
+
+    return _safely(check)
+
+
+def _before(bill: Numbered, case_no: str, billed: Iterable[Billed]) -> list[Any]:
+    """What the earlier bills of the order pay: it bounds this one. Bills of an order are made one after the other."""
+    return [each.total for each in billed if (each.seq < bill.seq if each.case_no == case_no else each.at < bill.at)]
+
+
+def _disagreements(bill: Told, before: Sequence[Told], order: Order, terms: Terms, earlier: Iterable[Any]) -> list[str]:
+    """Compare a bill with what the rules give for the same facts, with `earlier` bills of its order paid already."""
     lines = bill.data["lines"]
-    total = sum((Decimal(line["amount"]) for line in lines), ZERO)
-    faults = (
-        [] if total == Decimal(bill.data["total"]) else [f"各行相加 {total:.2f} 元，合计写的是 {bill.data['total']} 元"]
-    )
+    sum_of = sum((_amount(line["amount"]) for line in lines), ZERO)
+    total = _amount(bill.data["total"])
+    faults = [] if sum_of == total else [f"各行相加 {sum_of:.2f} 元，合计写的是 {total:.2f} 元"]
     told = standing(before)
     zone = ZoneInfo(terms.house.timezone)
-    try:
-        ruled = settlements.settle(
-            told=told, order=replace(order, refunded=ZERO), terms=terms, on=bill.at.astimezone(zone).date()
-        )
-    except (KeyError, IndexError, ValueError) as error:
-        return [*faults, f"无法按规则重算（{type(error).__name__}）"]
-    capped = [line for line in lines if line["label"] == money.CAP]
-    if capped:
-        ruled = replace(ruled, lines=(*ruled.lines, Line("MON-14", money.CAP, Decimal(capped[0]["amount"]))))
+    refunded = sum((_amount(each) for each in earlier), ZERO)
+    ruled = settlements.settle(
+        told=told, order=replace(order, refunded=refunded), terms=terms, on=bill.at.astimezone(zone).date()
+    )
     ruled = settlements.granted(ruled, told)
-    was = [(line["rule"], line["label"], Decimal(line["amount"])) for line in lines]
+    was = [(line["rule"], line["label"], _amount(line["amount"])) for line in lines]
     now = [(line.rule, line.label, line.amount) for line in ruled.lines]
     for line in was:
         if line not in now:

@@ -270,7 +270,7 @@ def _band(bill: Mapping[str, Any]) -> str:
 def _what(entry: Dated, reader: Reader) -> tuple[str, str]:
     """What a journal row says: the matter and its result."""
     data = entry.data
-    name = entry.entry.rpartition("-")[0]
+    name, asked = entry.entry.rpartition("-")[0], entry.entry.split(".")[0]
     match entry.kind:
         case "opened":
             return "提交申请", f"订单 {data['order_no']}，{_items(data)}，{reader.reason(data['reason'])}"
@@ -282,7 +282,7 @@ def _what(entry: Dated, reader: Reader) -> tuple[str, str]:
         case "decision":
             return _gate_name(name), _decision(name, data, reader)
         case "refused":
-            return f"{_gate_name(name.split('.')[0].rpartition('-')[0] or name)}的提交未被接受", data["reason"]
+            return f"{_gate_name(asked.rpartition('-')[0] or asked)}的提交未被接受", data["reason"]
         case "late":
             return ("收到的消息（未采用）" if "told" in data else "迟到的提交（未采用）"), data.get("reason", "")
         case "intent":
@@ -348,6 +348,8 @@ def _gate_name(name: str) -> str:
         "release": "放款",
         "refund": "退款",
         "reimbursement": "补运费",
+        "cancelled": "取消",
+        "extended": "延期",
     }.get(name, name)
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from aftersales.store.tables import CaseRow, InboxRow, ParkRow, PromiseRow, RunRow, UnitsRow
+from aftersales.store.tables import CaseRow, InboxRow, OutboxRow, ParkRow, PromiseRow, RunRow, UnitsRow
 from aftersales.words import AWAITED
 
 CASES = CaseRow.__table__  # type: ignore[attr-defined]
 INBOX = InboxRow.__table__  # type: ignore[attr-defined]
+OUTBOX = OutboxRow.__table__  # type: ignore[attr-defined]
 PARKS = ParkRow.__table__  # type: ignore[attr-defined]
 PROMISES = PromiseRow.__table__  # type: ignore[attr-defined]
 RUNS = RunRow.__table__  # type: ignore[attr-defined]
@@ -21,6 +25,8 @@ UNITS = UnitsRow.__table__  # type: ignore[attr-defined]
 
 # the most cases that one look wakes; whoever is left out has the same chance at the next
 AT_ONCE = 200
+# what the inbox calls a form's answer that was copied before its leg came to it; no stage awaits it as an event
+ANSWER = "form.submitted"
 
 
 async def open_cases(
@@ -54,6 +60,60 @@ async def held_by_the_ended(connection: AsyncConnection) -> list[str]:
         .limit(AT_ONCE)
     )
     return list(rows)
+
+
+async def tellers(connection: AsyncConnection, run_ids: Collection[UUID]) -> set[UUID]:
+    """Which of these runs tell a case."""
+    return set(await connection.scalars(select(RUNS.c.run_id).where(RUNS.c.run_id.in_(run_ids))))
+
+
+async def was_told(connection: AsyncConnection, entry: str) -> bool:
+    """Whether somebody was told of something that belongs to no case."""
+    query = select(OUTBOX.c.id).where(OUTBOX.c.case_no.is_(None), OUTBOX.c.entry == entry).limit(1)
+    return await connection.scalar(query) is not None
+
+
+async def keep_answer(
+    connection: AsyncConnection, case_no: str, run_id: UUID, form: str, *, operator: str, values: Any, at: datetime
+) -> bool:
+    """Copy what was submitted in a form, once a form, with personal data masked; False when it is here already."""
+    result = await connection.execute(
+        upsert(INBOX)
+        .values(
+            key=_answer(run_id, form),
+            case_no=case_no,
+            event=ANSWER,
+            actor=operator,
+            data={"run": str(run_id), "form": form, "values": values},
+            received_at=at,
+        )
+        .on_conflict_do_nothing()
+        .returning(INBOX.c.id)
+    )
+    return result.first() is not None
+
+
+async def kept_answers(connection: AsyncConnection, case_no: str) -> list[Mapping[str, Any]]:
+    """The copied answers of a case that no leg has read yet, oldest first: run, form and values."""
+    rows = await connection.scalars(
+        select(INBOX.c.data)
+        .where(INBOX.c.case_no == case_no, INBOX.c.event == ANSWER, INBOX.c.taken_at.is_(None))
+        .order_by(INBOX.c.id)
+    )
+    return list(rows)
+
+
+async def forget_answer(connection: AsyncConnection, run_id: UUID, form: str, at: datetime) -> None:
+    """Mark a copied answer as read, and keep nothing of what it said: the journal does."""
+    await connection.execute(
+        update(INBOX)
+        .where(INBOX.c.key == _answer(run_id, form))
+        .values(taken_at=at, data={"run": str(run_id), "form": form})
+    )
+
+
+def _answer(run_id: UUID, form: str) -> str:
+    return f"form/{run_id}/{form}"
 
 
 async def park_is_due(connection: AsyncConnection, case_no: str, at: datetime) -> bool:

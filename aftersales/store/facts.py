@@ -17,11 +17,12 @@ CASES = CaseRow.__table__  # type: ignore[attr-defined]
 JOURNAL = JournalRow.__table__  # type: ignore[attr-defined]
 
 
-async def load(connection: AsyncConnection, order_no: str) -> Order | None:
+async def load(connection: AsyncConnection, order_no: str, *, with_refunds: bool = True) -> Order | None:
     """
     Tell the facts of an order, None when there is none; with the units that cases hold or have settled, and what went back.
 
     A refund counts from the moment its bill is made: two cases must not both count on the same money (MON-14).
+    The audit leaves them out (`with_refunds`) and reads the bills one by one: one of them may have been tampered with.
     """
     order = (await connection.execute(select(ORDERS).where(ORDERS.c.order_no == order_no))).one_or_none()
     if order is None:
@@ -56,8 +57,8 @@ async def load(connection: AsyncConnection, order_no: str) -> Order | None:
         insured_freight=order.insured_freight or ZERO,
         payment_route=order.payment_route,
         paid=order.paid,
-        refunded=await refunded(connection, order_no),
-        refunds=await refunds(connection, order_no),
+        refunded=await refunded(connection, order_no) if with_refunds else ZERO,
+        refunds=await refunds(connection, order_no) if with_refunds else 0,
     )
 
 

@@ -64,14 +64,3 @@ async def end(connection: AsyncConnection, case_no: str, entry: str | None, at: 
     if entry is not None:
         query = query.where(PARKS.c.entry == entry)
     await connection.execute(query)
-
-
-async def due(connection: AsyncConnection, at: datetime, *, limit: int = 200) -> list[str]:
-    """The cases of which a parked step may be tried again, the longest waiting first."""
-    rows = await connection.scalars(
-        select(PARKS.c.case_no)
-        .where(PARKS.c.ended_at.is_(None), PARKS.c.retry_at <= at)
-        .order_by(PARKS.c.retry_at)
-        .limit(limit)
-    )
-    return list(dict.fromkeys(rows))

@@ -5,22 +5,24 @@ from __future__ import annotations
 import csv
 import io
 import json
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from click.testing import CliRunner
+from sqlmodel import SQLModel
 
 from aftersales import clock
 from aftersales.cli import audit as cli
 from aftersales.cli import database as located
-from aftersales.rules import chain
+from aftersales.rules import chain, clocks
 from aftersales.store import records
 from aftersales.store.engine import transaction
-from aftersales.words import Unable
-from tasks import audits
+from aftersales.words import Event, Right, Unable
+from tasks import audits, extensions
+from tasks.cases import current_terms
 from tests.stories.conftest import Shop, Telling
 
 TODAY = clock.now().astimezone().date()
@@ -158,13 +160,87 @@ async def test_aud01_a_chain_that_was_rewritten_as_a_whole_is_found_with_a_seal(
     assert await found(seal=sealed) == [(len(rows), "", "与封存时不同：整条链被重写过")]
 
 
-async def test_aud01_a_case_that_is_gone_is_found_with_a_seal(shop: Shop, database: str):
+NAMING = ("units", "promises", "inbox", "outbox", "runs", "work", "visits", "restock", "parks", "evidence")
+
+
+async def test_aud01_a_case_that_is_gone_is_found_by_whatever_still_names_it(shop: Shop, database: str):
+    case, other = await closed(shop, "D1"), await closed(shop, "D2")
+    attack(database, *(f"delete from {table} where case_no = '{case.case_no}'" for table in ("journal", "cases")))
+
+    told = await audits.verify()
+
+    assert [(each.case_no, each.why) for each in told.findings] == [
+        (case.case_no, "售后单和流水都没有了，outbox、promises、restock、runs、units、visits、work 里还有")
+    ]
+    assert [each.case_no for each in (await audits.verify(case_no=case.case_no)).findings] == [case.case_no]
+    assert (await audits.verify(case_no=other.case_no)).findings == []
+
+
+async def test_aud01_a_case_that_is_gone_from_every_table_is_found_with_a_seal(shop: Shop, database: str):
     case = await closed(shop)
     sealed = await audits.seal()
-    attack(database, "delete from journal", "delete from cases")
+    attack(database, *(f"delete from {table}" for table in ("journal", *NAMING, "cases")))
 
     assert (await audits.verify()).findings == []
     assert [each.case_no for each in (await audits.verify(seal=sealed)).findings] == [case.case_no]
+
+
+REVIEW = "where entry = 'review-0'"
+BESIDE = {
+    f"update promises set due_at = due_at + interval '90 days' {REVIEW}": ("review-0", "应办时间与流水不同"),
+    f"update promises set ended_at = ended_at - interval '1 second' {REVIEW}": ("review-0", "办完时间与流水不同"),
+    f"update promises set ended_at = null {REVIEW}": ("review-0", "办完时间与流水不同"),
+    f"update promises set owner = 'logistics' {REVIEW}": ("review-0", "负责部门与流水不同"),
+    f"update promises set entry = 'review-7' {REVIEW}": ("review-7", "流水里没有给过这个时限"),
+    f"delete from promises {REVIEW}": ("review-0", "流水里给过的时限，现在没有了"),
+    "update promises set due_at = due_at + interval '1 day' where entry = 'outer-0'": ("outer-0", "应办时间与流水不同"),
+    "update cases set opened_at = opened_at - interval '1 day'": ("opened", "售后单的申请时间与流水不同"),
+    "update cases set closed_at = closed_at - interval '1 day'": ("closed", "售后单的结束时间与流水不同"),
+    "update cases set closed_at = null": ("closed", "售后单的结束时间与流水不同"),
+    "update cases set stage = 'rejected'": ("closed", "售后单的结果与流水不同"),
+}
+
+
+async def test_aud01_what_stands_beside_the_journal_is_held_against_it(shop: Shop, database: str):
+    """The windows are counted from the promises: who changes one is found by what the journal says of it."""
+    await closed(shop)
+    kept = "promises", "cases"
+    attack(database, *(f"create table kept_{table} as table {table}" for table in kept))
+
+    told = {}
+    for statement in BESIDE:
+        attack(database, statement)
+        told[statement] = await found()
+        for table in kept:
+            columns = ", ".join(f'"{column.name}"' for column in SQLModel.metadata.tables[table].columns)
+            copy = f"insert into {table} ({columns}) overriding system value select {columns} from kept_{table}"
+            attack(database, f"delete from {table}", copy)
+
+    assert {statement: places[0] for statement, places in told.items()} == {
+        statement: (0, *place) for statement, place in BESIDE.items()
+    }
+    assert await found() == []
+
+
+async def test_aud01_an_extension_and_a_question_in_between_are_no_findings(shop: Shop):
+    """A due time that was moved for a reason stands in the journal; what ended unanswered was overtaken."""
+    await shop.order()
+    case = await shop.tell(shop.application())
+    await extended(case.case_no)
+    assert await found() == []
+
+    await case.decide("review", "C08", decision="approve")
+    await case.signal(Event.CASE_CANCELLED, reason="不要了")
+
+    assert case.at == "" and await found() == []
+
+
+async def extended(case_no: str, reason: str = "台风停运") -> str:
+    """Move a case's due time to twenty days from now; answers that day."""
+    until = (TODAY + timedelta(days=20)).isoformat()
+    who = current_terms().who_may(Right.EXTEND)[0].id
+    await extensions.extend(case_no, operator=who, until=until, reason=reason, key="k1")
+    return until
 
 
 async def test_what_happened_after_the_seal_is_no_finding(shop: Shop):
@@ -214,8 +290,7 @@ async def test_aud03_a_bill_that_was_changed_disagrees_with_the_rules(shop: Shop
 
 
 async def test_aud03_one_reference_for_two_payments_is_told(shop: Shop):
-    await closed(shop, "D1")
-    two = await closed(shop, "D2")
+    one, two = await closed(shop, "D1"), await closed(shop, "D2")
     async with transaction() as connection:
         await connection.exec_driver_sql("set session_replication_role = replica")
         await connection.exec_driver_sql(
@@ -225,7 +300,121 @@ async def test_aud03_one_reference_for_two_payments_is_told(shop: Shop):
 
     payments, _ = await audits.refunds(**DAYS)
 
-    assert [each.faults for each in payments] == [("流水号 ALI-D1 用了 2 次",)] * 2
+    assert [each.faults for each in payments] == [
+        (f"流水号 ALI-D1 用了 2 次，另见 {other.case_no} refund-0",) for other in (two, one)
+    ]
+
+
+async def test_aud03_a_reference_that_was_used_long_before_the_period_is_told(shop: Shop, database: str):
+    one, two = await closed(shop, "D1"), await closed(shop, "D2")
+    use = 'update journal set data = data || \'{"reference": "ALI-D1"}\''
+    attack(
+        database,
+        f"{use} where case_no = '{two.case_no}' and entry = 'refund-0'",
+        f"update journal set at = at - interval '40 days' where case_no = '{one.case_no}'",
+    )
+
+    payments, _ = await audits.refunds(**DAYS)
+
+    assert [(each.case_no, each.faults) for each in payments] == [
+        (two.case_no, (f"流水号 ALI-D1 用了 2 次，另见 {one.case_no} refund-0",))
+    ]
+
+
+async def test_aud03_a_bill_that_fees_have_eaten_up_is_told_with_its_deductions(shop: Shop):
+    """8.00 of goods, 13.50 of freight: nobody is paid, and the deduction is audited all the same."""
+    await shop.order("D1", lines=[("SKU-1", "台灯", 1, "8.00")])
+    case = await shop.tell(shop.application("D1"))
+    await case.decide("review", "C08", decision="approve")
+    await case.decide("pickup", "L02", carrier="顺丰", tracking_no="SF100200300", freight="13.50", voucher="V-1")
+    await case.decide("receipt", "W02", items=[{"line": "1", "quantity": 1}], rest="complete")
+    rows = [{"line": "1", "quantity": 1, "grade": "sellable", "cause": "no_reason"}]
+    await case.decide("inspection", "W03", items=rows, result="pass")
+    assert case.result is not None
+
+    (told,), orders = await audits.refunds(**DAYS)
+
+    assert (told.entry, f"{told.amount:.2f}", told.reference, told.faults, orders) == ("bill-0", "0.00", "", (), [])
+    assert [(line["rule"], line["amount"]) for line in told.lines] == [
+        ("MON-14", "8.00"),
+        ("MON-02", "-13.50"),
+        ("MON-14", "5.50"),
+    ]
+    assert "承运凭证 13.50 元 V-1" in told.evidence
+
+
+async def test_aud03_a_bound_that_nobody_had_to_keep_is_told(shop: Shop, database: str):
+    """Bill and refund brought down together by the one line that the facts of a single case do not prove."""
+    await closed(shop)
+    line = '{"rule": "MON-14", "label": "不超过可原路退回的余额", "amount": "-100.00", "note": ""}'
+    attack(
+        database,
+        f"update journal set data = jsonb_set(data, '{{lines,2}}', '{line}') where entry = 'bill-0'",
+        "update journal set data = jsonb_set(data, '{total}', '\"86.50\"') where entry = 'bill-0'",
+        "update journal set data = jsonb_set(data, '{amount}', '\"86.50\"') where entry = 'refund-0'",
+    )
+
+    (payment,), _ = await audits.refunds(**DAYS)
+
+    assert payment.faults == ("规则没有这一行：MON-14 不超过可原路退回的余额 -100.00",)
+
+
+async def test_aud03_a_bound_that_an_earlier_bill_has_set_is_no_fault(shop: Shop, database: str):
+    """Two units of 200.00, 300.00 paid for the order: the second case gets what the first has left."""
+    await shop.order("D1", lines=[("SKU-1", "台灯", 2, "400.00")])
+    attack(database, "update orders set paid = 300")
+    for number in (1, 2):
+        case = await shop.tell(shop.application("D1", reason="quality", evidence=["照片"]))
+        await case.decide("review", "C08", decision="approve")
+        await allowed(case)
+        await case.decide("pickup", "L02", carrier="顺丰", tracking_no=f"SF10020030{number}")
+        await case.decide("receipt", "W02", items=[{"line": "1", "quantity": 1}], rest="complete")
+        rows = [{"line": "1", "quantity": 1, "grade": "sellable", "cause": "quality"}]
+        await case.decide("inspection", "W03", items=rows, result="pass")
+        await allowed(case)
+        amount = (await case.journal())["bill-0"].data["total"]
+        await case.decide("refund", "A03", amount=amount, reference=f"ALI-{number}")
+
+    payments, orders = await audits.refunds(**DAYS)
+
+    assert [(f"{each.amount:.2f}", each.faults) for each in payments] == [("200.00", ()), ("100.00", ())]
+    assert orders == []
+
+
+async def allowed(case: Telling) -> None:
+    """Have the manager agree where a case waits for that."""
+    if case.at.startswith("exception"):
+        await case.decide("exception", "A01", decision="approve", reason="按余额退")
+
+
+UNREADABLE = {
+    "'{total}', '\"abc\"') where entry = 'bill-0'": "金额“abc”无法读出",
+    "'{total}', '\"NaN\"') where entry = 'bill-0'": "金额“NaN”无法读出",
+    "'{amount}', '\"1E+99999\"') where entry = 'refund-0'": "金额“1E+99999”无法读出",
+    "'{lines,1,amount}', 'null') where entry = 'bill-0'": "金额“None”无法读出",
+    "'{lines}', '\"x\"') where entry = 'bill-0'": "结算的各行无法读出",
+    "'{asked_on}', '\"x\"') where entry = 'opened'": "无法按规则重算（ValueError）",
+}
+
+
+async def test_aud03_what_cannot_be_read_is_a_fault_of_its_payment_alone(shop: Shop, database: str, command: Any):
+    one, two = await closed(shop, "D1"), await closed(shop, "D2")
+    attack(database, "create table kept_journal as table journal")
+
+    told = {}
+    for change in UNREADABLE:
+        attack(database, f"update journal set data = jsonb_set(data, {change} and case_no = '{one.case_no}'")
+        payments, _ = await audits.refunds(**DAYS)
+        assert [each.faults for each in payments if each.case_no == two.case_no] == [()]
+        told[change] = next(each.faults for each in payments if each.case_no == one.case_no)
+        attack(database, "delete from journal", "insert into journal select * from kept_journal")
+    attack(database, f"update journal set data = jsonb_set(data, '{{lines}}', '[1]') where case_no = '{one.case_no}'")
+    shown = command("refunds", *WHEN)
+
+    assert {change: UNREADABLE[change] in faults for change, faults in told.items()} == dict.fromkeys(
+        UNREADABLE, True
+    ), told
+    assert isinstance(shown.exception, Unable) and f"{one.case_no} 结算的各行无法读出" in str(shown.exception)
 
 
 async def test_a_period_without_payments_is_empty(shop: Shop):
@@ -257,6 +446,31 @@ async def test_aud02_every_stage_is_counted_with_its_worst_delay(shop: Shop, dat
     assert (inspection.late, inspection.average, inspection.unit) == (1, "1.0", "个工作日")
     assert (told["待退款"].on_time, told["待退款"].share) == (1, "100.0")
     assert told["待审核"].department == "客户服务部"
+
+
+async def test_aud02_a_window_belongs_to_the_day_that_people_read(shop: Shop, database: str):
+    """A promise due on the 26th at 24:00 ends with the 27th's first moment, and is one of the 26th."""
+    await shop.order()
+    await shop.tell(shop.application())
+    midnight = clocks.end_of_day(date(2026, 11, 26), house=current_terms().house)
+    attack(database, f"update promises set due_at = '{midnight.isoformat()}'")
+
+    told = {day: await audits.windows(since=date(2026, 11, day), until=date(2026, 11, day)) for day in (25, 26, 27)}
+
+    assert {day: [each.total for each in windows] for day, windows in told.items()} == {25: [], 26: [1], 27: []}
+
+
+async def test_aud02_extended_cases_are_told_with_their_reason(shop: Shop, command: Any):
+    await shop.order()
+    case = await shop.tell(shop.application())
+    until = await extended(case.case_no)
+    days = {"since": TODAY, "until": TODAY + timedelta(days=21)}
+
+    (window,) = await audits.windows(**days)
+    (row,) = json.loads(command("windows", "--from", f"{TODAY}", "--to", f"{days['until']}", "--format", "json").output)
+
+    assert (window.extended, window.reasons) == (1, f"{case.case_no} 延至 {until}：台风停运")
+    assert row["reasons"] == window.reasons
 
 
 # --- the commands ---------------------------------------------------------------------------------------------------

@@ -41,6 +41,7 @@ from tests.traps.hanging_worker import Paper
 
 PATIENCE = 90.0
 RETURNS, ARRIVALS, CANCELLATION = "returns/退货", "arrivals/到件登记", "cancellation/取消售后单"
+EXTENSION = "extension/延期"
 
 # what the UI sends, in the words that the forms show
 ANSWERS: dict[str, dict[str, Any]] = {

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 from prefect.states import Scheduled
 from sqlalchemy import text
 
+from aftersales import clock
 from aftersales.desk import runs
+from aftersales.store import journal
 from aftersales.store.engine import transaction
-from aftersales.words import Stage, Unable
-from tests.traps.conftest import ARRIVALS, CANCELLATION, RETURNS, Desk, Run
+from aftersales.words import Right, Stage, Unable
+from tasks import desks
+from tasks.cases import current_terms
+from tests.traps.conftest import ARRIVALS, CANCELLATION, EXTENSION, RETURNS, Desk, Run
 
 
 async def test_an_unknown_parameter_fails_with_a_sentence(staffed: Desk):
@@ -170,3 +175,53 @@ async def artifacts(run: Run) -> str:
         artifact_filter=ArtifactFilter.model_validate({"flow_run_id": {"any_": [run.run_id]}})
     )
     return "\n".join(str(artifact.data) for artifact in found)
+
+
+async def test_gen08_an_extension_shows_on_the_form_that_stands_open(staffed: Desk):
+    """The open form is drawn anew with the new last day, and still takes its answer."""
+    run = await staffed.apply()
+    await run.at("review-0-1")
+    before = await run.page()
+    until = clock.now().date() + timedelta(days=20)
+
+    moved = await staffed.start(EXTENSION, extension(await run.case_no(), until=until))
+    await moved.ends()
+    await run.at("review-0-2")
+
+    day = f"{until.month}月{until.day}日"
+    assert day not in before and day in await run.page()
+    await run.fill("review-0")
+    await run.at("pickup-0-1")
+
+
+async def test_gen08_an_extension_that_is_refused_stands_in_the_journal_with_its_reason(staffed: Desk):
+    run = await staffed.apply()
+    await run.at("review-0-1")
+    number = await run.case_no()
+
+    turned_away = await (await staffed.start(EXTENSION, extension(number, "C07 王小明"), enforce=False)).ends()
+
+    (refused,) = await run.rows("journal", "kind = 'refused'")
+    assert turned_away.name == "延期 未受理"
+    assert (refused.actor, refused.data["gate"]) == ("C07", "extended") and refused.data["reason"]
+    page = await audit_of(number)
+    assert f"延期的提交未被接受 {refused.data['reason']}" in page
+
+
+def extension(case_no: str, operator: str = "", until: date | None = None) -> dict[str, Any]:
+    """An extension as its form sends it, by the first who may."""
+    return {
+        "operator": operator or current_terms().who_may(Right.EXTEND)[0].choice,
+        "case_no": case_no,
+        "until": (until or clock.now().date() + timedelta(days=20)).isoformat(),
+        "reason": "台风停运",
+    }
+
+
+async def audit_of(case_no: str) -> str:
+    """A case's journal as people read it."""
+    async with transaction() as connection:
+        entries = await journal.read(connection, case_no)
+    reader = desks.reader(current_terms())
+    rows = [reader.told(entry) for entry in entries.values()]
+    return "\n".join(f"{row.what} {row.result}" for row in rows)

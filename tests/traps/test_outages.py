@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.filters import ArtifactCollectionFilter
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from sqlalchemy import text
@@ -23,7 +24,7 @@ from aftersales.desk import worker as workers
 from aftersales.store import cases, engine, installation
 from aftersales.store.engine import transaction
 from aftersales.words import Unable
-from tests.traps.conftest import Desk, Process, Run
+from tests.traps.conftest import PATIENCE, Desk, Process, Run
 from tests.traps.hanging_worker import Paper
 
 # the supervisor kills a worker that takes longer
@@ -239,3 +240,23 @@ os._exit(7)
 """
 
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == code
+
+
+async def test_a_worker_outlives_the_loss_of_its_work_pool(
+    desk: Desk, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    """With Prefect's database the pool is gone: the worker waits until somebody deploys anew, and goes on."""
+    caplog.set_level(logging.WARNING, "aftersales.worker")
+    theirs = workers.POOL
+    monkeypatch.setattr(workers, "POOL", "short-lived")
+    await desk.client.create_work_pool(WorkPoolCreate(name="short-lived", type="process"))
+
+    async with desk.worker():
+        await desk.client.delete_work_pool("short-lived")
+        deadline = time.monotonic() + PATIENCE
+        while not any("short-lived is gone" in message for message in caplog.messages):
+            assert time.monotonic() < deadline, caplog.messages
+            await asyncio.sleep(0.05)
+        monkeypatch.setattr(workers, "POOL", theirs)
+        run = await desk.apply()
+        await run.at("review-0-1")

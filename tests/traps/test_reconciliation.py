@@ -10,15 +10,16 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun
-from prefect.states import Cancelled, Crashed, Failed
+from prefect.states import Cancelled, Crashed, Failed, Scheduled
 from sqlalchemy import text
 
 from aftersales import clock
 from aftersales.store import cases
 from aftersales.store.engine import transaction
 from aftersales.words import Stage
+from tasks import cases as opening
 from tasks import reconcile, rounds
-from tests.traps.conftest import MAIN_WAY, Desk, Run
+from tests.traps.conftest import MAIN_WAY, Desk, Run, pause_key
 from tests.traps.hanging_worker import Paper
 
 ROUND = "reconciliation/对账巡检"
@@ -138,6 +139,170 @@ async def test_a_run_that_ended_badly_is_told_again_and_its_department_once(
     assert len(await told(run)) == 1
     await run.submit()
     await run.at("pickup-0-1")
+
+
+async def test_a_rehearsed_case_is_told_again_though_its_clock_stands_still(
+    staffed: Desk, monkeypatch: pytest.MonkeyPatch
+):
+    """The rest between two tries is measured on the wall: a rehearsal's time moves only when somebody moves it."""
+    run = await staffed.apply()
+    await run.at("review-0-1")
+    number = await run.case_no()
+    async with transaction() as connection:
+        await connection.execute(text("insert into rehearsals (id, now_at) values ('R1', now())"))
+        await connection.execute(text("update cases set rehearsal = 'R1' where case_no = :c"), {"c": number})
+    await staffed.client.set_flow_run_state(run.run_id, Failed(), force=True)
+    await look(staffed)
+    await run.at("review-0-2")
+
+    await staffed.client.set_flow_run_state(run.run_id, Failed(), force=True)
+    resting = await look(staffed)
+    later(monkeypatch, timedelta(seconds=61))
+
+    assert (resting, await look(staffed)) == ({}, {number: "已恢复运行"})
+    monkeypatch.undo()
+    await run.at("review-0-3")
+
+
+def later(monkeypatch: pytest.MonkeyPatch, by: timedelta) -> None:
+    """Put the clock on the wall forward, and no rehearsal's."""
+    now = clock.now
+    monkeypatch.setattr(
+        clock, "now", lambda case=None: now(case) + (timedelta(0) if case and case.rehearsal_at else by)
+    )
+
+
+async def test_a_run_deleted_again_is_heard_again(staffed: Desk):
+    """A case that got on in between has its department told anew, and every new run is written down."""
+    run = await staffed.apply()
+    number = await (await run.at("review-0-1")).case_no()
+
+    for gate in ("review", "pickup"):
+        seen = await (await living(staffed, number)).at(f"{gate}-0")
+        await seen.fill(f"{gate}-0")
+        await seen.until(lambda found, gate=gate: f"{gate}-0" not in pause_key(found) and is_asleep(found), "the next")
+        await staffed.client.delete_flow_run(seen.run_id)
+        assert await look(staffed) == {number: "已重新建立运行"}
+
+    assert [row.entry for row in await run.rows("journal", "kind = 'reconciled'")] == ["run.1/gone", "run.2/gone"]
+    assert len(await told(run)) == 2
+
+
+def is_asleep(found: FlowRun) -> bool:
+    return bool(found.state and found.state.is_paused())
+
+
+async def test_who_asks_by_hand_waits_for_no_rest(staffed: Desk):
+    """`aftersales desk rebuild` a moment after a round has made a run that is lost again."""
+    run = await staffed.apply()
+    number = await (await run.at("review-0-1")).case_no()
+    await staffed.client.delete_flow_run(run.run_id)
+    await look(staffed)
+    lost = await (await living(staffed, number)).at("review-0-1")
+    await staffed.client.delete_flow_run(lost.run_id)
+
+    by_itself, by_hand = await look(staffed), await look(staffed, everything=True)
+
+    assert (by_itself, by_hand) == ({}, {number: "已重新建立运行"})
+    await (await living(staffed, number)).at("review-0-1")
+
+
+async def test_what_waits_for_a_worker_is_not_late_but_what_was_overtaken_is(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+):
+    """A weekend without a worker is nobody's fault: only what younger runs have passed by is stuck."""
+    async with desk.worker():
+        run = await desk.apply()
+        number = await (await run.at("review-0-1")).case_no()
+        await play_round(desk)
+    await run.submit()
+
+    later(monkeypatch, timedelta(days=2))
+    waiting = await look(desk)
+    monkeypatch.undo()
+    since = clock.now() - reconcile.LATE - timedelta(minutes=1)
+    await desk.client.set_flow_run_state(run.run_id, Scheduled(name="Resuming", scheduled_time=since), force=True)
+    stuck = await look(desk)
+
+    assert (waiting, stuck) == ({}, {number: "已恢复运行"})
+    async with desk.worker():
+        await run.at("pickup-0-1")
+
+
+async def test_an_application_whose_run_failed_before_it_was_a_case_is_told_again(
+    staffed: Desk, monkeypatch: pytest.MonkeyPatch
+):
+    """Nobody would miss it: it has no number yet. Whoever takes applications in is told once."""
+
+    async def broken(*_: Any) -> str:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(opening, "_open", broken)
+    run = await staffed.apply("D1")
+    await run.ends("Failed")
+    name = f"未立案 {str(run.run_id)[:8]}"
+
+    seen = await look(staffed, dry_run=True)
+    first = await look(staffed)
+    await run.ends("Failed")
+    resting = await look(staffed)
+    later(monkeypatch, timedelta(seconds=61))
+    second = await look(staffed)
+    await run.ends("Failed")
+    monkeypatch.undo()
+
+    assert seen == {name: "（仅查看，未处理）"}
+    assert (first, resting, second) == ({name: "已重新运行"}, {}, {name: "已重新运行"})
+    assert await look(staffed, everything=True) == {name: "已重新运行"}
+    await run.at("review-0-1")
+    assert await look(staffed) == {}
+    async with transaction() as connection:
+        notices = (await connection.execute(text("select recipient, body from outbox where case_no is null"))).all()
+    assert len(notices) == 1 and "订单 D1 的退货申请运行出错" in notices[0].body
+
+
+async def test_a_decision_that_no_leg_has_read_outlives_its_run(desk: Desk, paper: Paper):
+    """Prefect said yes to a form and lost its database before a worker came to it: the decision counts, once."""
+    async with desk.worker():
+        old = await desk.apply()
+        number = await (await old.at("review-0-1")).case_no()
+    status, _ = await old.submit(decision="驳回", missing=["照片"], reason="请回电 13812345678")
+    assert status == "ACCEPT"
+
+    assert await look(desk) == {}
+    (kept,) = await old.rows("inbox")
+    await desk.client.delete_flow_run(old.run_id)
+    assert await look(desk, everything=True) == {number: "已重新建立运行"}
+    async with desk.worker():
+        new = await (await living(desk, number)).at("correction-0-1")
+
+    assert "13812345678" not in str(kept) and "138****5678" in str(kept)
+    written = await new.journal()
+    assert [name for name in written if name.startswith("review-0")] == ["review-0.asked", "review-0"]
+    decided = written["review-0"]
+    assert (decided.actor, decided.data["decision"], decided.data["reason"]) == ("C08", "reject", "请回电 138****5678")
+    assert decided.data["via"] == f"form:{str(old.run_id)[:8]}/review-0-1"
+    (read,) = await new.rows("inbox")
+    assert read.taken_at is not None and "values" not in read.data
+
+
+async def test_a_decision_that_was_copied_and_then_read_counts_once(desk: Desk, paper: Paper):
+    async with desk.worker():
+        run = await desk.apply()
+        await run.at("review-0-1")
+    await run.submit()
+    for _ in range(2):
+        assert await look(desk) == {}
+    assert len(await run.rows("inbox", "taken_at is null")) == 1
+
+    async with desk.worker():
+        await run.at("pickup-0-1")
+        await run.along("pickup")
+        await run.at("receipt-0-1")
+
+    assert len(await run.rows("inbox", "taken_at is not null")) == 1
+    assert not await run.rows("journal", "kind in ('late', 'refused')")
+    assert paper.calls == [f"{await run.case_no()}/book-pickup-0"]
 
 
 async def test_what_is_well_is_left_alone_and_a_look_without_hands_changes_nothing(staffed: Desk):
