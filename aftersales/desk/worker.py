@@ -27,7 +27,7 @@ from prefect import Flow, flow_engine
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, WorkPoolFilter
 from prefect.client.schemas.objects import FlowRun, State, StateType
-from prefect.context import AsyncClientContext, ContextModel
+from prefect.context import AsyncClientContext, ContextModel, SyncClientContext
 from prefect.exceptions import Abort, ObjectNotFound, Pause
 from prefect.flow_engine import run_flow_async
 from prefect.settings import (
@@ -317,7 +317,12 @@ async def hired(*, name: str, poll_seconds: float = POLL_SECONDS) -> AsyncIterat
     locks = await Locks.open()
     client = LeanClient(PREFECT_API_URL.value(), auth_string=PREFECT_API_AUTH_STRING.value() or None)
     try:
-        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        with (
+            temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+            # the engine makes a client for each leg only to see that our result storage needs none, and reads every
+            # certificate for it: a third of the worker's time; with this, all legs share one
+            SyncClientContext.get_or_create(),
+        ):
             async with LeanContext(client):
                 yield Worker(client, locks, name=name, poll_seconds=poll_seconds)
     finally:
