@@ -28,7 +28,11 @@ OURS, STOCK = int(os.environ.get("BENCH_OURS", "10")), int(os.environ.get("BENCH
 LEGS = ("application → review", "review → pick-up", "scan → inspection", "inspection → refund", "refund → end")
 MOST_PER_LEG, LEAST_RATIO = 0.2, 15.0
 # the pool's calls of a worker that has nothing to do: they are told apart, since they come with time and not with legs
-POLLING = ("/work_pools/aftersales/get_scheduled_flow_runs", "/work_pools/aftersales/workers/heartbeat")
+POLLING = (
+    "/flow_runs/count",
+    "/work_pools/aftersales/get_scheduled_flow_runs",
+    "/work_pools/aftersales/workers/heartbeat",
+)
 
 Used = dict[str, float]
 
