@@ -48,8 +48,8 @@ fix: $(READY) ## repair what tools can repair
 	$(VENV)/bin/ruff format .
 
 .PHONY: bench
-bench: $(READY) ## how fast it is, against the bounds we keep
-	@set -e; for measure in bench/*.py; do $(PY) $$measure; done
+bench: $(READY) ## how fast it is, against the bounds we keep; writes docs/benchmarks.md (a quarter of an hour)
+	@$(PY) -m bench
 
 .PHONY: screenshots
 screenshots: $(READY) ## the handbook's pictures: make screenshots ORDERS=online-retail.csv.gz (needs chromium)

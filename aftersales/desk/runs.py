@@ -46,6 +46,7 @@ _SCHEMA = re.compile(r"suspended-(?P<key>.+)-schema")
 
 
 _publishing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+_queued: dict[str, asyncio.Task[None]] = {}
 
 
 class Run:
@@ -217,17 +218,31 @@ def _submitted(run_id: UUID, inputs: Mapping[str, Any]) -> Iterator[FormAnswer]:
 
 
 async def publish(client: PrefectClient, key: str, write: Callable[[AsyncConnection], Awaitable[str]]) -> None:
-    """Write a page that belongs to no run, under a lock: who writes later has read later."""
+    """
+    Write a page that belongs to no run, under a lock: who writes later has read later.
+
+    Who comes while somebody waits to write it is told by that one too: a hundred legs at once write a page twice.
+    """
+    queued = _queued.get(key)
+    if queued is None or queued.done():
+        queued = _queued[key] = asyncio.create_task(_publish(client, key, write))
+    # a leg that is stopped must not take the page away from the others
+    await asyncio.shield(queued)
+
+
+async def _publish(client: PrefectClient, key: str, write: Callable[[AsyncConnection], Awaitable[str]]) -> None:
     # inside the process first, so that no more than one connection of ours waits for the database's lock
-    async with _publishing[key], transaction() as connection:
-        known = await installation.lock(connection, f"page:{key}")
-        text = await write(connection)
-        if known and await _rewrite(client, known["id"], text):
-            return
-        artifact = await client.create_artifact(
-            ArtifactCreate(key=key, type="markdown", description=_title(text), data=text)
-        )
-        await installation.keep(connection, f"page:{key}", {"id": str(artifact.id)})
+    async with _publishing[key]:
+        _queued.pop(key, None)  # from here on it reads: who comes now may have written something it does not see
+        async with transaction() as connection:
+            known = await installation.lock(connection, f"page:{key}")
+            text = await write(connection)
+            if known and await _rewrite(client, known["id"], text):
+                return
+            artifact = await client.create_artifact(
+                ArtifactCreate(key=key, type="markdown", description=_title(text), data=text)
+            )
+            await installation.keep(connection, f"page:{key}", {"id": str(artifact.id)})
 
 
 async def _rewrite(client: PrefectClient, artifact_id: str, text: str) -> bool:

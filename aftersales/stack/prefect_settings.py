@@ -55,6 +55,8 @@ def server(*, home: Path, host: str, port: int, database_url: str, is_loopback: 
         "PREFECT_SERVER_DATABASE_SQLALCHEMY_MAX_OVERFLOW": "20",
         # it reads every paused run every five seconds; our own promises hold the deadlines
         "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED": "false",
+        # 15 s by default: in a burst every waiting run would be written once more, only to be called late
+        "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "180",
         # the journal is the history; Prefect keeps half a year of runs and a week of events
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(180 * 24 * 60 * 60),
