@@ -15,7 +15,7 @@ from aftersales.rules.clocks import Extension
 from aftersales.store import cases, journal
 from aftersales.store.engine import transaction
 from aftersales.terms import Terms
-from aftersales.words import Due, Limit, Right, Stage
+from aftersales.words import Due, Limit, Right, Stage, Unable
 from tasks import notices, outside, promises
 from tasks.gates import Refused
 
@@ -30,7 +30,7 @@ async def extend(case_no: str, *, operator: str, until: str, reason: str, key: s
     """
     try:
         return await _extend(case_no, operator=operator, until=until, reason=reason, key=key)
-    except Refused as error:
+    except Unable as error:
         async with transaction() as connection:
             case, terms = await outside.found(connection, case_no)
             await journal.add(

@@ -7,9 +7,12 @@ import json
 import os
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import text
 
+from aftersales.store.engine import transaction
 from tests.badinput.conftest import REFUSED_DECISION, House, nothing_changes
 
 HEADER = (
@@ -138,7 +141,7 @@ COMMANDS = [
     wrong("quote for a quantity of minus one", "quote D1 --line SKU-1=-1 --reason quality", "--line 的值不对：“SKU-1=-1”应写成 商品编码=件数，如 TS-01=2，件数为 1 或以上（查看用法：aftersales quote --help）。"),
     wrong("quote for a reason that is none", "quote D1 --line SKU-1=1 --reason 心情", "--reason 的值不对：没有退货原因“心情”，可选：七天无理由（no_reason）、尺码不合适（wrong_size）、不喜欢（dislike）、质量问题（quality）、运输破损（damaged）、发错商品（wrong_item）（查看用法：aftersales quote --help）。"),
     wrong("quote for a day that there is not", "quote D1 --line SKU-1=1 --reason quality --asked-on 2026-02-30", "--asked-on 的值不对：“2026-02-30”不是日期，请写成 2025-03-07（查看用法：aftersales quote --help）。"),
-    cannot("quote for a day before the order", "quote D1 --line SKU-1=1 --reason quality --asked-on 1999-01-01", "申请日期 1999-01-01 早于订单 D1 的下单日期 2026-11-20，请核对 --asked-on。"),
+    cannot("quote for a day before the order", "quote D1 --line SKU-1=1 --reason quality --asked-on 1999-01-01", "申请日期 1999-01-01 早于订单 D1 的下单日期 {bought}，请核对 --asked-on。"),
     wrong("quote for an order with a NUL", ["quote", "D\x001", "--line", "SKU-1=1", "--reason", "quality"], "ORDER 的值不对：没有内容或含有空字符（查看用法：aftersales quote --help）。"),
     # orders, imports
     cannot("show an order that is not there", "orders show D404", "没有订单 D404，请核对订单号；订单用 aftersales import orders 导入。"),
@@ -225,6 +228,9 @@ async def test_a_command_that_cannot_says_so_in_one_sentence_and_changes_nothing
     house: House, aftersales: Any, home: Path, folder: Path, args: list[str], code: int, sentence: str, besides: str
 ):
     names = {gate: case.case_no for gate, case in house.at.items()} | {"folder": str(folder)}
+    async with transaction() as connection:
+        bought_at = await connection.scalar(text("select ordered_at from orders where order_no = 'D1'"))
+    names["bought"] = bought_at.astimezone(ZoneInfo("Asia/Shanghai")).date().isoformat()
     words = [word.format_map(names) if "{" in word else word for word in args]
 
     with nothing_changes(house, besides=besides, folder=home):

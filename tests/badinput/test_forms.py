@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from aftersales import forms
+from aftersales.rules import clocks
 from flows.account import account
 from flows.arrivals import arrivals
 from flows.cancellation import cancellation
@@ -611,28 +613,36 @@ SMALL = [
         "延期",
         {"until": "2026-02-30"},
         "延期日期“2026-02-30”不是日期，请写成 2026-12-01 这样。",
+        besides=REFUSED_DECISION,
     ),
     entered("a day in words", "延期", {"until": "下周三"}, "延期到：请填写日期，如 2026-12-01"),
     turned_away(
         "a day long past",
         "延期",
         {"until": "2020-01-01"},
-        "延期到 2020-01-01 不晚于现在的截止时间 12月3日（周四）24:00，请填更晚的日期。",
+        "延期到 2020-01-01 已经过去，请填今天或以后的日期。",
+        besides=REFUSED_DECISION,
     ),
     turned_away(
         "the year 9999",
         "延期",
         {"until": "9999-12-31"},
-        "延期到 9999-12-31 太远，最晚可以延到 2027-12-05，请填较近的日期。",
+        "延期到 9999-12-31 太远，最晚可以延到 LATEST，请填较近的日期。",
+        besides=REFUSED_DECISION,
     ),
     turned_away(
-        "the year 0000", "延期", {"until": "0000-01-01"}, "延期日期“0000-01-01”不是日期，请写成 2026-12-01 这样。"
+        "the year 0000",
+        "延期",
+        {"until": "0000-01-01"},
+        "延期日期“0000-01-01”不是日期，请写成 2026-12-01 这样。",
+        besides=REFUSED_DECISION,
     ),
     turned_away(
         "a clerk extends",
         "延期",
         {"operator": "C07 王小明"},
         "经办人 C07 王小明 没有“延期”权限，请换有权限的员工处理。",
+        besides=REFUSED_DECISION,
     ),
     turned_away(
         "a case that is not there",
@@ -685,6 +695,9 @@ async def test_a_small_form_that_is_misfilled_enters_nothing(
         request["case_no"] = numbers.get(request["case_no"], request["case_no"])
     for name, case_no in numbers.items():
         sentence = sentence.replace(name, case_no)
+    ((due,),) = await house.at["receipt"].rows("promises", "due_at", "and entry = 'receipt-0'")
+    latest = due.astimezone(ZoneInfo("Asia/Shanghai")).date() + clocks.LONGEST_EXTENSION
+    sentence = sentence.replace("LATEST", latest.isoformat())
 
     with nothing_changes(house, besides=besides):
         told = await enter(flow.fn, request)

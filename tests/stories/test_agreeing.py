@@ -133,7 +133,7 @@ async def test_ret08_goods_that_nobody_has_are_not_sent_back(shop: Shop):
     await telling.decide("countersign", "A04", decision="reject", reason="金额不对")
     assert telling.at == "resolution-0"
 
-    with pytest.raises(Unable, match="包裹已丢失，没有商品可以寄回"):
+    with pytest.raises(Unable, match="包裹已确认丢失，没有商品可以寄回"):
         await telling.decide("resolution", "A01", decision="send_back", payer="seller", reason="寄回客户")
     await telling.decide("resolution", "A01", decision="partial", amount="500.00", reason="商定的金额")
 

@@ -453,7 +453,7 @@ async def test_p16_what_the_provider_would_not_take_is_refused_before_sending_an
 
 
 async def paid_before(refunds: int) -> None:
-    """An earlier case of the order, of which so many refunds were confirmed."""
+    """An earlier case of the order, of which so many refunds went by the original route."""
     async with transaction() as connection:
         now = clock.now()
         await cases.keep_terms(connection, "h", {}, now)
@@ -471,8 +471,10 @@ async def paid_before(refunds: int) -> None:
             facts={},
         )
         for number in range(refunds):
-            entry = f"refund-{number}"
-            await journal.add(connection, "RT-EARLIER", entry, kind="decision", at=now, actor="A03", data={})
+            entry = f"refund-{number}.sending"
+            await journal.add(
+                connection, "RT-EARLIER", entry, kind="sending", at=now, actor="system", data={"reason": ""}
+            )
 
 
 def looking_at(pages: list[str]) -> Any:
