@@ -17,9 +17,13 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.gateways.provider import Running
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +46,8 @@ def postgres(short_folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def _copy_of(postgres: str, template: str) -> Iterator[str]:
+def copy_of(postgres: str, template: str) -> Iterator[str]:
+    """A fresh copy of a database, dropped at the end."""
     import psycopg
     from sqlalchemy.engine import make_url
 
@@ -57,7 +62,7 @@ def _copy_of(postgres: str, template: str) -> Iterator[str]:
 @pytest.fixture
 def empty_database(postgres: str) -> Iterator[str]:
     """A fresh database without any table."""
-    with _copy_of(postgres, "template1") as url:
+    with copy_of(postgres, "template1") as url:
         yield url
 
 
@@ -79,7 +84,7 @@ async def database(postgres: str, migrated: str) -> AsyncIterator[str]:
     """A fresh database with all tables; the process's engine is connected to it."""
     from aftersales.store import engine
 
-    with _copy_of(postgres, migrated) as url:
+    with copy_of(postgres, migrated) as url:
         engine.connect(url)
         try:
             yield engine.address(url).render_as_string(hide_password=False)
@@ -144,6 +149,36 @@ def _until(true: Callable[[], object], seconds: float, process: subprocess.Popen
         if process.poll() is not None or time.monotonic() > until:
             pytest.fail(f"did not come up (exit {process.poll()}):\n{log.read_text(errors='replace')[-3000:]}")
         time.sleep(0.1)
+
+
+@pytest.fixture(scope="session")
+def _other_side(short_folder: Path) -> Iterator[Running]:
+    from tests.gateways.provider import Running
+
+    (folder := short_folder / "other").mkdir()
+    running = Running(folder)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def other_side(_other_side: Running) -> Running:
+    """A payment provider and carrier in a process of its own, that remembers nothing of the test before."""
+    _other_side.forget()
+    return _other_side
+
+
+def emptied(url: str) -> None:
+    """Leave a migrated database as it was on its first day, while others stay connected to it."""
+    import psycopg
+
+    with psycopg.connect(url) as connection:
+        names = "select tablename from pg_tables where schemaname = 'public' and tablename <> 'alembic_version'"
+        tables = [name for (name,) in connection.execute(names)]
+        # the journal guards itself against being emptied
+        connection.execute("set local session_replication_role = replica")
+        for table in tables:
+            connection.execute(f'delete from "{table}"')
 
 
 class Shop:

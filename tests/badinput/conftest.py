@@ -28,7 +28,7 @@ from aftersales.gateways.http import HttpPayment
 from aftersales.stack import schema
 from aftersales.store import cases, engine, tables
 from aftersales.store.engine import transaction
-from tests.conftest import _copy_of
+from tests.conftest import copy_of
 from tests.gateways.provider import KEY
 from tests.steps.conftest import aftersales, home
 from tests.stories.conftest import Shop, Telling
@@ -110,7 +110,7 @@ def _files(folder: Path | None) -> dict[str, bytes]:
 @pytest.fixture(scope="session")
 async def house(postgres: str, migrated: str) -> AsyncIterator[House]:
     """The shop, opened once."""
-    with _copy_of(postgres, migrated) as url:
+    with copy_of(postgres, migrated) as url:
         engine.connect(url)
         address = engine.address(url).render_as_string(hide_password=False)
         with psycopg.connect(schema.plain(address), autocommit=True) as reader:

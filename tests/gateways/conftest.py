@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from tests.gateways.provider import Running
@@ -12,8 +9,6 @@ from tests.stories.conftest import shop  # noqa: F401
 
 
 @pytest.fixture
-def provider(tmp_path: Path) -> Iterator[Running]:
+def provider(other_side: Running) -> Running:
     """A payment provider and carrier in a process of its own."""
-    running = Running(tmp_path)
-    yield running
-    running.stop()
+    return other_side

@@ -71,6 +71,12 @@ def create(sheet: Path) -> FastAPI:
         provider.answer = told.get("answer") or {}
         return {}
 
+    @app.post("/_forget")
+    def forget() -> Any:
+        sheet.unlink(missing_ok=True)
+        vars(provider).update(vars(Provider(sheet)))
+        return {}
+
     @app.get("/_seen")
     async def seen() -> Any:
         return provider.seen
@@ -180,6 +186,10 @@ class Running:
             except httpx.TransportError:
                 assert self._process.poll() is None and time.monotonic() < until, "the provider did not come up"
                 time.sleep(0.05)
+
+    def forget(self) -> None:
+        """Be as on the first day: nothing booked, nothing seen, well-behaved."""
+        self._client.post("/_forget").raise_for_status()
 
     def behave(self, how: str, key: str = "*", times: int = -1) -> None:
         """Say how requests about a key are answered from now on."""

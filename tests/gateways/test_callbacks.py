@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ import pytest
 
 from aftersales import clock
 from aftersales.serve import signatures
+from aftersales.store import engine
 from aftersales.words import Stage
-from tests.conftest import free_port
+from tests.conftest import copy_of, emptied, free_port
 from tests.stories.conftest import Shop, Telling
 
 KEY = "a-secret-agreed-upon"
@@ -80,11 +81,27 @@ class Service:
         self._process.wait(10)
 
 
+@pytest.fixture(scope="module")
+def served(postgres: str, migrated: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Service]]:
+    """A database, and a service that is connected to it: starting one takes seconds."""
+    with copy_of(postgres, migrated) as url:
+        running = Service(url, tmp_path_factory.mktemp("serve"))
+        yield url, running
+        running.stop()
+
+
 @pytest.fixture
-def service(database: str, tmp_path: Path) -> Iterator[Service]:
-    running = Service(database.replace("+psycopg", ""), tmp_path)
-    yield running
-    running.stop()
+async def database(served: tuple[str, Service]) -> AsyncIterator[str]:
+    """The service's database, empty again; this process is connected to it too."""
+    emptied(served[0])
+    engine.connect(served[0])
+    yield engine.address(served[0]).render_as_string(hide_password=False)
+    await engine.disconnect()
+
+
+@pytest.fixture
+def service(served: tuple[str, Service], database: str) -> Service:
+    return served[1]
 
 
 @pytest.fixture

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,9 +22,9 @@ from tests.stories.conftest import Shop, Telling
 
 
 @pytest.fixture
-def provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+def provider(other_side: Running, monkeypatch: pytest.MonkeyPatch) -> Running:
     """The other side, connected; nobody waits between two tries."""
-    running = Running(tmp_path)
+    running = other_side
     monkeypatch.setattr(http, "payment_from", lambda settings: HttpPayment(running.url, KEY))
     monkeypatch.setattr(http, "carrier_from", lambda settings: HttpCarrier(running.url, KEY))
     call = Bare.call
@@ -35,8 +33,7 @@ def provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runnin
         return await call(self, name, retries, [0.0 for _ in delays], body)
 
     monkeypatch.setattr(Bare, "call", at_once)
-    yield running
-    running.stop()
+    return running
 
 
 async def to_release(shop: Shop) -> Telling:

@@ -65,7 +65,7 @@ async def test_an_application_that_cannot_be_opened_is_turned_away_once(
     assert await refusals(run) == [reason]
 
 
-async def test_a_copy_of_an_opened_application_is_turned_away(staffed: Desk):
+async def test_acopy_of_an_opened_application_is_turned_away(staffed: Desk):
     """*Copy to new run* sends the same application again: it is told the number of the first case."""
     first = await staffed.apply()
     await first.at("review-0-1")
@@ -148,7 +148,7 @@ async def test_an_entry_does_not_fail_because_its_case_is_busy(staffed: Desk, mo
     run = await (await staffed.apply()).along("review", "pickup")
     await run.at("receipt-0-1")
 
-    async def busy(client: object, case_no: str) -> bool:
+    async def busy(client: object, case_no: str, *, anew: bool = False) -> bool:
         raise Unable(f"{case_no} 正在处理中，请稍后再试。")
 
     monkeypatch.setattr(runs, "wake", busy)
