@@ -3,6 +3,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
+WORKERS := 2
 
 # rules need no plugin; without them the folder starts in two thirds of the time
 PLAIN := $(addprefix -p no:,asyncio timeout anyio hypothesispytest cacheprovider) -W ignore::pytest.PytestConfigWarning
@@ -21,8 +22,8 @@ demo: $(READY) ## play cases on the running shop, from another terminal
 	@exec $(VENV)/bin/aftersales demo
 
 .PHONY: test
-test: $(READY) ## every test
-	$(PY) -m pytest -q
+test: $(READY) ## every test (WORKERS=2 at once)
+	$(PY) -m pytest -q -n $(WORKERS) --dist worksteal
 
 # of the writes of a case, every n-th is a moment to be killed at
 SOAK_EVERY := 1

@@ -667,7 +667,7 @@ async def test_cmp01_a_complaint_takes_no_events_of_a_return(shop):
     ],
 )
 async def test_rfd02_a_refund_above_the_limit_is_agreed_by_another_person(shop, price, due, gate):
-    """退款超过 500.00 元: a second person, who did not approve the case and does not pay it either."""
+    """一张单退款合计超过 500.00 元: a second person, who did not approve the case and does not pay it either."""
     await shop.order(lines=[("SKU-1", "自行车", 1, price)])
     telling = await passed(await at_inspection(shop))
     assert (telling.at, (await bill(telling))[0]) == (gate, due)

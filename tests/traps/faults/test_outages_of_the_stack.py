@@ -133,6 +133,7 @@ async def what_is_set_up(desk: Desk) -> dict[str, Any]:
     }
 
 
+@pytest.mark.soak
 async def test_trap_12_and_15_set_up_twice_with_open_cases_doubles_nothing(shop: Shop, desk: Desk):
     """Traps 12 and 15: two more deployments leave every id as it is, and the open cases finish."""
     people = await waiting_at_gates(desk, "T12")
