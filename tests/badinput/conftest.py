@@ -196,7 +196,7 @@ class Filled(Bare):
     def __init__(self, run_id: UUID, entry: str, answer: Mapping[str, Any]) -> None:
         super().__init__(run_id)
         self.entry = entry
-        self.answer = FormAnswer(f"{entry}-{next(self.numbers)}", answer)
+        self.answer = FormAnswer(self.run_id, f"{entry}-{next(self.numbers)}", answer)
 
     async def answers(self, entry: str) -> list[FormAnswer]:
         """The one form, at its gate."""

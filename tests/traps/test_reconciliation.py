@@ -19,7 +19,7 @@ from aftersales.store.engine import transaction
 from aftersales.words import Stage
 from tasks import cases as opening
 from tasks import reconcile, rounds
-from tests.traps.conftest import MAIN_WAY, Desk, Run, pause_key
+from tests.traps.conftest import MAIN_WAY, PATIENCE, Desk, Run, pause_key
 from tests.traps.hanging_worker import Paper
 
 ROUND = "reconciliation/对账巡检"
@@ -356,7 +356,11 @@ async def test_killed_between_the_new_run_and_its_row_the_next_round_finds_the_s
         flow_run_filter=FlowRunFilter.model_validate({"tags": {"all_": [number]}})
     )
     assert len(found) == 1
-    await (await living(staffed, number)).at("review-0")
+    # the round, or the leg that the worker was telling meanwhile, writes the row
+    async with asyncio.timeout(PATIENCE):
+        while (again := await living(staffed, number)).run_id == run.run_id:
+            await asyncio.sleep(0.05)
+    await again.at("review-0")
 
 
 async def test_one_bad_case_stops_nothing(staffed: Desk, monkeypatch: pytest.MonkeyPatch):

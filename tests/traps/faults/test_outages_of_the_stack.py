@@ -283,6 +283,7 @@ OUTAGES = [
 ]
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("outage", OUTAGES)
 async def test_an_outage_in_the_middle_of_a_leg_loses_nothing_and_doubles_nothing(
     shop: Shop, reference: dict[str, list[str]], desk: Desk, outage: Callable[[Shop], Any]
