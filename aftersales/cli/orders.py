@@ -17,6 +17,8 @@ from aftersales.cli.common import Day, Whole, Word, by_staff, harmless, make_tab
 from aftersales.words import Stage, Unable, trouble
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from aftersales.imports.orders import Remark
     from aftersales.store.imports import Report
 
@@ -96,15 +98,13 @@ def import_orders(file: Path, name: str, shift_to: date | None, strict: bool, ba
         raise Unable("没有一个订单可以导入，请按清单改正后再试。")
 
 
-async def _import(file: Any, mapping: Any, **options: Any) -> tuple[Report, Unable | None]:
+def _bar() -> Progress:
+    """A bar that says how far an import has come, for whoever looks at a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from aftersales.cli.database import connected
-    from aftersales.store import engine, imports
-
     screen = Console(stderr=True)
-    with Progress(
+    return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
@@ -112,7 +112,14 @@ async def _import(file: Any, mapping: Any, **options: Any) -> tuple[Report, Unab
         console=screen,
         transient=True,
         disable=not screen.is_terminal,
-    ) as progress:
+    )
+
+
+async def _import(file: Any, mapping: Any, **options: Any) -> tuple[Report, Unable | None]:
+    from aftersales.cli.database import connected
+    from aftersales.store import engine, imports
+
+    with _bar() as progress:
         task = progress.add_task("正在检查文件", total=None)
         seen = 0
 
@@ -268,23 +275,11 @@ def import_returns(file: Path, name: str, shift_to: date | None, operator: str, 
 
 
 async def _import_returns(rows: Any, mapping: Any, **options: Any) -> Any:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     from aftersales.cli.database import connected
     from flows.returns import returns
     from tasks import imported
 
-    screen = Console(stderr=True)
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=screen,
-        transient=True,
-        disable=not screen.is_terminal,
-    ) as progress:
+    with _bar() as progress:
         task = progress.add_task("正在对上订单", total=None)
         async with connected():
             return await imported.take_in(
