@@ -23,7 +23,7 @@ demo: $(READY) ## play cases on the running shop, from another terminal
 
 .PHONY: test
 test: $(READY) ## every test (WORKERS=2 at once)
-	$(PY) -m pytest -q -n $(WORKERS) --dist worksteal
+	$(PY) -m pytest -q -n $(WORKERS) --dist loadgroup
 
 # of the writes of a case, every n-th is a moment to be killed at
 SOAK_EVERY := 1

@@ -497,7 +497,7 @@ async def _end(leg: Leg, stage: Stage) -> str:
             await _tell_of_untaken(connection, leg)
             await leg.note(connection, "closed", kind="closed", data={"stage": stage.value})
             await cases.move(connection, case_no, stage=stage, closed_at=now)
-    await desks.show(leg, stage=stage, promise=None)
+    await desks.show(leg, stage=stage)
     return case_no
 
 

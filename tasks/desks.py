@@ -17,7 +17,6 @@ from aftersales.desk.leg import Leg
 from aftersales.rules import clocks, masking, pages
 from aftersales.rules.standing import standing
 from aftersales.store import cases, orders, work
-from aftersales.store.engine import transaction
 from aftersales.terms import Terms
 from aftersales.words import Stage
 
@@ -68,8 +67,14 @@ def reader(terms: Terms) -> pages.Reader:
     )
 
 
-async def show(leg: Leg, *, stage: Stage, promise: Mapping[str, Any] | None) -> str:
-    """Bring the run's name, tags and pages up to date; answers the page that stands above the gate's form."""
+async def show(
+    leg: Leg, *, stage: Stage, promise: Mapping[str, Any] | None = None, order: orders.Shown | None = None
+) -> str:
+    """
+    Bring the run's name, tags and pages up to date; answers the page that stands above the gate's form.
+
+    `promise` and `order` are of the gate where the case waits; without them the case has ended.
+    """
     case, terms = leg.case, leg.terms
     assert case is not None
     assert terms is not None
@@ -95,8 +100,6 @@ async def show(leg: Leg, *, stage: Stage, promise: Mapping[str, Any] | None) -> 
             await leg.driver.publish(f"{kind}-list", functools.partial(_list, kind, words))
     if promise is None:
         return ""
-    async with transaction() as connection:
-        order = await orders.show(connection, case.order_no)
     assert order is not None, "a case has its order"
     refusals = [e for e in history if e.kind == "refused" and e.entry.startswith(f"{promise['entry']}.refused")]
     return pages.summary(

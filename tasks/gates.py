@@ -20,7 +20,7 @@ from aftersales.desk import leg as legs
 from aftersales.desk.leg import FormAnswer, Leg
 from aftersales.rules import authority, clocks, decisions, masking, messages, offers
 from aftersales.rules import standing as standings
-from aftersales.store import cases, journal, parks, records, work
+from aftersales.store import cases, journal, orders, parks, records, work
 from aftersales.store.engine import transaction
 from aftersales.store.journal import Entry
 from aftersales.terms import Terms
@@ -281,18 +281,23 @@ def _answer(decided: Entry) -> Answer:
 async def _look(leg: Leg, gate: str, entry: str, events: tuple[Event, ...]) -> Answer | None:
     """See whether a cancellation, an event or a form answers the gate. Raises Cancelled."""
     assert leg.case is not None
-    await _heed_cancellation(leg)
     async with transaction() as connection:
+        told = await cases.told(connection, leg.case.case_no)
         promise = await cases.open_gate(connection, leg.case.case_no, gate)
+    if Event.CASE_CANCELLED in told:
+        await _heed_cancellation(leg)
     if promise is None or promise["entry"] != entry:
         promise = await promises.ask_again(leg, gate, entry)
     if promise is None:
         # decided by a command between this leg's reading of the journal and now
         return await _somebody_elses(leg, gate, entry)
     try:
-        if events and (taken := await _take_event(leg, events, promise)):
+        # a parcel that arrived without a case is looked for where parcels are received
+        if (told & set(events) or Event.PARCEL_RECEIVED in events) and (
+            taken := await _take_event(leg, events, promise)
+        ):
             return taken
-        if gate in offers.ARRIVED and (implied := await _imply(leg, gate, promise)):
+        if gate in offers.ARRIVED and Event.PARCEL_RECEIVED in told and (implied := await _imply(leg, gate, promise)):
             return implied
         return await _take_form(leg, gate, promise)
     except AlreadyDecided:
@@ -526,10 +531,11 @@ async def _leave(leg: Leg, gate: str, entry: str) -> Answer:
     assert leg.case is not None
     async with transaction() as connection:
         promise = await cases.open_gate(connection, leg.case.case_no, gate)
+        order = await orders.show(connection, leg.case.order_no)
     if promise is None:
         return await _somebody_elses(leg, gate, entry)
     shown = promise["gate"]
-    summary = await desks.show(leg, stage=Stage(gate), promise=promise)
+    summary = await desks.show(leg, stage=Stage(gate), promise=promise, order=order)
     schema = forms.schema(
         forms.GATES[gate],
         options=options_of(promise),

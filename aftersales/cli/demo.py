@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from aftersales.cli.demo_play import Played
+    from aftersales.cli.demo_ways import Way
     from aftersales.stack.state import Stack
     from aftersales.store.rehearsals import Owed
     from aftersales.terms import House
@@ -50,7 +51,13 @@ class Seconds(click.ParamType):
     metavar="秒",
     help="演练中的一天显示几秒；0 为尽快。",
 )
-def demo(speed: float) -> None:
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="文字",
+    help="只演示经过中含有这些字的，如 --only 丢失；可重复填写。",
+)
+def demo(speed: float, only: tuple[str, ...]) -> None:
     """
     在运行中的服务上演示各种退货，不影响其他售后单。
 
@@ -62,10 +69,11 @@ def demo(speed: float) -> None:
     from aftersales.cli import database
 
     house = terms.load().house
+    ways = _chosen(only)
     stack = database.located()
     if stack.supervisor.pid and not stack.is_ready:
         raise Unable("服务正在启动，请等运行 make run 的窗口显示“已就绪”，再重新演示。")
-    played = asyncio.run(_play(stack, house, speed))
+    played = asyncio.run(_play(stack, house, ways, speed))
     screen = Console(highlight=False)
     if not screen.is_terminal:
         screen = Console(highlight=False, width=WIDE)
@@ -77,13 +85,24 @@ def demo(speed: float) -> None:
         )
 
 
-async def _play(stack: Stack, house: House, speed: float) -> list[Played]:
+def _chosen(only: Sequence[str]) -> list[Way]:
+    """The ways whose story holds one of these words, and those whose orders they are about; all without any."""
+    from aftersales.cli.demo_ways import WAYS
+
+    for word in only:
+        if not any(word in way.story for way in WAYS):
+            raise Unable(f"没有哪种演示的经过含有“{word}”，可以选：{'；'.join(way.story for way in WAYS)}。")
+    chosen = [way for way in WAYS if not only or any(word in way.story for word in only)]
+    needed = {way.again for way in chosen}
+    return [way for way in WAYS if way in chosen or way.key in needed]
+
+
+async def _play(stack: Stack, house: House, ways: Sequence[Way], speed: float) -> list[Played]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
     from sqlalchemy.exc import OperationalError
 
     from aftersales.cli import demo_desk, demo_play
-    from aftersales.cli.demo_ways import WAYS
     from aftersales.stack import schema
     from aftersales.store import engine
 
@@ -101,9 +120,9 @@ async def _play(stack: Stack, house: House, speed: float) -> list[Played]:
                 transient=True,
                 disable=not screen.is_terminal,
             ) as progress:
-                last = max(act.day for way in WAYS for act in way.acts)
+                last = max(act.day for way in ways for act in way.acts)
                 audience = Screen(progress, house, days=last, speed=speed)
-                played = await demo_play.play(WAYS, desk=desk, audience=audience)
+                played = await demo_play.play(ways, desk=desk, audience=audience)
             await desk.finish([each.run_id for each in played if each.run_id])
     except OperationalError as error:
         raise Unable("演示中途与数据库的连接断了，请看运行 make run 的窗口是否正常，再重新演示。") from error

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import psycopg
 
@@ -43,7 +43,9 @@ class Locks:
         return cls(await _connect())
 
     async def close(self) -> None:
-        """Let go of every lock."""
+        """Let go of every lock, before this returns: a session that only hangs up keeps them for some moments more."""
+        with suppress(psycopg.Error):
+            await self._connection.execute("select pg_advisory_unlock_all()")
         await self._connection.close()
 
     async def check(self) -> None:

@@ -9,6 +9,7 @@ would otherwise be slept through).
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import re
@@ -115,18 +116,18 @@ class Run:
             get_run_logger().info(name)
         async with transaction() as connection:
             known = await cases.artifacts(connection, self.run_id)
-        made: dict[str, str] = {}
-        for key, text in pages.items():
-            if key not in known or not await _rewrite(self._client, known[key], text):
-                artifact = await self._client.create_artifact(
-                    ArtifactCreate(
-                        key=key, type="markdown", description=_title(text), data=text, flow_run_id=self.run_id
-                    )
-                )
-                made[key] = str(artifact.id)
-        if made:
+        written = {
+            key: await _write(self._client, key, text, known.get(key), self.run_id)
+            for key, text in pages.items()
+            if known.get(key, {}).get("mark") != _mark(text)
+        }
+        if any(key in known and page["id"] != known[key]["id"] for key, page in written.items()):
+            # somebody deleted a page: those that have not changed may be gone as well
+            for key in pages.keys() - written.keys():
+                written[key] = await _write(self._client, key, pages[key], known.get(key), self.run_id)
+        if written:
             async with transaction() as connection:
-                await cases.keep_artifacts(connection, self.run_id, {**known, **made})
+                await cases.keep_artifacts(connection, self.run_id, {**known, **written})
 
     async def publish(self, key: str, write: Callable[[AsyncConnection], Awaitable[str]]) -> None:
         """Write a page that belongs to no run; who writes later has read later."""
@@ -237,12 +238,19 @@ async def _publish(client: PrefectClient, key: str, write: Callable[[AsyncConnec
         async with transaction() as connection:
             known = await installation.lock(connection, f"page:{key}")
             text = await write(connection)
-            if known and await _rewrite(client, known["id"], text):
-                return
-            artifact = await client.create_artifact(
-                ArtifactCreate(key=key, type="markdown", description=_title(text), data=text)
-            )
-            await installation.keep(connection, f"page:{key}", {"id": str(artifact.id)})
+            await installation.keep(connection, f"page:{key}", await _write(client, key, text, known))
+
+
+async def _write(
+    client: PrefectClient, key: str, text: str, known: Mapping[str, str] | None, run_id: UUID | None = None
+) -> dict[str, str]:
+    """Write a page in the place of the one before; a new one when that is gone. Answers its id and what it says."""
+    if known and await _rewrite(client, known["id"], text):
+        return {"id": known["id"], "mark": _mark(text)}
+    artifact = await client.create_artifact(
+        ArtifactCreate(key=key, type="markdown", description=_title(text), data=text, flow_run_id=run_id)
+    )
+    return {"id": str(artifact.id), "mark": _mark(text)}
 
 
 async def _rewrite(client: PrefectClient, artifact_id: str, text: str) -> bool:
@@ -254,6 +262,10 @@ async def _rewrite(client: PrefectClient, artifact_id: str, text: str) -> bool:
             raise
         return False
     return True
+
+
+def _mark(page: str) -> str:
+    return hashlib.sha256(page.encode()).hexdigest()[:16]
 
 
 def _title(page: str) -> str:

@@ -28,6 +28,12 @@ from prefect import Flow, flow_engine
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, WorkPoolFilter
 from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.responses import (
+    DeploymentResponse,
+    OrchestrationResult,
+    SetStateStatus,
+    StateAcceptDetails,
+)
 from prefect.context import AsyncClientContext, ContextModel, SyncClientContext
 from prefect.exceptions import Abort, ObjectNotFound, Pause
 from prefect.flow_engine import run_flow_async
@@ -37,7 +43,7 @@ from prefect.settings import (
     PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
     temporary_settings,
 )
-from prefect.states import Failed, Pending, Scheduled
+from prefect.states import Failed, Pending, Running, Scheduled
 from prefect.utilities.engine import propose_state
 from rich.console import Console
 
@@ -56,6 +62,8 @@ POLL_SECONDS = 0.25
 ASK_SECONDS = 15.0
 HEARTBEAT_SECONDS = 30.0
 HEAL_SECONDS = 20.0
+# how soon a limit that somebody sets on a deployment is kept
+DEPLOYMENT_SECONDS = 30.0
 # a stock worker takes no lock before its first step; leave its runs alone for as long as a slow start may take
 FOREIGN_GRACE_SECONDS = 120.0
 # tells our claim from a stock worker's
@@ -66,11 +74,13 @@ DRAIN_SECONDS = 4.0
 
 
 class LeanClient(PrefectClient):
-    """The API client of a leg: it leaves out what the engine asks and tells without need (two calls a leg)."""
+    """The API client of a leg: it leaves out what the engine asks and tells without need (three calls a leg)."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.telling: dict[UUID, FlowRun] = {}
+        # runs that were claimed as Running, until the engine says so too
+        self.claimed: dict[UUID | str, State] = {}
 
     async def read_flow_run(self, flow_run_id: UUID) -> FlowRun:
         """The engine reads the run it was handed a moment ago: hand it the same one."""
@@ -86,8 +96,11 @@ class LeanClient(PrefectClient):
         """
         A leg that an outage ended has not failed: leave its run Running, and the healer tells it again.
 
+        What the worker has claimed as Running is not set Running once more by the engine.
         Raises Abort, on which the engine leaves the run alone.
         """
+        if state.is_running() and (claim := self.claimed.pop(flow_run_id, None)) is not None:
+            return OrchestrationResult(state=claim, status=SetStateStatus.ACCEPT, details=StateAcceptDetails())
         if state.is_failed() and _is_outage(cause := getattr(state.data, "result", state.data)):
             raise Abort(f"An outage ended this leg ({type(cause).__name__}); it is told again.")
         return await super().set_flow_run_state(flow_run_id, state, force=force)
@@ -118,7 +131,9 @@ class Worker:
         self._name = name
         self._poll_seconds = poll_seconds
         self._flows: dict[UUID, Flow] = {}
+        self._deployments: dict[UUID, tuple[float, DeploymentResponse]] = {}
         self._legs: dict[UUID, asyncio.Task] = {}
+        self._reading = asyncio.Lock()
         self._room = asyncio.Semaphore(LEGS_AT_ONCE)
         self._stopping = asyncio.Event()
         self._asked = float("-inf")
@@ -259,10 +274,13 @@ class Worker:
             # without its deployment the engine starts no thread, loop and websocket to watch for somebody's suspension
             told = flow_run.model_copy(update={"deployment_id": None})
             self._client.telling[flow_run.id] = told
+            if flow_run.state is not None and flow_run.state.is_running():
+                self._client.claimed[flow_run.id] = flow_run.state
             legs.begin(driver)
             await self._run(flow, told, flow_run)
         finally:
             self._client.telling.pop(flow_run.id, None)
+            self._client.claimed.pop(flow_run.id, None)
             for held in driver.locked if driver else {key}:
                 await self._locks.free(held)
 
@@ -281,12 +299,29 @@ class Worker:
             log.info("%s: %s", flow_run.name, error)  # cancelled, or claimed by somebody else
 
     async def _claim(self, flow_run: FlowRun) -> bool:
+        """
+        Take a run in hand; False when somebody else has it, or it was cancelled.
+
+        Prefect grants a limited deployment's places on the way to Pending; without a limit that way tells nobody
+        anything, and each state costs the server as much as a leg's other calls together.
+        """
         try:
-            state: State = await propose_state(self._client, Pending(message=CLAIM), flow_run_id=flow_run.id)
+            is_limited = (await self._deployment(flow_run)).global_concurrency_limit is not None
+            claim: State = Pending(message=CLAIM) if is_limited else Running(message=CLAIM)
+            state = await propose_state(self._client, claim, flow_run_id=flow_run.id)
         except (Abort, Pause, ObjectNotFound):
             return False
         flow_run.state = state
-        return state.is_pending()
+        return state.is_pending() or state.is_running()
+
+    async def _deployment(self, flow_run: FlowRun) -> DeploymentResponse:
+        assert flow_run.deployment_id is not None, "work pools hold runs of deployments"
+        async with self._reading:  # a burst of runs asks once
+            read_at, known = self._deployments.get(flow_run.deployment_id, (float("-inf"), None))
+            if known is None or time.monotonic() - read_at > DEPLOYMENT_SECONDS:
+                known = await self._client.read_deployment(flow_run.deployment_id)
+                self._deployments[flow_run.deployment_id] = (time.monotonic(), known)
+            return known
 
     async def _fail(self, flow_run: FlowRun, message: str) -> None:
         with suppress(Abort):
@@ -296,8 +331,7 @@ class Worker:
     async def _flow(self, flow_run: FlowRun) -> Flow:
         assert flow_run.deployment_id is not None, "work pools hold runs of deployments"
         if flow_run.deployment_id not in self._flows:
-            deployment = await self._client.read_deployment(flow_run.deployment_id)
-            self._flows[flow_run.deployment_id] = load(deployment.entrypoint or "")
+            self._flows[flow_run.deployment_id] = load((await self._deployment(flow_run)).entrypoint or "")
         return self._flows[flow_run.deployment_id]
 
     async def _heartbeat(self) -> None:

@@ -169,14 +169,14 @@ async def run_of_case(connection: AsyncConnection, case_no: str) -> UUID | None:
     )
 
 
-async def artifacts(connection: AsyncConnection, run_id: UUID) -> dict[str, str]:
-    """The artifacts of a run: their ids by key."""
+async def artifacts(connection: AsyncConnection, run_id: UUID) -> dict[str, dict[str, str]]:
+    """The artifacts of a run by key: their ids, and a mark of what they say."""
     return await connection.scalar(select(RUNS.c.artifacts).where(RUNS.c.run_id == run_id)) or {}
 
 
-async def keep_artifacts(connection: AsyncConnection, run_id: UUID, ids: Mapping[str, str]) -> None:
+async def keep_artifacts(connection: AsyncConnection, run_id: UUID, pages: Mapping[str, Mapping[str, str]]) -> None:
     """Remember the artifacts of a run."""
-    await connection.execute(update(RUNS).where(RUNS.c.run_id == run_id).values(artifacts=dict(ids)))
+    await connection.execute(update(RUNS).where(RUNS.c.run_id == run_id).values(artifacts=dict(pages)))
 
 
 # --- terms ----------------------------------------------------------------------------------------------------------
@@ -366,6 +366,14 @@ async def waiting(connection: AsyncConnection, case_no: str, events: Sequence[st
         .one_or_none()
     )
     return dict(row) if row else None
+
+
+async def told(connection: AsyncConnection, case_no: str) -> set[str]:
+    """What kinds of events wait to be taken."""
+    rows = await connection.scalars(
+        select(INBOX.c.event).where(INBOX.c.case_no == case_no, INBOX.c.taken_at.is_(None)).distinct()
+    )
+    return set(rows)
 
 
 async def waiting_about(connection: AsyncConnection, case_no: str, key: str) -> list[Mapping[str, Any]]:

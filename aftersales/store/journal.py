@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales.rules import chain
@@ -54,9 +55,6 @@ async def add(
             select(CASES.c.seq, CASES.c.last_hash).where(CASES.c.case_no == case_no).with_for_update()
         )
     ).one()
-    taken = await connection.scalar(select(JOURNAL.c.seq).where(JOURNAL.c.case_no == case_no, JOURNAL.c.entry == entry))
-    if taken is not None:
-        return None
     row = {
         "case_no": case_no,
         "seq": head.seq + 1,
@@ -69,10 +67,20 @@ async def add(
         "data": dict(data or {}),
     }
     new_hash = chain.digest(prev_hash=head.last_hash, row=row)
-    await connection.execute(insert(JOURNAL).values(**row, prev_hash=head.last_hash, hash=new_hash))
-    await connection.execute(
-        update(CASES).where(CASES.c.case_no == case_no).values(seq=head.seq + 1, last_hash=new_hash)
+    written = (
+        upsert(JOURNAL)
+        .values(**row, prev_hash=head.last_hash, hash=new_hash)
+        .on_conflict_do_nothing(index_elements=["case_no", "entry"])
+        .returning(JOURNAL.c.seq)
+        .cte("written")
     )
+    moved = await connection.execute(
+        update(CASES)
+        .where(CASES.c.case_no == case_no, select(written.c.seq).exists())
+        .values(seq=head.seq + 1, last_hash=new_hash)
+    )
+    if not moved.rowcount:
+        return None
     return _entry(row)
 
 

@@ -37,7 +37,10 @@ class Desk:
         """Open a window as a clerk in the house has it; for pictures a high one, so that a whole form fits in."""
         high = HIGH if album is None else FOR_PICTURES
         page = await browser.new_page(
-            viewport={"width": WIDE, "height": high}, locale="zh-CN", timezone_id="Asia/Shanghai"
+            viewport={"width": WIDE, "height": high},
+            locale="zh-CN",
+            timezone_id="Asia/Shanghai",
+            reduced_motion="reduce",
         )
         return cls(page, ui_url, api_url, album)
 

@@ -6,6 +6,7 @@ Everything is found by what a person sees: the title of a field, the text of a c
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -140,7 +141,7 @@ async def said(page: Page) -> str:
     """Read the newest toast, "" when there is none."""
     toast = page.locator("[data-sonner-toast]")
     try:
-        await toast.first.wait_for(timeout=5000)
+        await toast.first.wait_for(timeout=1000)
     except TimeoutError:
         return ""
     return (await toast.first.inner_text()).strip()
@@ -189,14 +190,27 @@ async def _fill_list(box: Locator, values: Sequence[Any]) -> None:
 async def _press(page: Page, name: str, address: str) -> Response | None:
     """Press a button and wait for the request it makes; None when the UI itself kept the form."""
     await page.wait_for_timeout(SETTLE)
+    sent: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+    kept = asyncio.Event()
+
+    async def hear(answer: Response) -> None:
+        if answer.request.method != "POST":
+            return
+        if re.search(address, answer.url) and not sent.done():
+            sent.set_result(answer)
+        # the UI asks the server whether a form is filled in well before it sends it, and keeps it if not
+        elif answer.url.endswith("/ui/schemas/validate") and not (await answer.json())["valid"]:
+            kept.set()
+
+    page.on("response", hear)
     try:
-        async with page.expect_response(  # the UI keeps a form it cannot send
-            lambda answer: answer.request.method == "POST" and re.search(address, answer.url) is not None, timeout=5000
-        ) as caught:
-            await page.get_by_role("button", name=name, exact=True).click()
-        return await caught.value
-    except TimeoutError:
-        return None
+        await page.get_by_role("button", name=name, exact=True).click()
+        refused = asyncio.create_task(kept.wait())
+        await asyncio.wait([sent, refused], timeout=5, return_when=asyncio.FIRST_COMPLETED)
+        refused.cancel()
+        return sent.result() if sent.done() else None
+    finally:
+        page.remove_listener("response", hear)
 
 
 def _sent(answer: Response | None) -> dict[str, Any]:

@@ -75,7 +75,7 @@ class Run:
             assert found.state is not None
             if found.state.is_final() or asyncio.get_running_loop().time() > deadline:
                 pytest.fail(f"expected {what}, but {found.name!r} is {_told(found)}")
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.1)
         return found
 
     async def at(self, form: str) -> Run:

@@ -61,6 +61,33 @@ async def test_pages_that_somebody_deleted_are_written_anew(staffed: Desk):
     assert "Failed" not in await run.states()
 
 
+async def test_a_page_that_has_not_changed_is_not_written_again(staffed: Desk):
+    """The pick-up changes what happened, not what is paid."""
+    run = await staffed.apply()
+    await run.fill("review-0")
+    await run.at("pickup-0-1")
+    before = await written_at(run)
+
+    await run.fill("pickup-0")
+    await run.at("receipt-0-1")
+
+    no = (await run.case_no()).lower()
+    after = await written_at(run)
+    assert after[f"{no}-quote"] == before[f"{no}-quote"]
+    assert after[f"{no}-timeline"] > before[f"{no}-timeline"]
+
+
+async def written_at(run: Run) -> dict[str, Any]:
+    """When each page of a case was written last."""
+    async with transaction() as connection:
+        pages = await cases.artifacts(connection, run.run_id)
+    found = {
+        key: await run.client.request("GET", "/artifacts/{id}", path_params={"id": page["id"]})
+        for key, page in pages.items()
+    }
+    return {key: answer.json()["updated"] for key, answer in found.items()}
+
+
 async def test_trap_15_a_worker_told_to_stop_leaves_a_hanging_call_to_the_next(
     desk: Desk, paper: Paper, process: Callable[..., Process]
 ):
@@ -214,7 +241,7 @@ async def idle(worker: workers.Worker) -> None:
 async def pages_of(run: Run) -> dict[str, str]:
     """The ids, by key, of a case's pages and of the work lists."""
     async with transaction() as connection:
-        found = dict(await cases.artifacts(connection, run.run_id))
+        found = {key: page["id"] for key, page in (await cases.artifacts(connection, run.run_id)).items()}
         for key in ("pickup-list", "refund-list"):
             if known := await installation.lock(connection, f"page:{key}"):
                 found[key] = known["id"]

@@ -85,6 +85,31 @@ async def test_two_workers_on_one_pool_tell_every_leg_once(desk: Desk, paper: Pa
     assert not [told for told in caplog.messages if told.startswith(("Healed", "A leg ended badly"))]
 
 
+async def test_a_limit_that_somebody_set_on_the_deployment_is_kept(desk: Desk):
+    """Prefect grants a limited deployment's places on the way to Pending: with one place, one leg at a time is told."""
+    found = await desk.client.read_deployment_by_name(RETURNS)
+
+    async def limit(places: int | None) -> None:
+        await desk.client.request(
+            "PATCH", "/deployments/{id}", path_params={"id": found.id}, json={"concurrency_limit": places}
+        )
+
+    await limit(1)
+    try:
+        async with desk.worker():
+            first, second = await desk.apply("D1"), await desk.apply("D2")
+            await asyncio.gather(first.at("review-0-1"), second.at("review-0-1"))
+    finally:
+        await limit(None)
+
+    for run in (first, second):
+        assert Counter(await run.states())["Pending"] == 1, await run.states()
+    async with desk.worker():
+        await first.along("review")
+        await first.at("pickup-0-1")
+    assert Counter(await first.states())["Pending"] == 1, "without a limit that state is left out"
+
+
 async def test_a_run_of_tomorrow_is_left_until_tomorrow(desk: Desk):
     """A run scheduled for later (*Run later*, tonight's round) takes up no room and no claim now."""
     await desk.order("D1")
