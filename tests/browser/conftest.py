@@ -24,9 +24,9 @@ def chromium_is_here() -> None:
     pytest.skip(MISSING)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 async def browser(chromium_is_here: None) -> AsyncIterator[Browser]:
-    """Debian's Chromium, running."""
+    """Debian's Chromium, running for one test: a page that is left open goes on drawing and asking."""
     async with ui.chromium() as running:
         yield running
 
