@@ -98,7 +98,6 @@ class Kept:
         "select (select count(*) from pg_class where relnamespace = 'public'::regnamespace),"
         " (select count(*) from pg_trigger where tgenabled <> 'O')"
     )
-    LARGE = 1_000_000
 
     def __init__(self, postgres: str, template: str) -> None:
         import psycopg
@@ -107,10 +106,7 @@ class Kept:
         self.url = self.open.enter_context(copy_of(postgres, template))
         self.connection = self.open.enter_context(psycopg.connect(self.url, autocommit=True))
         self.schema = self.connection.execute(self.SCHEMA).fetchone()
-        self.tables = _tables(self.connection)
-        sequences = self.connection.execute("select sequencename from pg_sequences where schemaname = 'public'")
         self.engine: Any = None  # with the statements it has compiled
-        self.restart = "; ".join(f'alter sequence "{name}" restart' for (name,) in sequences)
 
     def as_new(self) -> bool:
         """Empty it; False when it is not what it was."""
@@ -120,12 +116,16 @@ class Kept:
         )
         if self.connection.execute(self.SCHEMA).fetchone() != self.schema:
             return False
-        size = self.connection.execute(
-            "select max(pg_relation_size(oid)) from pg_class where relnamespace = 'public'::regnamespace"
+        # a table that was only emptied would give its new rows in no order
+        used = self.connection.execute(
+            "select string_agg(quote_ident(relname), ', ') from pg_class where relkind = 'r'"
+            " and relnamespace = 'public'::regnamespace and relname <> 'alembic_version' and pg_relation_size(oid) > 0"
         ).fetchone()
-        with self.connection.transaction():
-            _empty(self.connection, self.tables, is_large=bool(size and size[0] > self.LARGE))
-            self.connection.execute(self.restart)
+        if used and used[0]:
+            with self.connection.transaction():
+                # the journal guards itself against being emptied
+                self.connection.execute("set local session_replication_role = replica")
+                self.connection.execute(f"truncate {used[0]} restart identity cascade")
         return True
 
 
@@ -236,21 +236,12 @@ def emptied(url: str) -> None:
     import psycopg
 
     with psycopg.connect(url) as connection:
-        _empty(connection, _tables(connection))
-
-
-def _tables(connection: Any) -> list[str]:
-    names = "select tablename from pg_tables where schemaname = 'public' and tablename <> 'alembic_version'"
-    return [name for (name,) in connection.execute(names)]
-
-
-def _empty(connection: Any, tables: list[str], *, is_large: bool = False) -> None:
-    # the journal guards itself against being emptied
-    connection.execute("set local session_replication_role = replica")
-    if is_large:
-        connection.execute("truncate " + ", ".join(f'"{name}"' for name in tables))
-    else:
-        connection.execute("; ".join(f'delete from "{name}"' for name in tables))
+        names = "select tablename from pg_tables where schemaname = 'public' and tablename <> 'alembic_version'"
+        tables = [name for (name,) in connection.execute(names)]
+        # the journal guards itself against being emptied
+        connection.execute("set local session_replication_role = replica")
+        for table in tables:
+            connection.execute(f'delete from "{table}"')
 
 
 class Shop:

@@ -69,6 +69,7 @@ FOREIGN_GRACE_SECONDS = 120.0
 # tells our claim from a stock worker's
 CLAIM = "claimed by an aftersales worker"
 LEGS_AT_ONCE = 24
+GONE = "它的部署已被删除，请重新运行 make run；未办完的售后单由对账巡检重新建立运行。"
 # the supervisor gives a worker five seconds before it kills it
 DRAIN_SECONDS = 4.0
 
@@ -300,26 +301,41 @@ class Worker:
 
     async def _claim(self, flow_run: FlowRun) -> bool:
         """
-        Take a run in hand; False when somebody else has it, or it was cancelled.
+        Take a run in hand; False when it is not as the pool listed it: somebody else told it, or it was cancelled.
 
-        Prefect grants a limited deployment's places on the way to Pending; without a limit that way tells nobody
-        anything, and each state costs the server as much as a leg's other calls together.
+        Prefect refuses Pending to such a run, but not Running: so the run is read once more under the lock, which costs
+        less than one state more. It grants a limited deployment's places on the way to Pending.
         """
         try:
-            is_limited = (await self._deployment(flow_run)).global_concurrency_limit is not None
-            claim: State = Pending(message=CLAIM) if is_limited else Running(message=CLAIM)
+            deployment = await self._deployment(flow_run)
+            claim: State = Running(message=CLAIM)
+            if deployment is None:
+                await self._fail(flow_run, GONE)  # else it would be asked for for ever: Prefect hands it to nobody
+                return False
+            if deployment.global_concurrency_limit is not None:
+                claim = Pending(message=CLAIM)
+            elif not await self._is_as_listed(flow_run):
+                return False
             state = await propose_state(self._client, claim, flow_run_id=flow_run.id)
         except (Abort, Pause, ObjectNotFound):
             return False
         flow_run.state = state
         return state.is_pending() or state.is_running()
 
-    async def _deployment(self, flow_run: FlowRun) -> DeploymentResponse:
-        assert flow_run.deployment_id is not None, "work pools hold runs of deployments"
+    async def _is_as_listed(self, flow_run: FlowRun) -> bool:
+        return (await self._client.read_flow_run(flow_run.id)).state_id == flow_run.state_id
+
+    async def _deployment(self, flow_run: FlowRun) -> DeploymentResponse | None:
+        """The deployment of a run, None when somebody has deleted it."""
+        if flow_run.deployment_id is None:
+            return None
         async with self._reading:  # a burst of runs asks once
             read_at, known = self._deployments.get(flow_run.deployment_id, (float("-inf"), None))
             if known is None or time.monotonic() - read_at > DEPLOYMENT_SECONDS:
-                known = await self._client.read_deployment(flow_run.deployment_id)
+                try:
+                    known = await self._client.read_deployment(flow_run.deployment_id)
+                except ObjectNotFound:
+                    return None
                 self._deployments[flow_run.deployment_id] = (time.monotonic(), known)
             return known
 
@@ -329,10 +345,12 @@ class Worker:
         log.error("%s: %s", flow_run.name, message)
 
     async def _flow(self, flow_run: FlowRun) -> Flow:
-        assert flow_run.deployment_id is not None, "work pools hold runs of deployments"
-        if flow_run.deployment_id not in self._flows:
-            self._flows[flow_run.deployment_id] = load((await self._deployment(flow_run)).entrypoint or "")
-        return self._flows[flow_run.deployment_id]
+        deployment = await self._deployment(flow_run)
+        if deployment is None:
+            raise LookupError(GONE)
+        if deployment.id not in self._flows:
+            self._flows[deployment.id] = load(deployment.entrypoint or "")
+        return self._flows[deployment.id]
 
     async def _heartbeat(self) -> None:
         await self._client.send_worker_heartbeat(POOL, self._name, heartbeat_interval_seconds=HEARTBEAT_SECONDS)

@@ -11,13 +11,14 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from prefect.states import Pending, Running, Scheduled
+from prefect.states import Cancelled, Pending, Running, Scheduled
 
 from aftersales import clock
+from aftersales.desk import worker as workers
 from aftersales.desk.worker import CLAIM, POOL
 from aftersales.store import engine
 from aftersales.words import Stage
-from tests.traps.conftest import RETURNS, Desk, Process
+from tests.traps.conftest import RETURNS, Desk, Process, Run
 from tests.traps.hanging_worker import Paper
 
 KILLED = [
@@ -108,6 +109,51 @@ async def test_a_limit_that_somebody_set_on_the_deployment_is_kept(desk: Desk):
         await first.along("review")
         await first.at("pickup-0-1")
     assert Counter(await first.states())["Pending"] == 1, "without a limit that state is left out"
+
+
+async def test_a_run_that_was_cancelled_after_it_was_listed_stays_cancelled(desk: Desk):
+    async with workers.hired(name="late") as late:
+        run = await desk.apply()
+        (listed,) = await late._client.get_scheduled_flow_runs_for_work_pool(POOL)
+        await desk.client.set_flow_run_state(run.run_id, Cancelled())
+
+        await late._tell(listed.flow_run)
+
+    assert await run.states() == ["Scheduled", "Cancelled"]
+    assert await run.case_no() == ""
+
+
+async def test_a_worker_that_comes_late_with_its_list_leaves_the_form_that_is_open(desk: Desk):
+    async with workers.hired(name="late") as late:
+        run = await desk.apply()
+        (listed,) = await late._client.get_scheduled_flow_runs_for_work_pool(POOL)
+        async with desk.worker():
+            await run.at("review-0-1")
+
+        await late._tell(listed.flow_run)
+
+    await run.at("review-0-1")
+    assert Counter(await run.states())["Running"] == 1
+
+
+async def test_a_run_whose_deployment_was_deleted_says_so(desk: Desk):
+    """Somebody deletes 退货 in the UI while cases are open: what is resumed ends with one sentence, not in silence."""
+    found = await desk.client.read_deployment_by_name(RETURNS)
+    another = await desk.client.create_deployment(
+        found.flow_id, "gone", entrypoint=found.entrypoint, work_pool_name=POOL, work_queue_name="default"
+    )
+    await desk.order("D1")
+    made = await desk.client.create_flow_run_from_deployment(another, parameters={"request": desk.request("D1")})
+    async with desk.worker():
+        run = await Run(desk.client, made.id).at("review-0-1")
+    await desk.client.delete_deployment(another)
+
+    async with desk.worker():
+        await run.submit()
+        ended = await run.ends("Failed")
+
+    assert ended.state is not None
+    assert ended.state.message == "它的部署已被删除，请重新运行 make run；未办完的售后单由对账巡检重新建立运行。"
 
 
 async def test_a_run_of_tomorrow_is_left_until_tomorrow(desk: Desk):

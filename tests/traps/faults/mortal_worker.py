@@ -24,7 +24,8 @@ from sqlalchemy import event
 
 BEFORE, AFTER = "before", "after"
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_DML = re.compile(r'\s*(?:insert into|update|delete from) "?(\w+)', re.IGNORECASE)
+# one statement may write into two tables: the journal's rows are written beside the case's own
+_DML = re.compile(r'\b(?:insert into|(?<!for )(?<!do )update|delete from) "?(\w+)', re.IGNORECASE)
 # what changes nothing of a case, and comes by the clock
 _QUIET = re.compile(r"/(filter|get_scheduled_flow_runs|count|paginate|heartbeat|csrf-token|logs)$")
 
@@ -64,11 +65,14 @@ def watch_commits(engine: Any, moments: Moments) -> None:
 
     @event.listens_for(sync, "after_cursor_execute")
     def note(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
-        if (found := _DML.match(statement)) and cursor.rowcount > 0:
-            bound = context.compiled_parameters[0] if context.compiled_parameters else {}
-            is_journal = found[1] == "journal"
-            name = f"journal({_plain(bound['entry'])})" if is_journal else found[1]
-            kind = f"journal {bound['kind']}" if is_journal else found[1]
+        if cursor.rowcount <= 0:
+            return
+        bound = context.compiled_parameters[0] if context.compiled_parameters else {}
+        for table in _DML.findall(statement):
+            name = kind = table
+            if table == "journal":
+                row = _inserted(statement, bound)
+                name, kind = f"journal({_plain(row['entry'])})", f"journal {row['kind']}"
             written[id(connection.connection.dbapi_connection)].append((name, kind))
 
     commit, rollback = dialect.do_commit, dialect.do_rollback
@@ -122,6 +126,13 @@ def _call(method: str, path: str, body: dict[str, Any]) -> tuple[str, str]:
         return f"new page {_plain(body['key'])}", "new page"
     plain = f"{method} {_ID.sub('…', path).removeprefix('/api')}"
     return plain, plain
+
+
+def _inserted(statement: str, bound: dict[str, Any]) -> dict[str, Any]:
+    """The journal's row that a statement inserts, by column."""
+    found = re.search(r"journal \(([\w, ]+)\) VALUES \((.+?)\) ON CONFLICT", statement)
+    assert found, "the journal is written in another way now: its moments would be missed"
+    return dict(zip(found[1].split(", "), (bound[name] for name in re.findall(r"%\((\w+)\)s", found[2])), strict=True))
 
 
 def _plain(name: str) -> str:
