@@ -30,11 +30,11 @@ LISTS = ("pickup", "refund", "sendback")
 # which work lists a case changes by coming to a stage
 LISTS_OF = {
     Stage.PICKUP: ("pickup",),
-    Stage.RECEIPT: ("pickup", "refund"),
+    Stage.RECEIPT: ("pickup", "refund", "sendback"),
     Stage.REFUND: ("refund",),
     Stage.SENDBACK: ("sendback",),
-    Stage.REIMBURSEMENT: ("refund",),
-    Stage.CLOSED: ("refund",),
+    Stage.REIMBURSEMENT: ("refund", "sendback"),
+    Stage.CLOSED: ("refund", "sendback"),
     Stage.CANCELLED: LISTS,
     Stage.REJECTED: LISTS,
 }
@@ -46,6 +46,18 @@ async def publish_lists(client: PrefectClient) -> None:
     for kind in LISTS:
         await runs.publish(client, f"{kind}-list", functools.partial(_list, kind, words))
     await runs.publish(client, "parcel-list", functools.partial(parcels, words))
+
+
+async def publish_parcels(leg: Leg, terms: Terms) -> None:
+    """Bring the page of parcels without a case up to date (RET-06)."""
+    await leg.driver.publish("parcel-list", functools.partial(parcels, reader(terms)))
+
+
+async def publish_parcels_from_outside() -> None:
+    """Bring the page of parcels without a case up to date from a command. Raises Unable without Prefect."""
+    words = reader(rulebook.load())
+    async with runs.from_outside() as client:
+        await runs.publish(client, "parcel-list", functools.partial(parcels, words))
 
 
 async def _list(kind: str, words: pages.Reader, connection: AsyncConnection) -> str:
@@ -97,6 +109,9 @@ async def show(
     )
     if case.rehearsal is None:
         for kind in LISTS_OF.get(stage, ()):
+            # few cases send goods back; the others need not write a list that they never changed
+            if kind == "sendback" and "sendback-0.asked" not in leg.entries:
+                continue
             await leg.driver.publish(f"{kind}-list", functools.partial(_list, kind, words))
     if promise is None:
         return ""

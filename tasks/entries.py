@@ -6,7 +6,6 @@ The run's id is the key of what it tells, so that a run told twice enters it onc
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -33,7 +32,7 @@ async def arrival(request: Mapping[str, Any]) -> str:
 
     told = await _enter("到件登记", request, enter)
     leg = await legs.here()
-    await leg.driver.publish("parcel-list", functools.partial(desks.parcels, desks.reader(current_terms())))
+    await desks.publish_parcels(leg, current_terms())
     return told
 
 

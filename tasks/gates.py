@@ -425,8 +425,10 @@ async def _adopt_orphan(leg: Leg) -> None:
         return
     async with transaction() as connection:
         parcel = await cases.orphan(connection, tracking_no)
-        if parcel is not None:
-            await cases.adopt(connection, parcel["id"], leg.case.case_no, parcel["data"])
+        if parcel is None or not await cases.adopt(connection, parcel["id"], leg.case.case_no, parcel["data"]):
+            return
+    assert leg.terms is not None
+    await desks.publish_parcels(leg, leg.terms)
 
 
 async def _accepted(

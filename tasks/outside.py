@@ -252,6 +252,12 @@ async def _match(connection: AsyncConnection, case: cases.Case, event: Event, va
     return f"{case.case_no} 已与先前登记的无主包裹 {values['tracking_no']} 匹配，按当时的收货时间计时。"
 
 
+async def is_unmatched(connection: AsyncConnection, event: Event, data: Mapping[str, Any]) -> bool:
+    """Whether an event speaks of a parcel that waits without a case, so that telling it changes their page (RET-06)."""
+    number = str(data.get("tracking_no") or "")
+    return event is Event.PARCEL_RECEIVED and bool(number) and await cases.orphan(connection, number) is not None
+
+
 def _key(case_no: str, event: Event, values: Mapping[str, Any]) -> str:
     """What makes an event count once: the parcel it speaks of; without a number nobody can tell two tellings apart."""
     return f"{case_no}/{event.value}/{values.get('tracking_no') or uuid4()}"

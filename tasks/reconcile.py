@@ -57,6 +57,8 @@ class Finding:
     found: str
     done: str = ""
     failed: str = ""
+    # the case was given a new run
+    is_rebuilt: bool = False
 
 
 @dataclass
@@ -261,13 +263,14 @@ async def _revive(client: PrefectClient, case: cases.Case, run: FlowRun | None, 
     done = "已恢复运行"
     if run is not None and state is not None and state.type in (StateType.CANCELLED, StateType.CANCELLING):
         done = await _cancelled(case, run, state)
-    if run is None or not await _scheduled(client, run):
+    is_rebuilt = run is None or not await _scheduled(client, run)
+    if is_rebuilt:
         await _begin_anew(client, case, entries["opened"], seen.generation)
         done = done if run else "已重新建立运行"
     # an import opens cases that no run has ever told: nothing has gone wrong with them
     is_new = run is None and seen.generation <= 1 and "imported" in case.facts
     await _tell(case, run, seen, done, is_first=not tries and not is_new)
-    return Finding(case.case_no, seen.wrong, done)
+    return Finding(case.case_no, seen.wrong, done, is_rebuilt=is_rebuilt)
 
 
 def _rest(tries: int) -> timedelta:

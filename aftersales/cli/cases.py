@@ -468,9 +468,13 @@ def signal(case_no: str, event: Event, operator: str | None, key: str | None, pa
     async def told() -> tuple[str, str]:
         from aftersales.store.engine import transaction
 
+        async with transaction() as connection:
+            is_unmatched = await outside.is_unmatched(connection, event, data)
         sentence = await outside.signal(
             case_no, event, actor=WORLD[event], data=data, key=key or "", staff=operator or ""
         )
+        if is_unmatched:
+            await _show_parcels()
         async with transaction() as connection:
             found, _ = await outside.found(connection, case_no)
         return sentence, await _wake(case_no) if event in AWAITED.get(found.stage, ()) else ""
@@ -521,6 +525,16 @@ async def _wake(case_no: str) -> str:
     except Unable as error:
         return str(error)
     return ""
+
+
+async def _show_parcels() -> None:
+    """Take a parcel that was matched off the page of those without a case; without Prefect there is no page."""
+    from tasks import desks
+
+    try:
+        await desks.publish_parcels_from_outside()
+    except Unable:
+        pass  # the next arrival brings it up to date, and so does `aftersales desk check`
 
 
 def _next(case_no: str, warning: str) -> None:

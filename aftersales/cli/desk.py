@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import click
@@ -34,12 +35,14 @@ def check(dry_run: bool) -> None:
 def rebuild() -> None:
     """Prefect 的数据库丢失或重建之后，让每张未完成的售后单重新停在它的环节。"""
     told = asyncio.run(_look(dry_run=False))
-    done = sum(1 for each in told.findings if each.done)
-    click.echo(
-        f"已为 {done} 张未完成的售后单重新建立运行，它们会在一两分钟内停在各自的环节。"
-        if done
-        else f"{told.compared} 张未完成的售后单都有运行，不用重建。"
-    )
+    rebuilt = sum(1 for each in told.findings if each.is_rebuilt)
+    others = Counter(each.done for each in told.findings if each.done and not each.is_rebuilt)
+    if rebuilt:
+        said = f"已为 {rebuilt} 张未完成的售后单重新建立运行，它们会在一两分钟内停在各自的环节"
+    else:
+        said = f"核对了 {told.compared} 张未完成的售后单，没有重新建立运行"
+    listed = "、".join(f"{done} {count} 项" for done, count in others.items())
+    click.echo(f"{said}；另外处理了 {others.total()} 项：{listed}。" if others else f"{said}。")
     _complain(told)
 
 

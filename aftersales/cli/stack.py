@@ -16,7 +16,7 @@ from aftersales.words import Unable
 
 @click.command()
 def up() -> None:
-    """启动全部服务：数据库、Prefect 服务、工作进程；按 Ctrl-C 停止。"""
+    """启动全部服务：数据库、Prefect 服务、工作进程、回调服务；按 Ctrl-C 停止。"""
     from rich.console import Console
 
     from aftersales import terms

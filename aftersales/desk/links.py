@@ -13,7 +13,12 @@ from urllib.parse import quote
 from aftersales.terms import House
 
 APPLY = "退货"
-PAGES = {"pickup-list": "取件清单", "refund-list": "转账清单"}
+PAGES = {
+    "pickup-list": "取件清单",
+    "sendback-list": "寄回清单",
+    "refund-list": "转账清单",
+    "parcel-list": "无主包裹清单",
+}
 
 
 def runs(ui_url: str, *tags: str) -> str:

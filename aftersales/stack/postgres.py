@@ -20,7 +20,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +42,9 @@ OPTIONS = {
     "log_timezone": "UTC",
     "password_encryption": "scram-sha-256",
 }
+START = 60.0  # how long a start may take, in seconds
+# the processes of a server that was killed hold its memory until they notice, and no other starts before
+LINGER = 15.0
 QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}  # tests may lose what they wrote
 
 
@@ -102,27 +105,39 @@ class Cluster:
 
     def stop(self, *, patience: float = 8.0) -> None:
         """Stop the server, whoever started it: politely, then at once (it recovers when started again)."""
-        found = self.postmaster()
-        for how in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
-            if found is None:
-                return
-            try:
-                found.send_signal(how)
-                found.wait(patience)
-                return
-            except psutil.NoSuchProcess:
-                return
-            except psutil.TimeoutExpired:
-                continue
+        _stop(self.postmaster(), patience)
 
     @contextmanager
     def running(self, **options: str) -> Iterator[Cluster]:
-        """Run the server for the time of the block. One that runs already, left by a killed stack, is used and left."""
-        if self.postmaster() and self.is_ready():
+        """
+        Run the server for the time of the block. One that runs already, left by a killed stack, is used and left.
+
+        Raises Unable when it does not start.
+        """
+        until = time.monotonic() + START
+        # one that is starting can be used soon, one on its way out must be gone before another can start
+        while (other := self.postmaster()) and not self.is_ready():
+            self._wait(until)
+        if other:
             yield self
             return
+        lingers_until = time.monotonic() + (LINGER if (self.folder / "postmaster.pid").exists() else 0.0)
+        server = self._start(options)
+        try:
+            while not self.is_ready():
+                if server.poll() is not None and time.monotonic() < lingers_until:
+                    time.sleep(0.2)
+                    server = self._start(options)
+                self._wait(until if server.poll() is None else lingers_until)
+            yield self
+        finally:
+            if server.poll() is None:  # by its pid: it may not have come as far as to write it down
+                _stop(psutil.Process(server.pid))
+            server.wait(10)
+
+    def _start(self, options: Mapping[str, str]) -> subprocess.Popen[bytes]:
         with open(self.log, "ab") as log:
-            server = subprocess.Popen(
+            return subprocess.Popen(
                 self.command(**options),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -131,16 +146,25 @@ class Cluster:
                 start_new_session=True,
                 **_as(self.user),
             )
+
+    def _wait(self, until: float) -> None:
+        if time.monotonic() > until:
+            raise Unable(f"内嵌 PostgreSQL 没有启动，请查看 {self.log}。")
+        time.sleep(0.05)
+
+
+def _stop(found: psutil.Process | None, patience: float = 8.0) -> None:
+    for how in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+        if found is None:
+            return
         try:
-            until = time.monotonic() + 60
-            while not self.is_ready():
-                if server.poll() is not None or time.monotonic() > until:
-                    raise Unable(f"内嵌 PostgreSQL 没有启动，请查看 {self.log}。")
-                time.sleep(0.05)
-            yield self
-        finally:
-            self.stop()
-            server.wait(10)
+            found.send_signal(how)
+            found.wait(patience)
+            return
+        except psutil.NoSuchProcess:
+            return
+        except psutil.TimeoutExpired:
+            continue
 
 
 def cluster(home: Path, *, quick: bool = False) -> Cluster:

@@ -7,7 +7,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from threading import Timer
 
+import psutil
 import pytest
 from ruamel.yaml import YAML
 
@@ -79,6 +81,39 @@ def test_a_database_with_a_path_too_long_for_a_socket_still_runs(short_folder):
 
     assert server.postmaster() is None
     server.sockets.rmdir()
+
+
+def test_a_database_starts_although_processes_of_a_killed_one_linger(short_folder):
+    """A busy machine: the postmaster was killed, and what it had started has not noticed yet."""
+    cluster = postgres.cluster(postgres.make_home(short_folder / "killed"), quick=True)
+    with cluster.running(**postgres.QUICK) as server, schema.reach(server.url("postgres")) as connection:
+        backend, postmaster = psutil.Process(connection.info.backend_pid), server.postmaster()
+        backend.suspend()
+        postmaster.kill()
+        postmaster.wait(5)
+        assert (cluster.folder / "postmaster.pid").exists()
+        notices = Timer(1.5, backend.resume)
+        notices.start()
+
+        with cluster.running(**postgres.QUICK) as again:
+            assert again.is_ready()
+
+    notices.join()
+    assert not (cluster.folder / "postmaster.pid").exists()
+
+
+def test_a_database_that_does_not_come_up_in_time_is_not_left_behind(short_folder, monkeypatch):
+    cluster = postgres.cluster(postgres.make_home(short_folder / "slow"), quick=True)
+    monkeypatch.setattr(postgres, "START", 0.0)
+    monkeypatch.setattr(postgres.Cluster, "is_ready", lambda _: False)
+
+    with pytest.raises(Unable, match="没有启动"), cluster.running(**postgres.QUICK):
+        pass
+
+    assert not [
+        each for each in psutil.process_iter(["cmdline"]) if str(cluster.folder) in (each.info["cmdline"] or [])
+    ]
+    assert not (cluster.folder / "postmaster.pid").exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as another user")
@@ -173,11 +208,13 @@ def test_links_lead_to_the_forms_and_to_each_departments_list():
             "http://127.0.0.1:4200",
             house,
             deployments={"到件登记": "b", "退货": "a"},
-            pages={"pickup-list": "p", "refund-list": "r"},
+            pages={"pickup-list": "p", "refund-list": "r", "sendback-list": "s", "parcel-list": "u"},
         )
     )
 
-    assert list(found) == ["工作台", "新建：退货", "新建：到件登记", "取件清单", "转账清单", "仓储部的待办"]
+    forms, lists = ["新建：退货", "新建：到件登记"], ["取件清单", "寄回清单", "转账清单", "无主包裹清单"]
+    assert list(found) == ["工作台", *forms, *lists, "仓储部的待办"]
+    assert found["寄回清单"] == "http://127.0.0.1:4200/v2/artifacts/artifact/s"
     assert found["新建：退货"] == "http://127.0.0.1:4200/v2/deployments/deployment/a/run"
     assert found["仓储部的待办"] == "http://127.0.0.1:4200/v2/runs?tags=%E4%BB%93%E5%82%A8%E9%83%A8"
 

@@ -20,6 +20,7 @@ import pytest
 from sqlalchemy import text
 
 from aftersales.stack import schema
+from aftersales.store import cases
 from aftersales.store.engine import transaction
 from aftersales.words import Event
 from tests.steps.conftest import Left
@@ -433,6 +434,31 @@ async def test_an_event_from_another_system_counts_once_a_key(aftersales, applie
     assert again.out == f"{applied.case_no} 的“已取件”已登记过，未重复登记。\n"
     await applied.again()
     assert (await applied.journal())["pickup-0"].actor == "carrier"
+
+
+async def test_ret06_a_parcel_that_a_command_matches_leaves_the_page_of_those_without_a_case(
+    aftersales, applied, monkeypatch: pytest.MonkeyPatch
+):
+    """The page is of the desk: a command that changes what stands on it writes it anew, others do not touch it."""
+    from tasks import desks, outside
+
+    published: list[bool] = []
+
+    async def publish() -> None:
+        async with transaction() as connection:
+            published.append(bool(await cases.orphans(connection)))
+
+    monkeypatch.setattr(desks, "publish_parcels_from_outside", publish)
+    await applied.decide("review", "C08", decision="approve")
+    items = [{"sku": "SKU-1", "quantity": 2}, {"sku": "SKU-2", "quantity": 1}]
+    await outside.parcel_without_case(staff="W02", data={"tracking_no": "SF100200300", "items": items}, key="o1")
+
+    other = await aftersales("signal", applied.case_no, "已收货", "运单号=SF900900900", "items=SKU-1:1")
+    left = await aftersales("signal", applied.case_no, "已收货", "运单号=SF100200300")
+
+    assert (other.code, left.code) == (0, 0)
+    assert "已与先前登记的无主包裹 SF100200300 匹配" in left.out
+    assert published == [False]
 
 
 async def test_an_early_event_is_kept_and_says_so(aftersales, applied):

@@ -7,15 +7,16 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from prefect.client.schemas.filters import ArtifactFilter
 from prefect.states import Scheduled
 from sqlalchemy import text
 
 from aftersales import clock
 from aftersales.desk import runs
-from aftersales.store import journal
+from aftersales.store import installation, journal
 from aftersales.store.engine import transaction
-from aftersales.words import Right, Stage, Unable
-from tasks import desks
+from aftersales.words import Event, Right, Stage, Unable
+from tasks import desks, outside
 from tasks.cases import current_terms
 from tests.traps.conftest import ARRIVALS, CANCELLATION, EXTENSION, RETURNS, Desk, Run
 
@@ -119,6 +120,21 @@ async def test_an_arrival_without_a_case_is_kept(staffed: Desk):
     assert [(row.case_no, row.data["tracking_no"]) for row in kept] == [(None, "SF100200300")]
 
 
+async def test_ret06_a_command_takes_a_matched_parcel_off_the_page(staffed: Desk):
+    """What `aftersales signal` does: no leg tells of it, so the command writes the page itself."""
+    run = await (await staffed.apply()).at("review-0-1")
+    parcel = {"operator": "W02 郑凯", "tracking_no": "SF100200300", "items": [{"sku": "SKU-1", "quantity": 1}]}
+    await (await staffed.start(ARRIVALS, parcel | {"rest": "全部到齐"})).ends()
+    before = await parcel_page(run)
+    data = {"tracking_no": "SF100200300"}
+
+    await outside.signal(await run.case_no(), Event.PARCEL_RECEIVED, actor="warehouse", data=data)
+    await desks.publish_parcels_from_outside()
+
+    assert "SF100200300" in before
+    assert "SF100200300" not in await parcel_page(run)
+
+
 async def test_a_cancellation_ends_the_case_that_waits(staffed: Desk):
     """取消售后单 while the review is open: the case is cancelled and its units are free (RET-17)."""
     run = await staffed.apply()
@@ -167,10 +183,19 @@ async def refusals(run: Run) -> list[str]:
     return list(found.scalars())
 
 
+async def parcel_page(run: Run) -> str:
+    """What the page of parcels without a case says."""
+    async with transaction() as connection:
+        known = await installation.lock(connection, "page:parcel-list")
+    assert known is not None
+    found = await run.client.read_artifacts(
+        artifact_filter=ArtifactFilter.model_validate({"id": {"any_": [known["id"]]}})
+    )
+    return str(found[0].data)
+
+
 async def artifacts(run: Run) -> str:
     """Everything that a run's pages say."""
-    from prefect.client.schemas.filters import ArtifactFilter
-
     found = await run.client.read_artifacts(
         artifact_filter=ArtifactFilter.model_validate({"flow_run_id": {"any_": [run.run_id]}})
     )
