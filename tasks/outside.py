@@ -283,11 +283,12 @@ async def parcel_without_case(*, staff: str, data: Mapping[str, Any], key: str) 
     right = EVENT_RIGHTS[Event.PARCEL_RECEIVED]
     if no := authority.objection(operator=current_terms().staff().get(staff), named=staff, right=right):
         raise gates.Refused(no)
-    tracking_no = str(data.get("tracking_no") or "")
+    values = checked(Event.PARCEL_RECEIVED, data)
+    tracking_no = values.get("tracking_no", "")
     async with transaction() as connection:
         case_no = await cases.sent_as(connection, tracking_no)
     if case_no:
-        told = await signal(case_no, Event.PARCEL_RECEIVED, actor="", data=data, key=key, staff=staff)
+        told = await signal(case_no, Event.PARCEL_RECEIVED, actor="", data=values, key=key, staff=staff)
         return case_no, f"运单 {tracking_no} 属于 {case_no}：{told}"
     async with transaction() as connection:
         await cases.receive(
@@ -296,7 +297,7 @@ async def parcel_without_case(*, staff: str, data: Mapping[str, Any], key: str) 
             case_no=None,
             event=Event.PARCEL_RECEIVED.value,
             actor=staff,
-            data=dict(data),
+            data=values,
             at=clock.now(),
         )
     return "", (
@@ -318,7 +319,7 @@ async def _not_open(connection: AsyncConnection, case: cases.Case, gate: str, te
 
 def checked(event: Event, data: Mapping[str, Any], *, by_staff: bool = True) -> dict[str, Any]:
     """
-    Check what an event says; free text is masked. Raises Unable.
+    Check what an event says; free text is masked, a parcel's number in capitals as scanners read it. Raises Unable.
 
     Another system's numbers look as they please: nobody there could write them anew.
     """
@@ -337,6 +338,8 @@ def checked(event: Event, data: Mapping[str, Any], *, by_staff: bool = True) -> 
             raise Unable(f"{words[name]}要写成文字，不能含空字符，且最多 500 字。")
         if name in ("carrier", "remark", "reason", "voucher"):
             values[name] = masking.scrub(value)
+        if name == "tracking_no":
+            values[name] = value.upper()
         if name == "rest":
             values[name] = _rest(value)
         if name == "told_how" and value:
