@@ -286,20 +286,22 @@ async def parcel_without_case(*, staff: str, data: Mapping[str, Any], key: str) 
     values = checked(Event.PARCEL_RECEIVED, data)
     tracking_no = values.get("tracking_no", "")
     async with transaction() as connection:
+        # a case that is told this number looks for the parcel after this row is there, or is found here
+        await cases.one_parcel_at_a_time(connection, tracking_no)
         case_no = await cases.sent_as(connection, tracking_no)
+        if not case_no:
+            await cases.receive(
+                connection,
+                key=key,
+                case_no=None,
+                event=Event.PARCEL_RECEIVED.value,
+                actor=staff,
+                data=values,
+                at=clock.now(),
+            )
     if case_no:
         told = await signal(case_no, Event.PARCEL_RECEIVED, actor="", data=values, key=key, staff=staff)
         return case_no, f"运单 {tracking_no} 属于 {case_no}：{told}"
-    async with transaction() as connection:
-        await cases.receive(
-            connection,
-            key=key,
-            case_no=None,
-            event=Event.PARCEL_RECEIVED.value,
-            actor=staff,
-            data=values,
-            at=clock.now(),
-        )
     return "", (
         f"已登记无主包裹 {tracking_no}。客户告知该运单号时自动匹配；先找到售后单的，请再登记一次并填写售后单号和同一运单号。"
     )

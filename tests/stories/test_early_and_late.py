@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales import clock
-from aftersales.store import journal
+from aftersales.store import cases, journal
 from aftersales.store.engine import transaction
 from aftersales.words import Event, Unable
 from tasks import outside
@@ -30,6 +32,30 @@ async def test_ret06_a_parcel_without_a_case_was_received_when_it_came(shop: Sho
     assert telling.at == "inspection-0"
     assert abs(received.at - came_at) < timedelta(minutes=1)
     assert (await promise(telling, "inspection")).started_at == received.at
+
+
+async def test_ret06_a_pickup_decided_while_its_parcel_is_taken_in_finds_it(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+):
+    """Between the look for the case and the parcel's row the pick-up is decided, and its leg looks for the parcel."""
+    telling = await self_shipping(shop)
+    deciding: list[asyncio.Task[Telling]] = []
+    real = cases.sent_as
+
+    async def slow(connection: AsyncConnection, tracking_no: str) -> str | None:
+        case_no = await real(connection, tracking_no)
+        deciding.append(asyncio.create_task(telling.decide("pickup", "L02", carrier="顺丰", tracking_no=tracking_no)))
+        # it ends if nothing holds it
+        await asyncio.wait(deciding, timeout=1)
+        return case_no
+
+    monkeypatch.setattr(cases, "sent_as", slow)
+    await outside.parcel_without_case(staff="W02", data=WHOLE, key="o1")
+    await deciding[0]
+
+    assert telling.at == "inspection-0"
+    async with transaction() as connection:
+        assert await cases.orphans(connection) == []
 
 
 WRITTEN = pytest.mark.parametrize(("typed", "scanned"), [("sf1001", "SF1001"), ("SF1001", "sf1001")])
