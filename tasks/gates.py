@@ -424,6 +424,7 @@ async def _adopt_orphan(leg: Leg) -> None:
     if not tracking_no:
         return
     async with transaction() as connection:
+        await cases.one_parcel_at_a_time(connection, tracking_no)
         parcel = await cases.orphan(connection, tracking_no)
         if parcel is None or not await cases.adopt(connection, parcel["id"], leg.case.case_no, parcel["data"]):
             return

@@ -18,8 +18,7 @@ from aftersales.desk.bare import Bare
 from aftersales.desk.leg import Waiting
 from aftersales.desk.locks import Locks
 from aftersales.imports.mapping import Mapping as ImportMapping
-from aftersales.imports.orders import Remark
-from aftersales.imports.returns import Application, Back, Plan, plan
+from aftersales.imports.returns import Application, Back, Bad, Plan, plan
 from aftersales.rules import authority
 from aftersales.rules.standing import standing
 from aftersales.store import cases as case_store
@@ -67,7 +66,7 @@ async def take_in(
     operator: str,
     story: Story,
     settles: bool,
-    bad: Sequence[Remark] = (),
+    bad: Sequence[Bad] = (),
     on_case: Callable[[], None] = lambda: None,
     on_plan: Callable[[int], None] = lambda cases: None,
 ) -> Told:
@@ -113,7 +112,7 @@ class _Import:
     async def take_in(
         self,
         rows: Sequence[Back],
-        bad: Sequence[Remark],
+        bad: Sequence[Bad],
         *,
         on_plan: Callable[[int], None],
         on_case: Callable[[], None],
@@ -133,7 +132,7 @@ class _Import:
         told = Told(plan(fresh, sold, mapping=self._mapping), repeated=len(rows) - len(fresh))
         left = [
             *(_left(each.row, each.reason) for each in told.plan.unplaced),
-            *(_left_bad(remark) for remark in bad),
+            *(_left_bad(row) for row in bad),
         ]
         async with transaction() as connection:
             told.left = await imported.leave(connection, self._source, left, clock.now())
@@ -244,9 +243,9 @@ def _left(row: Back, reason: str) -> Left:
     return Left(row.key, reason, told)
 
 
-def _left_bad(remark: Remark) -> Left:
-    told = {"line": remark.line, "invoice": remark.order_no, "sku": "", "quantity": "", "amount": "", "asked_at": ""}
-    return Left(f"{remark.order_no}/line-{remark.line}", f"有误：{remark.reason}", told)
+def _left_bad(row: Bad) -> Left:
+    told = {"line": row.line, "invoice": row.order_no, "sku": "", "quantity": "", "amount": "", "asked_at": ""}
+    return Left(row.key, f"有误：{row.reason}", told)
 
 
 def _why(error: Exception) -> str:

@@ -289,22 +289,25 @@ async def parcel_without_case(*, staff: str, data: Mapping[str, Any], key: str) 
     right = EVENT_RIGHTS[Event.PARCEL_RECEIVED]
     if no := authority.objection(operator=current_terms().staff().get(staff), named=staff, right=right):
         raise gates.Refused(no)
-    tracking_no = str(data.get("tracking_no") or "")
+    values = checked(Event.PARCEL_RECEIVED, data)
+    tracking_no = values.get("tracking_no", "")
     async with transaction() as connection:
+        # a case that is told this number looks for the parcel after this row is there, or is found here
+        await cases.one_parcel_at_a_time(connection, tracking_no)
         case_no = await cases.sent_as(connection, tracking_no)
+        if not case_no:
+            await cases.receive(
+                connection,
+                key=key,
+                case_no=None,
+                event=Event.PARCEL_RECEIVED.value,
+                actor=staff,
+                data=values,
+                at=clock.now(),
+            )
     if case_no:
-        told = await signal(case_no, Event.PARCEL_RECEIVED, actor="", data=data, key=key, staff=staff)
+        told = await signal(case_no, Event.PARCEL_RECEIVED, actor="", data=values, key=key, staff=staff)
         return case_no, f"运单 {tracking_no} 属于 {case_no}：{told}"
-    async with transaction() as connection:
-        await cases.receive(
-            connection,
-            key=key,
-            case_no=None,
-            event=Event.PARCEL_RECEIVED.value,
-            actor=staff,
-            data=dict(data),
-            at=clock.now(),
-        )
     return "", (
         f"已登记无主包裹 {tracking_no}。客户告知该运单号时自动匹配；先找到售后单的，请再登记一次并填写售后单号和同一运单号。"
     )
@@ -324,7 +327,7 @@ async def _not_open(connection: AsyncConnection, case: cases.Case, gate: str, te
 
 def checked(event: Event, data: Mapping[str, Any], *, by_staff: bool = True) -> dict[str, Any]:
     """
-    Check what an event says; free text is masked. Raises Unable.
+    Check what an event says; free text is masked, a parcel's number in capitals as scanners read it. Raises Unable.
 
     Another system's numbers look as they please: nobody there could write them anew.
     """
@@ -343,6 +346,8 @@ def checked(event: Event, data: Mapping[str, Any], *, by_staff: bool = True) -> 
             raise Unable(f"{words[name]}要写成文字，不能含空字符，且最多 500 字。")
         if name in ("carrier", "remark", "reason", "voucher"):
             values[name] = masking.scrub(value)
+        if name == "tracking_no":
+            values[name] = value.upper()
         if name == "rest":
             values[name] = _rest(value)
         if name == "told_how" and value:

@@ -253,20 +253,25 @@ async def _mend(client: PrefectClient, locks: Locks, seen: _Mending, *, dry_run:
 
 
 async def _revive(client: PrefectClient, case: cases.Case, run: FlowRun | None, seen: _Mending) -> Finding | None:
-    """Give a case a live run again: the one it had, or a new one when that is gone."""
+    """Give a case a live run again: the one it had, or a new one when that or its deployment is gone."""
     async with transaction() as connection:
         entries = await journal.read(connection, case.case_no)
     tries = _in_vain(entries.values())
     if seen.rests and tries and clock.now() < _tried_at(tries[-1]) + _rest(len(tries)):
         return None
     state = run.state if run else None
-    done = "已恢复运行"
+    deployment = await client.read_deployment_by_name(DEPLOYMENT)
+    # no worker can tell a run whose deployment was deleted, also when one of the same name was deployed since
+    is_lost = run is not None and run.deployment_id != deployment.id
+    done = "已重新建立运行" if run is None or is_lost else "已恢复运行"
     if run is not None and state is not None and state.type in (StateType.CANCELLED, StateType.CANCELLING):
         done = await _cancelled(case, run, state)
-    is_rebuilt = run is None or not await _scheduled(client, run)
+    is_rebuilt = run is None or is_lost or not await _scheduled(client, run)
     if is_rebuilt:
-        await _begin_anew(client, case, entries["opened"], seen.generation)
-        done = done if run else "已重新建立运行"
+        await _begin_anew(client, case, entries["opened"], seen.generation, deployment.id)
+        if run is not None and state is not None and is_lost and not state.is_final():
+            # only now: cancelled before the new run has its row, it would cancel the case
+            await client.set_flow_run_state(run.id, Cancelled(), force=True)
     # an import opens cases that no run has ever told: nothing has gone wrong with them
     is_new = run is None and seen.generation <= 1 and "imported" in case.facts
     await _tell(case, run, seen, done, is_first=not tries and not is_new)
@@ -313,15 +318,16 @@ async def _scheduled(client: PrefectClient, run: FlowRun) -> bool:
     return answer.status is SetStateStatus.ACCEPT
 
 
-async def _begin_anew(client: PrefectClient, case: cases.Case, told: Entry, generation: int) -> None:
+async def _begin_anew(
+    client: PrefectClient, case: cases.Case, told: Entry, generation: int, deployment_id: UUID
+) -> None:
     """Start a new run for a case, once a generation; the leg knows the case by its label."""
     asked = {name: told.data[name] for name in ("operator", "order_no", "reason", "shipping", "wish")}
     items = [{"sku": item["sku"], "quantity": item["quantity"]} for item in told.data["items"]]
-    deployment = await client.read_deployment_by_name(DEPLOYMENT)
     response = await client.request(
         "POST",
         "/deployments/{id}/create_flow_run",
-        path_params={"id": deployment.id},
+        path_params={"id": deployment_id},
         json={
             "parameters": {"request": {**asked, "items": items}},
             # what was asked long ago need not be what the form offers today

@@ -209,7 +209,7 @@ class PickupForm(GateForm, name="pickup", title="取件"):
     """The goods are on their way (RET-05, MON-02)."""
 
     carrier: Annotated[str, Text(most=40, least=1)] = Field(title="承运商")
-    tracking_no: Annotated[str, Code(PARCEL, PARCEL_RULE, most=40)] = Field(title="运单号")
+    tracking_no: Annotated[str, Code(PARCEL, PARCEL_RULE, most=40, upper=True)] = Field(title="运单号")
     freight: Annotated[Decimal | None, Money(optional=True)] = Field(
         default=None, title="承运凭证金额", description="尚无凭证时不填"
     )
@@ -269,7 +269,7 @@ class SendbackForm(GateForm, name="sendback", title="寄回客户"):
     """The goods are on their way back to the customer (MON-20)."""
 
     carrier: Annotated[str, Text(most=40, least=1)] = Field(title="承运商")
-    tracking_no: Annotated[str, Code(PARCEL, PARCEL_RULE, most=40)] = Field(title="运单号")
+    tracking_no: Annotated[str, Code(PARCEL, PARCEL_RULE, most=40, upper=True)] = Field(title="运单号")
     freight: Annotated[Decimal | None, Money(optional=True)] = Field(
         default=None, title="运费", description="到付或尚无凭证时不填"
     )
@@ -346,7 +346,9 @@ class ArrivalForm(Form, title="到件登记"):
     operator: Operator = Field(title="操作人", description="请选择您本人")
     case_no: Annotated[str, CASE_NO] = Field(default="", title="售后单号", description="包裹上没有单号时不填")
     carrier: Annotated[str, Text(most=40)] = Field(default="", title="承运商")
-    tracking_no: Annotated[str, Code(PARCEL, PARCEL_RULE, most=40, optional=True)] = Field(default="", title="运单号")
+    tracking_no: Annotated[str, Code(PARCEL, PARCEL_RULE, most=40, optional=True, upper=True)] = Field(
+        default="", title="运单号"
+    )
     items: Annotated[tuple[RequestItem, ...], Rows(least=1)] = Field(title="实收商品", description="每种商品一行")
     rest: Annotated[Rest, Choice(Rest)] = Field(title="是否到齐", description="少件时请说明其余商品还来不来")
     freight: Freight = Field(default=None, title="客户垫付运费", description="自行寄回的，包裹里有运费凭证时填")

@@ -434,7 +434,7 @@ def _cut(text: str) -> str:
     return text if len(text) <= 40 else text[:40] + "…"
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     """
     Quote a cell without the personal data that may have slipped into it (GEN-10).
     """
@@ -458,10 +458,10 @@ def _text_reader(word: Word, most: int, ending: str) -> Callable[[str], str]:
         if not text and not may_be_empty:
             raise ValueError("是空的；请填写")
         if len(text) > most:
-            quoted = "" if is_private else f"（{_shown(text)}）"
+            quoted = "" if is_private else f"（{shown(text)}）"
             raise ValueError(f"有 {len(text)} 个字{quoted}，最多 {most} 个；请缩短")
         if word == "order_no" and " " in text:
-            raise ValueError(f"“{_shown(text)}”中间有空格；订单号不能有空格")
+            raise ValueError(f"“{shown(text)}”中间有空格；订单号不能有空格")
         return text
 
     return read
@@ -472,10 +472,10 @@ def _quantity_reader(any_sign: bool) -> Callable[[str], int]:
     def read(cell: str) -> int:
         text = cell.strip()
         if not _WHOLE.fullmatch(text):
-            raise ValueError(f"“{_shown(text)}”不是整数；请填写件数，如 2")
+            raise ValueError(f"“{shown(text)}”不是整数；请填写件数，如 2")
         quantity = int(text)
         if quantity > MOST_UNITS:
-            raise ValueError(f"{_shown(text)} 超过 {MOST_UNITS} 件；请检查")
+            raise ValueError(f"{shown(text)} 超过 {MOST_UNITS} 件；请检查")
         if quantity <= 0 and not any_sign:
             raise ValueError(f"{quantity} 不大于零；订单行的件数至少是 1")
         return quantity
@@ -486,7 +486,7 @@ def _quantity_reader(any_sign: bool) -> Callable[[str], int]:
 def _line_no(cell: str) -> int:
     text = cell.strip()
     if not _WHOLE.fullmatch(text) or not 1 <= int(text) <= 1_000_000:
-        raise ValueError(f"“{_shown(text)}”不是行号；请填写 1 到 1000000 的整数")
+        raise ValueError(f"“{shown(text)}”不是行号；请填写 1 到 1000000 的整数")
     return int(text)
 
 
@@ -510,10 +510,10 @@ def _amount(cell: str) -> Decimal:
 def _money(text: str, *, any_sign: bool) -> Decimal:
     if not _MONEY.fullmatch(text):
         if re.fullmatch(r"-?[0-9]{1,9}\.[0-9]{3,}", text):
-            raise ValueError(f"“{_shown(text)}”的小数超过两位；金额最多两位小数")
+            raise ValueError(f"“{shown(text)}”的小数超过两位；金额最多两位小数")
         if re.fullmatch(r"-?[0-9]{10,}(\.[0-9]*)?", text):
-            raise ValueError(f"“{_shown(text)}”过大；金额最多九位整数")
-        raise ValueError(f"“{_shown(text)}”不是金额；请写成 19.90 这样，不加货币符号和千位逗号")
+            raise ValueError(f"“{shown(text)}”过大；金额最多九位整数")
+        raise ValueError(f"“{shown(text)}”不是金额；请写成 19.90 这样，不加货币符号和千位逗号")
     amount = Decimal(text)
     if amount < 0 and not any_sign:
         raise ValueError(f"“{text}”是负数；金额不能小于零")
@@ -528,7 +528,7 @@ def _time_reader(zone: tzinfo, shift: timedelta) -> Callable[[str], datetime | N
             return None
         form = _TIME.fullmatch(text)
         if not form:
-            raise ValueError(f"“{_shown(text)}”不是时间；请写成 2026-03-05 10:00 这样")
+            raise ValueError(f"“{shown(text)}”不是时间；请写成 2026-03-05 10:00 这样")
         try:
             at = datetime.fromisoformat(text.upper())
         except ValueError:

@@ -21,7 +21,7 @@ from aftersales.imports.reading import File, Record
 
 @dataclass(frozen=True, slots=True)
 class Back:
-    """A row of goods that came back."""
+    """A row of goods that came back; `key` is what it is known by when the file is imported again."""
 
     line: int
     key: str
@@ -36,6 +36,13 @@ class Back:
     def amount(self) -> Decimal:
         """What the file says went back for it."""
         return self.unit_price * self.quantity
+
+
+@dataclass(frozen=True, slots=True)
+class Bad(Remark):
+    """A row that cannot be read; `key` is the one it keeps when it is corrected."""
+
+    key: str
 
 
 @dataclass(slots=True)
@@ -86,44 +93,53 @@ class Plan:
 class _Rows(Assembly):
     """Reads the rows that an import of orders leaves."""
 
-    def back(self, record: Record, nth: Counter[tuple[str, str]]) -> Back | Remark | None:
-        """A row of returned goods, a remark about a bad one, or nothing when it is an order's row."""
+    def back(self, record: Record, nth: Counter[tuple[str, str]]) -> Back | Bad | None:
+        """
+        A row of returned goods, a bad one, or nothing when it is an order's row.
+
+        Bad rows count for the key like good ones: a correction must not give the rows behind it another key.
+        """
         order_no = orders.cell(record.cells, self._place["order_no"])
         if not order_no.startswith(self.mapping.returns_prefix):
             return None
-        problem = record.problem or self._malformed(record)
-        if not problem:
-            try:
-                values = {word: read(record.cells[place]) for word, place, read in self._readers}
-            except ValueError:
-                problem = self._all_wrong(record)
-        if problem:
-            return Remark(record.line, order_no[:64], Fate.BAD, problem)
-        if values["quantity"] >= 0:
-            return Remark(record.line, order_no[:64], Fate.BAD, "退货行的数量应为负数")
-        if values["unit_price"] < 0:
-            return Remark(record.line, order_no[:64], Fate.BAD, "单价不能为负数")
-        sku = values["sku"]
+        sku = orders.cell(record.cells, self._place["sku"]).removesuffix(self.mapping.strip.get("sku", ""))
         nth[order_no, sku] += 1
+        key = f"{order_no}/{sku}/{nth[order_no, sku]}"
+        problem = record.problem or self._malformed(record)
+        if problem:
+            # anything may stand in the place of the code, also a customer (GEN-10)
+            told = key if orders.shown(sku) == sku else f"{order_no}/line-{record.line}"
+            return self._bad(record, order_no, problem, told)
+        try:
+            values = {word: read(record.cells[place]) for word, place, read in self._readers}
+        except ValueError:
+            return self._bad(record, order_no, self._all_wrong(record), key)
+        if values["quantity"] >= 0:
+            return self._bad(record, order_no, "退货行的数量应为负数", key)
+        if values["unit_price"] < 0:
+            return self._bad(record, order_no, "单价不能为负数", key)
         return Back(
             line=record.line,
-            key=f"{order_no}/{sku}/{nth[order_no, sku]}",
+            key=key,
             invoice=order_no,
-            sku=sku,
+            sku=values["sku"],
             quantity=-values["quantity"],
             unit_price=values["unit_price"],
             customer_no=values.get("customer_no") or "",
             asked_at=values["ordered_at"],
         )
 
+    def _bad(self, record: Record, order_no: str, reason: str, key: str) -> Bad:
+        return Bad(record.line, order_no[:64], Fate.BAD, reason, key)
+
 
 def read(
     file: File, mapping: Mapping, *, zone: tzinfo, currency: str, shift: timedelta
-) -> tuple[list[Back], list[Remark]]:
+) -> tuple[list[Back], list[Bad]]:
     """Read the rows of returned goods, and those of them that are bad. Raises Unable for a file that cannot be read."""
     rows = _Rows(mapping, orders.survey(file, mapping, zone=zone), zone=zone, currency=currency, shift=shift)
     found: list[Back] = []
-    bad: list[Remark] = []
+    bad: list[Bad] = []
     nth: Counter[tuple[str, str]] = Counter()
     records = reading.records(file)
     next(records, None)  # the header
@@ -131,8 +147,8 @@ def read(
         match rows.back(record, nth):
             case Back() as row:
                 found.append(row)
-            case Remark() as remark:
-                bad.append(remark)
+            case Bad() as row:
+                bad.append(row)
     return found, bad
 
 

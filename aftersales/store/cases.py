@@ -392,6 +392,11 @@ async def was_received(connection: AsyncConnection, key: str) -> bool:
     return await connection.scalar(select(INBOX.c.id).where(INBOX.c.key == key)) is not None
 
 
+async def one_parcel_at_a_time(connection: AsyncConnection, tracking_no: str) -> None:
+    """Let a parcel and its case look for each other one after the other, until this transaction ends."""
+    await connection.execute(text("select pg_advisory_xact_lock(hashtextextended(:t, 3))"), {"t": tracking_no})
+
+
 async def sent_as(connection: AsyncConnection, tracking_no: str) -> str | None:
     """The open case whose goods travel under this parcel number, by what was told when they were sent."""
     return await connection.scalar(

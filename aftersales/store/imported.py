@@ -109,7 +109,7 @@ async def unfinished(connection: AsyncConnection, source: str) -> list[Mapping[s
 
 
 async def leave(connection: AsyncConnection, source: str, left: Iterable[Left], at: datetime) -> int:
-    """Keep the rows that a person must look at, once each, with today's reason; answers how many are new."""
+    """Keep the rows that a person must look at, once each, as they are today; answers how many are new."""
     rows = [
         {"source": source, "row_key": each.key, "reason": each.reason, "data": dict(each.told), "imported_at": at}
         for each in left
@@ -120,7 +120,8 @@ async def leave(connection: AsyncConnection, source: str, left: Iterable[Left], 
     result: Result[Any] = await connection.execute(
         statement.on_conflict_do_update(
             index_elements=[UNPLACED.c.source, UNPLACED.c.row_key],
-            set_={"reason": statement.excluded.reason},
+            # a row that was corrected tells more than it did
+            set_={"reason": statement.excluded.reason, "data": statement.excluded.data},
             where=UNPLACED.c.done_at.is_(None),
         ).returning(literal_column("xmax = 0").label("is_new")),
         rows,

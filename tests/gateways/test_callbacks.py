@@ -352,6 +352,18 @@ async def test_two_pickups_of_one_case_are_told_to_logistics(service: Service, s
     assert late.entry == "pickup-0.late:carrier/c2" and notice.recipient == "department:logistics"
 
 
+async def test_a_pickup_told_in_small_letters_is_the_same_pickup(service: Service, shop: Shop):
+    await shop.order()
+    case = await shop.tell(shop.application())
+    await case.decide("review", "C08", decision="approve")
+    await case.decide("pickup", "L02", carrier="顺丰", tracking_no="SF100200300")
+    parcel = {"event_id": "c1", "event": "picked_up", "key": f"{case.case_no}/book-pickup-0"}
+
+    await service.send("carrier", {"tracking_no": "sf100200300", **parcel})
+
+    assert await kept(case) == ([], [])
+
+
 async def test_each_sender_signs_with_its_own_key_and_an_old_one_while_it_is_replaced(
     database: str, tmp_path: Path, owed: Telling
 ):

@@ -255,6 +255,49 @@ async def test_rows_that_cannot_be_read_go_to_a_person_too(file: Path, tmp_path:
     assert bad["reason"].startswith("有误：") and "Quantity" in bad["reason"]
 
 
+async def test_a_bad_row_that_is_corrected_leaves_the_row_behind_it_alone(file: Path, tmp_path: Path):
+    """The good row was placed already: the correction opens a case for what was corrected, and for nothing else."""
+    good = ["C536090", "A1", "杯子", "-2", "2010-12-22 10:00", "2.00", "17850.0", "UK"]
+    bad, corrected = [[*good[:3], quantity, *good[4:]] for quantity in ("一件", "-1")]
+    write(path := tmp_path / "more.csv", [*SOLD, bad, good])
+    first = await take_in(path, settles=False)
+    async with transaction() as connection:
+        (left,) = await store.unplaced(connection)
+
+    write(path, [*SOLD, corrected, good])
+    second = await take_in(path, settles=False)
+
+    assert left["reason"].startswith("有误：") and left["data"]["line"] == 7
+    assert (len(first.opened), len(second.opened), second.repeated) == (1, 1, 1)
+    async with transaction() as connection:
+        assert await store.unplaced(connection) == []
+        assert await connection.scalar(text("select sum(end_unit - first_unit) from units")) == 2 + 1
+
+
+async def test_a_corrected_row_that_still_finds_no_order_is_listed_once_as_it_is_now(file: Path, tmp_path: Path):
+    bad = ["C536090", "B1", "盘子", "一", "2010-12-22 10:00", "2.00", "17850.0", "UK"]
+    write(path := tmp_path / "more.csv", [*SOLD, bad])
+    await take_in(path)
+
+    write(path, [*SOLD, [*bad[:3], "-1", *bad[4:]]])
+    await take_in(path)
+
+    async with transaction() as connection:
+        (left,) = await store.unplaced(connection)
+    assert left["reason"] == "这位客户没有买过 B1（或购买早于导入的订单）"
+    assert (left["data"]["sku"], left["data"]["quantity"]) == ("B1", 1)
+
+
+def test_a_malformed_rows_key_names_no_customer(tmp_path: Path):
+    """With a comma too few anything may stand in the place of the code (GEN-10)."""
+    write(tmp_path / "bad.csv", [*SOLD, ["C1", "13800138000", "x"], ["C1", "A1", "x"]])
+    mapping = mappings.load("online-retail")
+
+    _, bad = returns.read(reading.look(tmp_path / "bad.csv"), mapping, zone=ZONE, currency="CNY", shift=timedelta())
+
+    assert [each.key for each in bad] == ["C1/line-7", "C1/A1/1"]
+
+
 async def test_what_goes_to_a_person_is_listed_until_it_is_dealt_with(file: Path):
     await take_in(file)
     async with transaction() as connection:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales import clock
-from aftersales.store import journal
+from aftersales.store import cases, journal
 from aftersales.store.engine import transaction
-from aftersales.words import Event
+from aftersales.words import Event, Unable
 from tasks import outside
 from tests.stories.conftest import Shop, Telling
 from tests.stories.on_the_way import inspected, picked_up, promise, put_forward, self_shipping
@@ -30,6 +32,83 @@ async def test_ret06_a_parcel_without_a_case_was_received_when_it_came(shop: Sho
     assert telling.at == "inspection-0"
     assert abs(received.at - came_at) < timedelta(minutes=1)
     assert (await promise(telling, "inspection")).started_at == received.at
+
+
+async def test_ret06_a_pickup_decided_while_its_parcel_is_taken_in_finds_it(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+):
+    """Between the look for the case and the parcel's row the pick-up is decided, and its leg looks for the parcel."""
+    telling = await self_shipping(shop)
+    deciding: list[asyncio.Task[Telling]] = []
+    real = cases.sent_as
+
+    async def slow(connection: AsyncConnection, tracking_no: str) -> str | None:
+        case_no = await real(connection, tracking_no)
+        deciding.append(asyncio.create_task(telling.decide("pickup", "L02", carrier="顺丰", tracking_no=tracking_no)))
+        # it ends if nothing holds it
+        await asyncio.wait(deciding, timeout=1)
+        return case_no
+
+    monkeypatch.setattr(cases, "sent_as", slow)
+    await outside.parcel_without_case(staff="W02", data=WHOLE, key="o1")
+    await deciding[0]
+
+    assert telling.at == "inspection-0"
+    async with transaction() as connection:
+        assert await cases.orphans(connection) == []
+
+
+WRITTEN = pytest.mark.parametrize(("typed", "scanned"), [("sf1001", "SF1001"), ("SF1001", "sf1001")])
+
+
+@WRITTEN
+async def test_ret06_a_number_is_the_same_however_its_letters_are_written(shop: Shop, typed: str, scanned: str):
+    telling = await self_shipping(shop)
+    await telling.decide("pickup", "L02", carrier="顺丰", tracking_no=typed)
+
+    case_no, _ = await outside.parcel_without_case(staff="W02", data={**WHOLE, "tracking_no": scanned}, key="o1")
+
+    assert case_no == telling.case_no
+    assert (await telling.again()).at == "inspection-0"
+
+
+@WRITTEN
+async def test_ret06_a_parcel_that_came_first_is_found_however_its_number_is_written(
+    shop: Shop, typed: str, scanned: str
+):
+    telling = await self_shipping(shop)
+    await outside.parcel_without_case(staff="W02", data={**WHOLE, "tracking_no": scanned}, key="o1")
+
+    await telling.decide("pickup", "L02", carrier="顺丰", tracking_no=typed)
+
+    assert telling.at == "inspection-0"
+
+
+@WRITTEN
+async def test_ret06_a_parcel_counts_once_however_its_number_is_written(shop: Shop, typed: str, scanned: str):
+    telling = await picked_up(shop, order={"lines": [("SKU-1", "台灯", 2, "400.00")]}, items=TWO)
+    one = {"items": [{"sku": "SKU-1", "quantity": 1}], "rest": "coming"}
+
+    told = [
+        await outside.signal(
+            telling.case_no, Event.PARCEL_RECEIVED, actor="", data={**one, "tracking_no": number}, staff="W02"
+        )
+        for number in (typed, scanned)
+    ]
+    assert "未重复登记" in told[1]
+    await telling.again()
+    await inspected(telling)
+    await telling.decide("refund", "A03", amount="188.00", reference="ALI-2026-0001")
+    assert telling.at == "receipt-1"
+    with pytest.raises(Unable, match="同一包裹不能登记两次"):
+        await outside.signal(
+            telling.case_no,
+            Event.PARCEL_RECEIVED,
+            actor="",
+            data={**one, "tracking_no": scanned},
+            staff="W02",
+            key="again",
+        )
 
 
 async def test_ret06_what_came_before_the_application_was_approved_counts_from_the_approval(

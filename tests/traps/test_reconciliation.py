@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import DeploymentCreate
 from prefect.client.schemas.filters import FlowRunFilter
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import Cancelled, Crashed, Failed, Scheduled
 from sqlalchemy import text
 
@@ -19,7 +20,7 @@ from aftersales.store.engine import transaction
 from aftersales.words import Stage
 from tasks import cases as opening
 from tasks import reconcile, rounds
-from tests.traps.conftest import MAIN_WAY, PATIENCE, Desk, Run, pause_key
+from tests.traps.conftest import MAIN_WAY, PATIENCE, RETURNS, Desk, Run, pause_key
 from tests.traps.hanging_worker import Paper
 
 ROUND = "reconciliation/对账巡检"
@@ -97,6 +98,52 @@ async def test_trap_11_a_deleted_run_is_replaced(staffed: Desk, paper: Paper, ga
     assert seen.name == f"退货 {number} {Stage(gate).label}" and number in seen.tags
     await new.along(*MAIN_WAY[MAIN_WAY.index(gate) :])
     await new.ends()
+    assert paper.calls == [f"{number}/book-pickup-0", f"{number}/refund-0"]
+
+
+async def deployed_anew(desk: Desk) -> None:
+    """What somebody does who deletes the deployment in the UI, and then starts the house again."""
+    old = await desk.client.read_deployment_by_name(RETURNS)
+    told = old.model_dump(mode="json", exclude_none=True)
+    await desk.client.delete_deployment(old.id)
+    kept = DeploymentCreate.model_fields.keys() & told.keys()
+    await desk.client.request("POST", "/deployments/", json={name: told[name] for name in kept})
+
+
+@pytest.mark.parametrize("ended", ["failed", "waiting", "cancelled"])
+async def test_a_run_of_a_deployment_that_was_deleted_and_deployed_anew_is_replaced(
+    desk: Desk, paper: Paper, ended: str
+):
+    """Scheduled once more it would fail once more: no worker finds its deployment."""
+    async with desk.worker():
+        old = await desk.apply()
+        await old.along("review", "pickup", "receipt")
+        number = await (await old.at("inspection-0-1")).case_no()
+        await play_round(desk)
+    await deployed_anew(desk)
+    since = clock.now() - reconcile.LATE - timedelta(minutes=1)
+    state: State = {
+        "failed": Failed(),
+        "waiting": Scheduled(name="Resuming", scheduled_time=since),
+        "cancelled": Cancelled(),
+    }[ended]
+    await desk.client.set_flow_run_state(old.run_id, state, force=True)
+
+    found = await look(desk)
+
+    new = await living(desk, number)
+    seen, left = await new.seen(), await old.seen()
+    assert found == {
+        number: "商品已收货或已确认丢失，不能取消，已恢复运行" if ended == "cancelled" else "已重新建立运行"
+    }
+    assert new.run_id != old.run_id
+    assert seen.deployment_id == (await desk.client.read_deployment_by_name(RETURNS)).id
+    assert left.state is not None and left.state.is_final(), "nobody takes it for one that waits"
+    async with desk.worker():
+        await new.at("inspection-0-1")
+        assert await look(desk) == {}
+        await new.along("inspection", "refund")
+        await new.ends()
     assert paper.calls == [f"{number}/book-pickup-0", f"{number}/refund-0"]
 
 
