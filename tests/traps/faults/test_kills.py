@@ -73,7 +73,7 @@ async def test_trap_10_a_case_whose_workers_die_before_and_after_every_kind_of_w
     chosen = one_of_each_kind(found)
     kinds = {kind for moment in chosen for kind in moment.kinds}
     assert len(kinds) >= KINDS
-    assert kinds >= {f"commit journal {kind}" for kind in ("case", "decision", "gate", "intent", "outcome", "bill")}
+    assert kinds >= {f"commit journal {kind}" for kind in ("decision", "gate", "intent", "outcome", "bill")}
 
     run = await apply(desk, "D1")
     people = People(run)
