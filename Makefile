@@ -49,7 +49,7 @@ fix: $(READY) ## repair what tools can repair
 	$(VENV)/bin/ruff format .
 
 .PHONY: bench
-bench: $(READY) ## how fast it is, against the bounds we keep; writes docs/benchmarks.md (a quarter of an hour)
+bench: $(READY) ## how fast it is, against the bounds we keep; writes docs/benchmarks.md (twenty minutes)
 	@$(PY) -m bench
 
 .PHONY: screenshots

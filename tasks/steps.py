@@ -69,7 +69,7 @@ def step(
     `gate` is the gate that waits for what the step began: once it is answered, the step is not tried any more.
     `news` is the event by which the other side says that what it had accepted has failed; it is then tried again
     under the same key (P-16). `follow` asks what became of what it had accepted and never told of again.
-    Short faults (any exception, Unknown among them) are retried. When the other side still has not answered, the step
+    Short faults (any exception, Unknown among them) are retried, unless another case waits for the same already. When the other side still has not answered, the step
     is parked and answers *unknown*; any other exception is raised.
     """
 
@@ -92,7 +92,10 @@ def step(
                 return Outcome(**done.data)
             if is_settled:
                 return SETTLED
-            parked = await _parked(leg, entry)
+            async with transaction() as connection:
+                parked = await parks.find(connection, case, entry)
+                # one case has found out that the other side is silent: the next ones need not wait as long for it
+                is_silent = parked or await parks.is_resting(connection, name, leg.now(), LONGEST_REST)
             if parked is not None and parked["retry_at"] > leg.now():
                 leg.parked.append(parked["reason"])
                 return Outcome("unknown", reason=parked["reason"])
@@ -118,7 +121,7 @@ def step(
                 return outcome
 
             try:
-                return await leg.driver.call(title, 0 if parked else retries, list(retry_delays), attempt)
+                return await leg.driver.call(title, 0 if is_silent else retries, list(retry_delays), attempt)
             except Unknown as error:
                 return await _park(leg, entry, gate, title, str(error), parked["tries"] if parked else 0)
 

@@ -109,7 +109,11 @@ class Run:
         self._kept = [kept for kept in self._kept or () if (kept.run_id, kept.key) != (answer.run_id, answer.key)]
 
     async def show(self, *, name: str, tags: list[str], pages: Mapping[str, str]) -> None:
-        """Name and tag the run in one call, and write its pages; what has not changed costs nothing."""
+        """
+        Name and tag the run in one call, and write its pages; what has not changed costs nothing.
+
+        So a page that somebody deleted alone comes back when it changes next, or when another is missing too.
+        """
         if name != self._name or set(tags) != self._tags:
             await self._client.update_flow_run(self.run_id, name=name, tags=tags)
             self._name, self._tags = name, set(tags)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select, update
@@ -27,6 +27,20 @@ async def find(connection: AsyncConnection, case_no: str, entry: str) -> Mapping
         .one_or_none()
     )
     return dict(row) if row else None
+
+
+async def is_resting(connection: AsyncConnection, step: str, at: datetime, longest: timedelta) -> bool:
+    """Whether any case's step of this name rests after a try in vain."""
+    found = await connection.scalar(
+        select(PARKS.c.id)
+        .where(
+            PARKS.c.entry.like(f"{step}-%"),
+            PARKS.c.ended_at.is_(None),
+            PARKS.c.retry_at.between(at, at + longest),
+        )
+        .limit(1)
+    )
+    return found is not None
 
 
 async def park(

@@ -152,6 +152,21 @@ async def test_a_parked_step_rests_until_its_time(shop: Shop, provider: Running)
     assert len(provider.seen) == seen
 
 
+async def test_while_the_other_side_is_silent_the_next_case_tries_once(shop: Shop, provider: Running):
+    """Each case that waits out four tries holds a place of the worker for more than a minute: twenty stop the desk."""
+    case = await to_release(shop)
+    provider.behave("error", "*")
+    await case.decide("release", "A03", amount="188.00")
+
+    await shop.order("D2")
+    another = await to_release_of(await shop.tell(shop.application("D2")), "1")
+    await another.decide("release", "A03", amount="188.00")
+
+    calls = [seen["key"] for seen in provider.seen]
+    assert [calls.count(f"{each.case_no}/refund-0") for each in (case, another)] == [4, 1]
+    assert another.at == "refund-0"
+
+
 async def test_what_people_settled_by_hand_is_never_sent_again(shop: Shop, provider: Running):
     case = await to_release(shop)
     key = f"{case.case_no}/refund-0"
