@@ -37,7 +37,7 @@ class Step:
     environment: dict[str, str]
     is_ready: Callable[[Process], bool] | None = None
     patience: float = 60.0
-    stop_seconds: int = 2  # all of them together must stay under ten
+    stop_seconds: int = 2  # what takes longer is killed
     stop_signal: str = "TERM"
     user: str = ""
     folder: Path = field(default_factory=Path.cwd)

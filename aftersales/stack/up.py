@@ -97,6 +97,7 @@ def _run(settings: Settings, home: Path, say: Callable[[str], None], welcome: Ca
                 environment={},
                 is_ready=lambda _: cluster.is_ready(),
                 stop_signal="INT",  # fast: open transactions are rolled back
+                stop_seconds=8,  # a killed one leaves its lock behind, and the next start must wait for what lingers
                 user=cluster.user or "",
                 folder=Path("/"),
             )

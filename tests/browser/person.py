@@ -7,6 +7,7 @@ The browser test asserts what they see, `take_screenshots.py` photographs it for
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -77,7 +78,8 @@ class Desk:
 
     async def summary(self, form: Locator) -> str:
         """Read the page that stands above a form's fields."""
-        return await form.locator(".prose").first.inner_text()
+        # the page's text is drawn a moment after its frame
+        return await form.locator(".prose").filter(has_text=re.compile(r"\S")).first.inner_text()
 
     async def answer(self, run_id: str, values: Mapping[str, Any], *, picture: str = "") -> None:
         """Fill in the form that a case waits for, and resume."""

@@ -115,6 +115,7 @@ def test_a_command_without_a_stack_starts_the_database_for_itself(shop):
     found = shop.command("orders", "show", "no-such-order")
 
     assert found.returncode == 1 and found.stderr.count("\n") == 1, found.stderr
+    assert "no-such-order" in found.stderr
     assert not (shop.home / "pg" / "postmaster.pid").exists()
 
 

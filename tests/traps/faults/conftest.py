@@ -227,8 +227,8 @@ TABLES = {
     "inbox": "event, taken_at is not null as is_taken",
     "parks": "entry",
 }
-# what the reconciling round tells of its own doing
-ASIDE = {"journal": "kind <> 'reconciled'", "outbox": "entry not like 'run.%'"}
+# what the reconciling round tells of its own doing, and what the number of a case decides (RET-16)
+ASIDE = {"journal": "kind not in ('reconciled', 'sample')", "outbox": "entry not like 'run.%'"}
 
 
 async def left_by(run: Run) -> dict[str, list[str]]:
