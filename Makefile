@@ -59,8 +59,8 @@ screenshots: $(READY) ## the handbook's pictures: make screenshots ORDERS=online
 .PHONY: lock
 lock: $(READY) ## write requirements.lock anew from pyproject.toml
 	@$(PY) -m pip install -q uv
-	$(VENV)/bin/uv pip compile -q --universal --group dev --upgrade --no-header --no-annotate \
-		--no-emit-index-url --no-emit-find-links pyproject.toml -o requirements.lock
+	$(VENV)/bin/uv pip compile -q --universal --group dev --upgrade --no-header --no-annotate pyproject.toml \
+		-o requirements.lock
 
 .PHONY: migration
 migration: $(READY) ## draft a migration: make migration NAME="what it adds"

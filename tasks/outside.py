@@ -254,7 +254,7 @@ async def _match(connection: AsyncConnection, case: cases.Case, event: Event, va
 
 async def is_unmatched(connection: AsyncConnection, event: Event, data: Mapping[str, Any]) -> bool:
     """Whether an event speaks of a parcel that waits without a case, so that telling it changes their page (RET-06)."""
-    number = str(data.get("tracking_no") or "")
+    number = str(data.get("tracking_no") or "").upper()  # as `checked` will have it
     return event is Event.PARCEL_RECEIVED and bool(number) and await cases.orphan(connection, number) is not None
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from aftersales.cli import demo
 from aftersales.cli.demo_ways import WAYS, Way
 from aftersales.stack import up
 from tests.stories.test_rehearsal import HAND_RECKONED
@@ -138,6 +139,11 @@ def test_every_way_is_played(shops):
     # the refund that is never made is the longest story; the watcher of goods never sent looks in after its end
     assert ends < clock
     assert (ends - begun).days == 18 and (clock - begun).days == 21
+
+
+def test_a_way_that_is_about_another_ones_order_brings_that_one_along():
+    assert [way.key for way in demo._chosen(["又提交一次"])] == ["main", "twice"]
+    assert demo._chosen([]) == list(WAYS)
 
 
 def test_a_word_that_no_story_holds_is_one_sentence_that_lists_them(shops):
