@@ -116,7 +116,9 @@ def test_a_command_without_a_stack_starts_the_database_for_itself(shop):
 
     assert found.returncode == 1 and found.stderr.count("\n") == 1, found.stderr
     assert "no-such-order" in found.stderr
-    assert not (shop.home / "pg" / "postmaster.pid").exists()
+    log = (shop.home / "logs" / "postgres.log").read_text()
+    assert not (shop.home / "pg" / "postmaster.pid").exists(), log
+    assert log.endswith("database system is shut down\n"), log
 
 
 @pytest.mark.parametrize(
