@@ -37,10 +37,8 @@ def _stop(name: str, process: state.Process) -> bool:
                 os.killpg(found.pid, how)
             else:
                 found.send_signal(how)
-            found.wait(GRACE)
-            break
         except (psutil.NoSuchProcess, ProcessLookupError):
             break
-        except psutil.TimeoutExpired:
-            continue
+        if state.has_ended(found, within=GRACE):
+            break
     return True

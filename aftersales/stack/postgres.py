@@ -29,6 +29,7 @@ from urllib.parse import quote
 import psutil
 import psycopg
 
+from aftersales.stack import state
 from aftersales.words import Unable
 
 USER = "aftersales"
@@ -161,12 +162,10 @@ def _stop(found: psutil.Process | None, patience: float) -> None:
             return
         try:
             found.send_signal(how)
-            found.wait(patience)
-            return
         except psutil.NoSuchProcess:
             return
-        except psutil.TimeoutExpired:
-            continue
+        if state.has_ended(found, within=patience):
+            return
 
 
 def cluster(home: Path, *, quick: bool = False) -> Cluster:

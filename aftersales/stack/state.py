@@ -48,6 +48,21 @@ class Process:
             return None
 
 
+def has_ended(process: psutil.Process, *, within: float) -> bool:
+    """Wait up to `within` seconds until a process ended, whether or not anybody has asked for its exit code."""
+    until = time.monotonic() + within
+    while True:
+        try:
+            # what a killed supervisor leaves goes to the machine's first process, which may ask late or never
+            if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.02)
+
+
 @dataclass(frozen=True, slots=True)
 class Stack:
     """A running stack. `database_url` is empty until the database is ready to be used."""

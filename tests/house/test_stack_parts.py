@@ -44,6 +44,20 @@ def test_a_leftover_is_stopped_and_forgotten(tmp_path, sleeper):
     assert state.left(tmp_path) is None
 
 
+@pytest.mark.timeout(30)
+def test_a_leftover_counts_as_stopped_although_nobody_asks_for_its_exit_code(tmp_path, monkeypatch):
+    """In a container the first process may never ask."""
+    monkeypatch.setattr(leftovers, "GRACE", 300.0)
+    careless = "sleep 60 & echo $!; exec sleep 60"
+    with subprocess.Popen(["sh", "-c", careless], stdout=subprocess.PIPE, text=True) as parent:
+        left_by_a_dead_supervisor(tmp_path, worker=state.Process.of(int(parent.stdout.readline())))
+
+        assert leftovers.stop(tmp_path) == ["worker"]
+
+        assert parent.poll() is None
+        parent.kill()
+
+
 def test_a_process_that_got_the_pid_later_is_left_alone(tmp_path, sleeper):
     ours = state.Process.of(sleeper.pid)
     left_by_a_dead_supervisor(tmp_path, worker=state.Process(ours.pid, ours.started - 3600))
