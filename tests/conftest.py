@@ -26,12 +26,18 @@ if TYPE_CHECKING:
     from tests.gateways.provider import Running
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `--dist loadgroup`, what shares a stack goes to one worker: a stack takes half a minute to start."""
+    """
+    With `--dist loadgroup`, what shares a stack goes to one worker: a stack takes half a minute to start.
+
+    Those come first, so that at the end no worker is left alone with them.
+    """
     for item in items:
         if item.get_closest_marker("stack"):
             shares = "stack" if "stack" in item.fixturenames else item.nodeid.partition("::")[0]  # type: ignore[attr-defined]
             item.add_marker(pytest.mark.xdist_group(shares))
+    items.sort(key=lambda item: item.get_closest_marker("stack") is None)
 
 
 @pytest.fixture(scope="session")

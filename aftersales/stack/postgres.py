@@ -46,8 +46,6 @@ OPTIONS = {
 START = 60.0  # how long a start may take, in seconds
 # the processes of a server that was killed hold its memory until they notice, and no other starts before
 LINGER = 15.0
-# a command waits this long for its own server to write everything down; no promise hangs on its end
-STOP = 60.0
 QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}  # tests may lose what they wrote
 
 
@@ -135,7 +133,7 @@ class Cluster:
             yield self
         finally:
             if server.poll() is None:  # by its pid: it may not have come as far as to write it down
-                _stop(psutil.Process(server.pid), STOP)
+                _stop(psutil.Process(server.pid))
             server.wait(10)
 
     def _start(self, options: Mapping[str, str]) -> subprocess.Popen[bytes]:
@@ -156,7 +154,7 @@ class Cluster:
         time.sleep(0.05)
 
 
-def _stop(found: psutil.Process | None, patience: float) -> None:
+def _stop(found: psutil.Process | None, patience: float = 8.0) -> None:
     for how in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
         if found is None:
             return
