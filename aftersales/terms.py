@@ -37,13 +37,16 @@ from aftersales.words import Fault, Limit, Right, Staff, Stage, Unable, trouble
 
 CONFIG = Path("config")
 
-FILES = ("house.yaml", "staff.yaml", "returns.yaml", "notices.yaml")
+FILES = ("house.yaml", "staff.yaml", "returns.yaml", "notices.yaml", "escalation.yaml")
 
 # what AMB-09 and AMB-20 allow, but nothing does yet: better refused than silently without effect
 NOT_YET = (("review_on_timeout", "auto_approve", "escalate"), ("choose_route", True, "false"))
 
 # the stages of a return that wait for somebody: each needs a promise
 WAITING = tuple(stage for stage in Stage if not stage.is_over and stage is not Stage.OPENED)
+
+# what has a ladder of notices: those stages, and the limit of the whole return
+CLIMBING = (*(stage.value for stage in WAITING), "outer")
 
 # rights without which a case would stop for ever at a form with nobody to choose
 NEEDED_RIGHTS = (
@@ -150,6 +153,20 @@ def _service_hours(value: str) -> str:
     """Refuse opening hours that cannot be read (GEN-05)."""
     opening_hours(value)
     return value
+
+
+def _clock(value: str) -> str:
+    """Refuse a time of day that cannot be read."""
+    minutes(value)
+    return value
+
+
+def minutes(text: str) -> int:
+    """Read `09:00` into minutes of the day. Raises ValueError with the sentence that tells how to write it."""
+    found = re.fullmatch(r"([01][0-9]|2[0-3]):([0-5][0-9])", text)
+    if not found:
+        raise ValueError(f'“{text}”不是钟点，请写成 "09:00" 这样（00:00 到 23:59）。')
+    return int(found[1]) * 60 + int(found[2])
 
 
 def opening_hours(text: str) -> tuple[tuple[int, int], ...] | None:
@@ -324,6 +341,38 @@ class Notice(Strict):
         return self.subject.format_map(values), self.body.format_map(values)
 
 
+class Reminder(Strict):
+    """When whoever has something is reminded of it: in per cent of a window of time, or at an hour of its last day."""
+
+    notice: Text
+    rule: Text
+    of_hours: int = Field(ge=1, le=99)
+    on_last_day: Annotated[str, AfterValidator(_clock)]
+
+
+class Rung(Strict):
+    """One rung of a ladder: how long after the window has passed, who is told, and by which notice."""
+
+    name: Code
+    after: LimitText | None = None
+    rule: Text
+    notice: Text
+    tell: list[Literal["owner", "head", "manager", "customer"]] = Field(min_length=1)
+
+
+class Escalation(Strict):
+    """`escalation.yaml`: who is told before and after a window passes (ESC-04, ESC-05, ESC-08, ESC-09)."""
+
+    reminder: Reminder
+    ladders: dict[Code, list[Rung]]
+    returns: dict[str, str | None]
+
+    def ladder(self, stage: str) -> list[Rung] | None:
+        """The rungs of a stage of a return; None where nobody of the house is late."""
+        name = self.returns.get(stage)
+        return self.ladders[name] if name else None
+
+
 class Terms(Strict):
     """Everything a case is judged by, and what is told about it."""
 
@@ -332,6 +381,7 @@ class Terms(Strict):
     returns: Returns
     calendars: dict[int, Calendar]
     notices: dict[str, Notice] = {}
+    escalation: Escalation
 
     def staff(self) -> Mapping[str, Staff]:
         """Everybody by staff id."""
@@ -390,6 +440,7 @@ def restore(document: Mapping[str, Any], *, live: Terms) -> Terms:
         returns=Returns.model_validate(returns | stored),
         calendars=live.calendars,
         notices=live.notices,
+        escalation=live.escalation,
     )
 
 
@@ -478,26 +529,29 @@ def _table(value: Any, *path: Key) -> dict[Any, Any]:
 
 def load(folder: Path = CONFIG) -> Terms:
     """
-    Read the terms: `house.yaml`, `staff.yaml`, `returns.yaml`, `notices.yaml` and `calendars/*.yaml`.
+    Read the terms: the files of `FILES`, and `calendars/*.yaml`.
 
     Raises TermsError with every mistake of every file.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise TermsError([Mistake(str(folder), 0, "", "没有这个文件夹，请在项目的根目录运行，那里有 config/。")])
-    house_file, staff_file, returns_file, notices_file = documents = [_read(folder / name) for name in FILES]
+    documents = [_read(folder / name) for name in FILES]
+    house_file, staff_file, returns_file, notices_file, escalation_file = documents
     years = [_read(path) for path in sorted((folder / "calendars").glob("*.y*ml"))]
 
     house = _fit(House, house_file)
     staff = _fit(StaffList, staff_file)
     returns = _fit(Returns, returns_file)
     expiries = _fit(Expiries, notices_file)
+    escalation = _fit(Escalation, escalation_file)
     calendars = [_fit(Calendar, year) for year in years]
     # on the plain values, so that a mistake in one key does not hide those that need two
     _check_people(house_file, staff_file)
     _check_countersigners(staff_file, returns_file)
     _check_returns(returns_file, house_file)
     _check_channels(returns_file)
+    _check_ladders(escalation_file, notices_file)
     for year in years:
         _check_calendar(year)
     language = house.language if house else "zh"
@@ -507,13 +561,14 @@ def load(folder: Path = CONFIG) -> Terms:
         m for document in [*documents, *years] for m in sorted(document.mistakes, key=lambda mistake: mistake.line)
     ]:
         raise TermsError(mistakes)
-    assert house and staff and returns  # what did not fit has left a mistake
+    assert house and staff and returns and escalation  # what did not fit has left a mistake
     return Terms(
         house=house,
         staff_list=staff,
         returns=returns,
         calendars={c.year: c for c in calendars if c},
         notices=notices,
+        escalation=escalation,
     )
 
 
@@ -691,6 +746,8 @@ def _sentence(error: Mapping[str, Any], model: type[Strict], written: str | None
             return f"{shown}不在可选值中，请写成 {' 或 '.join(near or allowed)}。"
         case "greater_than_equal":
             return f"{value} 太小，请写成不小于 {error['ctx']['ge']} 的整数。"
+        case "less_than_equal":
+            return f"{value} 太大，请写成不大于 {error['ctx']['le']} 的整数。"
     shape = _shape(model, loc)
     if value is None:
         return f"没有填值，请写成{_expected(shape)}。"
@@ -859,6 +916,40 @@ def _check_channels(returns: _Document) -> None:
                 ("channels", channel),
                 f"free_until_day（{free}）要小于 freight_until_day（{freight}），请改正其中一个（未写的沿用店铺的值）。",
             )
+
+
+def _check_ladders(escalation: _Document, notices: _Document) -> None:
+    """Each stage has a ladder or none on purpose, each ladder begins at the breach, each notice has its words."""
+    words = [str(name) for name in _table(notices.data, "expires")]
+    ladders = _table(escalation.data, "ladders")
+    told: list[Place] = [("reminder", "notice")]
+    for code in ladders:
+        rungs = _rows(ladders, code)
+        told += [("ladders", code, place, "notice") for place in range(len(rungs))]
+        names = [_inside(rung, "name") for rung in rungs]
+        for place, name in enumerate(names):
+            if isinstance(name, str) and name in names[:place]:
+                escalation.wrong(("ladders", code, place, "name"), f"名称“{name}”在这个阶梯里重复，请换一个。")
+        if isinstance(ladders[code], list) and (not rungs or _inside(rungs[0], "after") is not None):
+            text = "第一级应当在超时那一刻，请把它写在最前面，不写 after。"
+            escalation.wrong(("ladders", code), text)
+    for path in told:
+        notice: Any = escalation.data
+        for step in path:
+            notice = _inside(notice, step)
+        if words and isinstance(notice, str) and notice and notice not in words:
+            escalation.wrong(path, f"{_file(notices)} 没有通知“{notice}”，{_nearest(notice, words)}。")
+    stages = _table(escalation.data, "returns")
+    for stage, name in stages.items():
+        if stage not in CLIMBING:
+            escalation.wrong(("returns", stage), f"退货没有环节“{stage}”，{_nearest(str(stage), list(CLIMBING))}。")
+        if isinstance(name, str) and ladders and name not in ladders:
+            text = f"没有阶梯“{name}”，{_nearest(name, [str(code) for code in ladders])}；不用催办的环节写 null。"
+            escalation.wrong(("returns", stage), text)
+    if stages:
+        for code in CLIMBING:
+            if code not in stages:
+                escalation.wrong(("returns",), f"环节“{code}”没有写用哪个阶梯，请补上；不用催办的写 {code}: null。")
 
 
 def _check_calendar(calendar: _Document) -> None:

@@ -223,6 +223,11 @@ class Stage(Named):
         return self in (Stage.CLOSED, Stage.REJECTED, Stage.CANCELLED)
 
 
+def matter(stage: str) -> str:
+    """Name what is owed at a stage, as people read it: `验收`; the limit of the whole case is `整单`."""
+    return "整单" if stage == "outer" else Stage(stage).label.removeprefix("待")
+
+
 class Event(Named):
     """What the world may tell a case."""
 

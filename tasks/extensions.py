@@ -15,7 +15,7 @@ from aftersales.rules.clocks import Extension
 from aftersales.store import cases, journal
 from aftersales.store.engine import transaction
 from aftersales.terms import Terms
-from aftersales.words import Due, Limit, Right, Stage, Unable
+from aftersales.words import Due, Limit, Right, Unable, matter
 from tasks import notices, outside, promises
 from tasks.gates import Refused
 
@@ -89,9 +89,9 @@ async def _extend(case_no: str, *, operator: str, until: str, reason: str, key: 
             leg,
             "NTC-11",
             entry,
-            {"reason": reason, "stage": _stage(gates[-1]["stage"]), "due": f"{spoken_due} 前", "was": spoken_was},
+            {"reason": reason, "stage": matter(gates[-1]["stage"]), "due": f"{spoken_due} 前", "was": spoken_was},
         )
-    return f"{case_no} 的“{_stage(gates[-1]['stage'])}”已延期：{spoken_was} → {spoken_due}，客户已列入通知。"
+    return f"{case_no} 的“{matter(gates[-1]['stage'])}”已延期：{spoken_was} → {spoken_due}，客户已列入通知。"
 
 
 async def _move(
@@ -106,6 +106,7 @@ async def _move(
     if lapses_at is not None:
         # whoever has more time to answer also has more time before silence is an answer, and is reminded of its end
         lapses_at = promises.lapse(terms, promise["gate"]["gate"], moved.due_at)
+    climbs = promises.rungs(terms, stage=promise["stage"], due=moved, lapses_at=lapses_at)
     await cases.extend(
         connection,
         promise["id"],
@@ -119,9 +120,6 @@ async def _move(
         },
         lapses_at=lapses_at,
         reminds=lapses_at is not None and lapses_at > moved.due_at,
+        rung_at=climbs[0].at if climbs else None,
     )
     return promise["due_at"], moved
-
-
-def _stage(stage: str) -> str:
-    return Stage(stage).label.removeprefix("待")

@@ -24,7 +24,7 @@ from aftersales.store import cases, journal, orders, parks, records, work
 from aftersales.store.engine import transaction
 from aftersales.store.journal import Entry
 from aftersales.terms import Terms
-from aftersales.words import AWAITED, Event, Stage, Unable
+from aftersales.words import AWAITED, Event, Stage, Unable, matter
 from tasks import desks, late, money, notices, promises
 
 # the step whose work-list item a gate's answer strikes off
@@ -248,8 +248,7 @@ async def told_late(case_no: str, gate: str, standing: Entry, terms: Terms) -> s
     person = terms.staff().get(standing.actor)
     who = person.choice if person else desks.reader(terms).who(standing.actor)
     at = desks.reader(terms).time(standing.at)
-    name = Stage(gate).label.removeprefix("待")
-    return f"{case_no} 的{name}已由 {who} 于 {at} 完成，您的提交未被采用，无需再处理。"
+    return f"{case_no} 的{matter(gate)}已由 {who} 于 {at} 完成，您的提交未被采用，无需再处理。"
 
 
 # --- passing a gate -------------------------------------------------------------------------------------------------

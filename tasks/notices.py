@@ -11,6 +11,8 @@ from aftersales.desk.leg import Leg
 from aftersales.rules import clocks
 from aftersales.store import cases
 
+CUSTOMER = "customer"
+
 # a case that was settled before it came to us: its notices are written for the history alone
 _PAST = "导入的历史售后单，不再发送"
 
@@ -18,6 +20,48 @@ _PAST = "导入的历史售后单，不再发送"
 def was_told(leg: Leg, notice: str, entry: str) -> bool:
     """Whether an earlier telling has put this notice into the outbox."""
     return f"{entry}.{notice}" in leg.entries
+
+
+async def put(
+    connection: AsyncConnection,
+    leg: Leg,
+    notice: str,
+    entry: str,
+    *,
+    to: str,
+    subject: str,
+    body: str,
+    withdrawn: str = "",
+) -> None:
+    """
+    Put a notice about the leg's case into the outbox, once for each entry it is about and recipient.
+
+    `to` is `customer`, `department:…` or `staff:…`; `withdrawn` says why it is only kept for the history.
+    """
+    assert leg.case is not None
+    assert leg.terms is not None
+    words = leg.terms.notices.get(notice)
+    expires_at = None
+    if words is not None and words.expires is not None:
+        expires_at = clocks.due(
+            start_at=leg.now(), limit=words.expires, calendars=leg.terms.calendars, house=leg.terms.house
+        ).due_at
+    await cases.put_notice(
+        connection,
+        case_no=leg.case.case_no,
+        entry=entry,
+        notice=notice,
+        recipient=to,
+        language=leg.terms.house.language,
+        subject=subject,
+        body=body,
+        data={},
+        created_at=leg.now(),
+        expires_at=expires_at,
+        withdrawn=withdrawn or (_PAST if leg.case.is_past else ""),
+    )
+    if to == CUSTOMER:
+        await leg.note(connection, f"{entry}.{notice}", kind="notice", data={"notice": notice, "subject": subject})
 
 
 async def tell_customer(
@@ -28,45 +72,20 @@ async def tell_customer(
     assert leg.terms is not None
     words = leg.terms.notices[notice]
     subject, body = words.render({"case_no": leg.case.case_no, "order_no": leg.case.order_no, **values})
-    expires_at = None
-    if words.expires is not None:
-        expires_at = clocks.due(
-            start_at=leg.now(), limit=words.expires, calendars=leg.terms.calendars, house=leg.terms.house
-        ).due_at
-    await cases.put_notice(
-        connection,
-        case_no=leg.case.case_no,
-        entry=entry,
-        notice=notice,
-        recipient="customer",
-        language=leg.terms.house.language,
-        subject=subject,
-        body=body,
-        data={},
-        created_at=leg.now(),
-        expires_at=expires_at,
-        withdrawn=_PAST if leg.case.is_past else "",
-    )
-    await leg.note(connection, f"{entry}.{notice}", kind="notice", data={"notice": notice, "subject": subject})
+    await put(connection, leg, notice, entry, to=CUSTOMER, subject=subject, body=body)
 
 
 async def tell_staff(connection: AsyncConnection, leg: Leg, entry: str, staff_id: str, text: str) -> None:
     """Put a sentence for one member of staff into the outbox, once for each entry it is about."""
     assert leg.case is not None
-    assert leg.terms is not None
-    await cases.put_notice(
-        connection,
-        case_no=leg.case.case_no,
-        entry=entry,
-        notice="STAFF",
-        recipient=f"staff:{staff_id}",
-        language=leg.terms.house.language,
-        subject=f"{leg.case.case_no} 提醒",
-        body=text,
-        data={},
-        created_at=leg.now(),
-        expires_at=None,
-        withdrawn=_PAST if leg.case.is_past else "",
+    await put(connection, leg, "STAFF", entry, to=f"staff:{staff_id}", subject=f"{leg.case.case_no} 提醒", body=text)
+
+
+async def tell_department(connection: AsyncConnection, leg: Leg, entry: str, department: str, text: str) -> None:
+    """Put a sentence for a department into the outbox, once for each entry it is about."""
+    assert leg.case is not None
+    await put(
+        connection, leg, "DESK", entry, to=f"department:{department}", subject=f"{leg.case.case_no} 提醒", body=text
     )
 
 
@@ -86,24 +105,4 @@ async def tell_without_case(
         data={},
         created_at=at,
         expires_at=None,
-    )
-
-
-async def tell_department(connection: AsyncConnection, leg: Leg, entry: str, department: str, text: str) -> None:
-    """Put a sentence for a department into the outbox, once for each entry it is about."""
-    assert leg.case is not None
-    assert leg.terms is not None
-    await cases.put_notice(
-        connection,
-        case_no=leg.case.case_no,
-        entry=entry,
-        notice="DESK",
-        recipient=f"department:{department}",
-        language=leg.terms.house.language,
-        subject=f"{leg.case.case_no} 提醒",
-        body=text,
-        data={},
-        created_at=leg.now(),
-        expires_at=None,
-        withdrawn=_PAST if leg.case.is_past else "",
     )

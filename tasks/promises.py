@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales.desk.leg import Leg
-from aftersales.rules import clocks, offers
+from aftersales.rules import clocks, ladders, offers
+from aftersales.rules.ladders import Rung
 from aftersales.rules.standing import began_at, standing
 from aftersales.store import cases, journal
 from aftersales.store.engine import transaction
@@ -42,6 +43,7 @@ async def ask(leg: Leg, gate: str, entry: str) -> None:
     due = reckon(leg, gate, promised.limit)
     is_self_shipped = gate == "pickup" and told.request["shipping"] == Shipping.SELF
     async with transaction() as connection:
+        await cases.lock(connection, leg.case.case_no)
         # a story that has changed may ask another question where it stands: two gates are never open at once
         await cases.end_gates(connection, leg.case.case_no, leg.now())
         due_at = await give(
@@ -108,6 +110,15 @@ def lapse(terms: Terms, gate: str, due_at: datetime) -> datetime:
     return clocks.due(start_at=last, limit=grace, calendars=terms.calendars, house=terms.house).due_at
 
 
+def rungs(terms: Terms, *, stage: str, due: Due, lapses_at: datetime | None) -> tuple[Rung, ...]:
+    """Give the ladder of a promise (ESC-04); none where the customer's silence is the answer: nobody here is late."""
+    if lapses_at is not None:
+        return ()
+    return ladders.ladder(
+        stage=stage, due=due, escalation=terms.escalation, calendars=terms.calendars, house=terms.house
+    )
+
+
 async def give(
     connection: AsyncConnection,
     leg: Leg,
@@ -123,6 +134,7 @@ async def give(
     assert leg.case is not None
     assert leg.terms is not None
     due = reckon(leg, stage, promised.limit)
+    climbs = () if leg.case.is_past else rungs(leg.terms, stage=stage, due=due, lapses_at=lapses_at)
     await cases.promise(
         connection,
         leg.case.case_no,
@@ -136,5 +148,6 @@ async def give(
         gate=gate,
         lapses_at=lapses_at,
         reminds=reminds,
+        rung_at=climbs[0].at if climbs else None,
     )
     return due.due_at

@@ -10,6 +10,7 @@ from prefect.client.schemas.filters import FlowRunFilter
 from prefect.context import FlowRunContext
 
 from aftersales import clock
+from tasks import escalation
 from tasks import reconcile as reconciling
 
 # on every round's runs; and on those that found something, which are kept
@@ -26,19 +27,31 @@ async def reconcile() -> str:
         await _sweep(client)
         if not told.findings:
             return f"核对了 {told.compared} 张售后单，没有发现问题"
-        context = FlowRunContext.get()
-        if context is not None and context.flow_run is not None:
-            await client.update_flow_run(context.flow_run.id, tags=[ROUND, FOUND])
-            await client.create_artifact(
-                ArtifactCreate(
-                    key="reconciliation",
-                    type="markdown",
-                    description="对账巡检：发现和处理",
-                    data=told.page,
-                    flow_run_id=context.flow_run.id,
-                )
-            )
+        await _leave(client, "reconciliation", "对账巡检：发现和处理", told.page)
     return f"核对了 {told.compared} 张售后单，处理了 {len(told.findings)} 项"
+
+
+async def escalate() -> str:
+    """Tell whom time has made it necessary to tell, and leave a page about it (ESC-04 to ESC-09)."""
+    told = await escalation.look()
+    if not told.told:
+        return "没有到期的提醒"
+    async with get_client() as client:
+        await _leave(client, "escalation", "超时巡检：到了什么、通知了谁", told.page)
+    failed = f"，{len(told.failed)} 项出错，下一分钟再试" if told.failed else ""
+    return f"处理了 {len(told.told) - len(told.failed)} 项到期的提醒{failed}"
+
+
+async def _leave(client: PrefectClient, key: str, description: str, page: str) -> None:
+    """Leave a page about what this round has found, and keep its run."""
+    context = FlowRunContext.get()
+    if context is not None and context.flow_run is not None:
+        await client.update_flow_run(context.flow_run.id, tags=[ROUND, FOUND])
+        await client.create_artifact(
+            ArtifactCreate(
+                key=key, type="markdown", description=description, data=page, flow_run_id=context.flow_run.id
+            )
+        )
 
 
 async def _sweep(client: PrefectClient) -> None:

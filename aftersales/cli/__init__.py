@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "signal": ("aftersales.cli.cases:signal", "告知售后单一件事：已取件、已收货、已退款、已取消"),
     "evidence": ("aftersales.cli.cases:evidence", "补充凭证"),
     "desk": ("aftersales.cli.desk:desk", "核对售后单和 Prefect 的运行；数据库丢失后重建"),
+    "escalate": ("aftersales.cli.escalate:escalate", "查看到期和超时的环节，通知该知道的人"),
     "audit": ("aftersales.cli.audit:audit", "核查：一张单的经过、有没有被改动、退款、时限"),
 }
 

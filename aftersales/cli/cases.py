@@ -30,7 +30,7 @@ from aftersales.cli.common import (
     run,
     screen,
 )
-from aftersales.words import AWAITED, Event, Shipping, Stage, Unable
+from aftersales.words import AWAITED, Event, Shipping, Stage, Unable, matter
 
 if TYPE_CHECKING:
     from aftersales.rules.pages import Reader
@@ -372,7 +372,7 @@ def _promise_row(promise: Mapping[str, Any], page: Page) -> list[Any]:
 
     house, ended_at = page.terms.house, promise["ended_at"]
     due = _due(promise["due_at"], promise["provisional"], ended_at or clock.now(page.case), house)
-    stage = "整单" if promise["stage"] == "outer" else Stage(promise["stage"]).label.removeprefix("待")
+    stage = matter(promise["stage"])
     # the last line repeats the due time of the column before
     why = "\n".join(line for line in clocks.explain(promise["trace"]) if not line.startswith("截止"))
     return [

@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -205,3 +205,24 @@ def harmless(cell: str) -> str:
     """A cell of a CSV that no spreadsheet takes for a formula."""
     is_number = re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", cell)
     return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) and not is_number else cell
+
+
+def instant(text: str, house: House) -> datetime:
+    """Read an instant as people type it; without offset it is house time. Raises UsageError."""
+    from aftersales.rules import clocks
+
+    try:
+        at = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise click.UsageError(
+            f'“{text}”不是时刻，请写成 "2025-03-07 10:00" 或带时区的 2025-03-07T10:00+08:00。'
+        ) from None
+    try:
+        if at.tzinfo is not None:
+            return at.astimezone(UTC)
+        placed = clocks.house_time(at, house=house)
+    except OverflowError:
+        raise click.UsageError(f"“{text}”超出了可计算的年份，请写近一些的时刻。") from None
+    if placed.replace(tzinfo=None) != at:
+        raise click.UsageError(f"“{text}”在 {house.timezone} 不存在（时钟拨快时跳过了它），请写别的时刻。")
+    return placed

@@ -42,7 +42,7 @@ from aftersales.store.engine import transaction
 from aftersales.store.rehearsals import Owed
 from aftersales.terms import Returns
 from aftersales.words import AgeBand, Named, Right, Staff, Stage, Unable
-from tasks import lapses, outside
+from tasks import escalation, lapses, outside
 from tasks.cases import current_terms, terms_of
 
 PATIENCE = 60.0
@@ -165,8 +165,9 @@ class _Play:
                 here = due[0].due_at if due else to
                 await rehearsals.jump(connection, self.rehearsal, here)
             for owed in due:
-                if not owed.is_lapse:
+                if owed.is_late:
                     self.audience.overdue(owed)
+            await escalation.look(rehearsal=self.rehearsal, at=here)
             for case_no in (await lapses.look(rehearsal=self.rehearsal, at=here)).ended:
                 await self.desk.wake(case_no)
                 await self._rest(case_no)

@@ -7,14 +7,13 @@ They start without Prefect and without a database.
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from aftersales import terms
+from aftersales.cli.common import instant
 from aftersales.rules import clocks
-from aftersales.terms import House
 from aftersales.words import Limit, Unable, trouble
 
 
@@ -57,7 +56,7 @@ def due(start: str, limit: str, as_json: bool) -> None:
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     found = terms.load()
-    started = _instant(start, found.house)
+    started = instant(start, found.house)
     try:
         ends = clocks.due(start_at=started, limit=allowed, calendars=found.calendars, house=found.house)
     except (OverflowError, ValueError):  # Python's dates end with the year 9999
@@ -112,22 +111,3 @@ def _write(path: Path, text: str, *, force: bool) -> None:
         raise Unable(f"{path} 已经存在，可能有人改过，没有改动；确实要覆盖请加 --force。") from None
     except OSError as error:
         raise Unable(f"{path} 写不进去（{trouble(error)}），请检查文件夹的写入权限。") from None
-
-
-def _instant(text: str, house: House) -> datetime:
-    """Read a START; without offset it is house time."""
-    try:
-        at = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise click.UsageError(
-            f'“{text}”不是时刻，请写成 "2025-03-07 10:00" 或带时区的 2025-03-07T10:00+08:00。'
-        ) from None
-    try:
-        if at.tzinfo is not None:
-            return at.astimezone(UTC)
-        placed = clocks.house_time(at, house=house)
-    except OverflowError:
-        raise click.UsageError(f"“{text}”超出了可计算的年份，请写近一些的时刻。") from None
-    if placed.replace(tzinfo=None) != at:
-        raise click.UsageError(f"“{text}”在 {house.timezone} 不存在（时钟拨快时跳过了它），请写别的时刻。")
-    return placed

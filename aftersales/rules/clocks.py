@@ -193,6 +193,36 @@ def used_days(
     return len(ended)
 
 
+def reminded(*, due: Due, share: int, minute: int, calendars: Mapping[int, Calendar], house: House) -> datetime | None:
+    """
+    Tell when to remind of something before it is due (ESC-05); None when that would be before it has begun.
+
+    A window of time is reminded of when only what is left after `share` per cent of it remains, a window of days at a
+    minute of its last working day (`d`: of its last day).
+    """
+    almanac = _Almanac(due.limit.unit, in_house(due.start_at, house=house), calendars, house)
+    if due.limit.unit in (Unit.WORKING_DAY, Unit.DAY):
+        on = almanac._last(due.due_at)
+        while almanac.why_off(on):  # after an extension the last day may be any
+            on -= DAY
+        at = house_time(datetime.combine(on, time()) + timedelta(minutes=minute), house=house)
+    else:
+        length = timedelta(minutes=due.limit.amount * (1 if due.limit.unit is Unit.MINUTE else 60))
+        before = almanac.open_time(due.start_at, due.due_at) - length * (100 - share) / 100
+        at = almanac.run(almanac.start_at, max(before, NOTHING))
+    return at if _utc(due.start_at) < _utc(at) < _utc(due.due_at) else None
+
+
+def later(due_at: datetime, limit: Limit, *, calendars: Mapping[int, Calendar], house: House) -> datetime:
+    """
+    Tell when a limit ends that begins when another one has passed.
+
+    A day that ends at 24:00 was the last of the one, so that the first of the other is the day after it.
+    """
+    start_at = due_at - timedelta(microseconds=1) if limit.unit in (Unit.WORKING_DAY, Unit.DAY) else due_at
+    return due(start_at=start_at, limit=limit, calendars=calendars, house=house).due_at
+
+
 def is_overdue(*, due_at: datetime, at: datetime) -> bool:
     """Tell whether a promise is late: the due time is exclusive, at that instant it already is (P-28)."""
     return _utc(at) >= _utc(due_at)

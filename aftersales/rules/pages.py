@@ -13,9 +13,10 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
+from aftersales.rules.ladders import REMINDER
 from aftersales.rules.standing import Standing, Told, evidence_label, lines_of
 from aftersales.terms import Returns
-from aftersales.words import ZERO, AgeBand, Grade, Line, Shipping, Staff, Stage
+from aftersales.words import ZERO, AgeBand, Grade, Line, Shipping, Staff, Stage, matter
 
 SAMPLED = "质检抽样"
 
@@ -74,6 +75,11 @@ class Reader:
             "desk": "Prefect 界面",
         }.get(actor, actor)
 
+    def recipient(self, to: str) -> str:
+        """Whom a notice is for: `department:…`, `staff:…` or `customer`."""
+        kind, _, key = to.partition(":")
+        return self.departments.get(key, key) if kind == "department" else self.who(key or kind)
+
     def reason(self, code: str) -> str:
         """A reason's label."""
         return self.returns.reasons[code].label if code in self.returns.reasons else code
@@ -98,6 +104,11 @@ def spoken_difference(at: datetime, due_at: datetime) -> str:
     if seconds >= 3_600:
         return f"{word} {seconds // 3_600} 小时"
     return f"{word} {seconds // 60} 分钟"
+
+
+def spoken_delay(due_at: datetime, at: datetime) -> str:
+    """How late something that is still open is: `已超时 3 小时`."""
+    return "刚刚超时" if at - due_at < timedelta(minutes=1) else f"已{spoken_difference(at, due_at)}"
 
 
 def money_table(lines: Sequence[Line], total: str) -> str:
@@ -307,6 +318,12 @@ def _what(entry: Dated, reader: Reader) -> tuple[str, str]:
             return f"{data['step']}暂停", f"{data['reason']}，{data['minutes']} 分钟后再试"
         case "failed":
             return f"{_step_name(entry.entry)}失败", data["reason"]
+        case "rung":
+            told = "、".join(map(reader.recipient, data["told"]))
+            return (
+                f"{matter(data['stage'])}{'即将到期' if data['rung'] == REMINDER else '超时'}",
+                f"通知{told}" if told else "",
+            )
         case "extension":
             return "延期", f"{data['was']} → {data['due']}：{data['reason']}"
         case "reconciled":

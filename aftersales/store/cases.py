@@ -211,6 +211,7 @@ async def promise(
     gate: Mapping[str, Any] | None = None,
     lapses_at: datetime | None = None,
     reminds: bool = False,
+    rung_at: datetime | None = None,
 ) -> bool:
     """Write a promise; False when it was already given."""
     result = await connection.execute(
@@ -230,6 +231,7 @@ async def promise(
             gate=gate or {},
             lapses_at=lapses_at,
             reminds=reminds,
+            rung_at=rung_at,
         )
         .on_conflict_do_nothing()
         .returning(PROMISES.c.id)
@@ -289,12 +291,21 @@ async def extend(
     trace: Mapping[str, Any],
     lapses_at: datetime | None,
     reminds: bool,
+    rung_at: datetime | None,
 ) -> None:
-    """Move a promise's due time; its trace says why and what it was (GEN-08)."""
+    """Move a promise's due time; its trace says why and what it was, its ladder begins anew (GEN-08)."""
     await connection.execute(
         update(PROMISES)
         .where(PROMISES.c.id == promise_id)
-        .values(due_at=due_at, provisional=False, trace=dict(trace), lapses_at=lapses_at, reminds=reminds)
+        .values(
+            due_at=due_at,
+            provisional=False,
+            trace=dict(trace),
+            lapses_at=lapses_at,
+            reminds=reminds,
+            rungs=0,
+            rung_at=rung_at,
+        )
     )
 
 

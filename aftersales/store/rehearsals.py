@@ -30,13 +30,13 @@ SOURCE = "rehearsal"
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """A promise of a rehearsed case that is still open, and what comes: it falls due, or answers itself."""
+    """A promise of a rehearsed case that is still open, and when something comes: it is late, answers itself, is told."""
 
     case_no: str
     stage: str
     owner: str
     due_at: datetime
-    is_lapse: bool = False
+    is_late: bool
 
 
 async def begin(connection: AsyncConnection, *, at: datetime, on: date) -> str:
@@ -97,7 +97,7 @@ async def next_due(connection: AsyncConnection, rehearsal: str, *, until: dateti
     A jump stops there, so that nothing that is late is jumped over unseen.
     """
     rows: list[Owed] = []
-    for column, is_lapse in ((PROMISES.c.due_at, False), (PROMISES.c.lapses_at, True)):
+    for column in (PROMISES.c.due_at, PROMISES.c.lapses_at, PROMISES.c.rung_at):
         open_ = (
             select(PROMISES.c.case_no, PROMISES.c.stage, PROMISES.c.owner, column)
             .join(CASES, CASES.c.case_no == PROMISES.c.case_no)
@@ -111,7 +111,8 @@ async def next_due(connection: AsyncConnection, rehearsal: str, *, until: dateti
             .order_by(column, PROMISES.c.case_no)
         )
         rows += [
-            Owed(row.case_no, row.stage, row.owner, row[3], is_lapse) for row in (await connection.execute(open_)).all()
+            Owed(row.case_no, row.stage, row.owner, row[3], column is PROMISES.c.due_at)
+            for row in (await connection.execute(open_)).all()
         ]
     first = min((row.due_at for row in rows), default=None)
     return [row for row in rows if row.due_at == first]

@@ -91,6 +91,17 @@ expires:
   NTC-07: null
 """
 
+ESCALATION = """\
+reminder: {rule: ESC-05, notice: NTC-01, of_hours: 80, on_last_day: "09:00"}
+ladders:
+  stage:
+    - {name: breach, rule: ESC-04, notice: NTC-01, tell: [owner]}
+    - {name: head, rule: ESC-04, notice: NTC-07, tell: [head], after: 1 wd}
+returns: {review: stage, correction: null, exception: stage, pickup: stage, receipt: stage, tracing: stage,
+  inspection: stage, resolution: stage, sendback: stage, countersign: stage, release: stage, refund: stage,
+  reimbursement: stage, outer: stage}
+"""
+
 NOTICE = "已收到（{case_no}）\n您好，我们已收到您的申请。\n"
 
 FILES = {
@@ -98,6 +109,7 @@ FILES = {
     "staff.yaml": STAFF,
     "returns.yaml": RETURNS,
     "notices.yaml": NOTICES,
+    "escalation.yaml": ESCALATION,
     "notices/zh/NTC-01.txt": NOTICE,
     "notices/zh/NTC-07.txt": NOTICE,
     "notices/en/NTC-01.txt": NOTICE,
@@ -401,6 +413,62 @@ def test_the_shipped_terms_are_right():
             "returns.yaml", "[支付宝, 微信支付]", "[]", 27, "payment_routes",
             "一个付款方式也没有，请至少写一个。",
             id="MON-07 no way to pay back",
+        ),
+        # ladders
+        pytest.param(
+            "escalation.yaml", "after: 1 wd", "after: 1", 5, "ladders.stage[2].after",
+            "1 没有单位，请写成 1 h（小时）、1 wd（工作日）或 1 d（自然日）。",
+            id="ESC-04 a distance without unit",
+        ),
+        pytest.param(
+            "escalation.yaml", "tell: [owner]", "tell: [ower]", 4, "ladders.stage[1].tell[1]",
+            "“ower”不在可选值中，请写成 owner。",
+            id="ESC-04 somebody who is nobody",
+        ),
+        pytest.param(
+            "escalation.yaml", "tell: [owner]", "tell: []", 4, "ladders.stage[1].tell",
+            "一个列表用在这里不对，请写成列表，如 [owner 或 head 或 manager 或 customer, …]。",
+            id="ESC-04 a rung that tells nobody",
+        ),
+        pytest.param(
+            "escalation.yaml", '"09:00"', '"9:00"', 1, "reminder.on_last_day",
+            "“9:00”不是钟点，请写成 \"09:00\" 这样（00:00 到 23:59）。",
+            id="ESC-05 a time of day",
+        ),
+        pytest.param(
+            "escalation.yaml", "of_hours: 80", "of_hours: 100", 1, "reminder.of_hours",
+            "100 太大，请写成不大于 99 的整数。",
+            id="ESC-05 a reminder when it is too late",
+        ),
+        pytest.param(
+            "escalation.yaml", "notice: NTC-07", "notice: NTC07", 5, "ladders.stage[2].notice",
+            "notices.yaml 没有通知“NTC07”，是不是想写“NTC-07”。",
+            id="ESC-04 a notice without words",
+        ),
+        pytest.param(
+            "escalation.yaml", "name: head", "name: breach", 5, "ladders.stage[2].name",
+            "名称“breach”在这个阶梯里重复，请换一个。",
+            id="ESC-04 two rungs of one name",
+        ),
+        pytest.param(
+            "escalation.yaml", "tell: [owner]}", "tell: [owner], after: 2 h}", 3, "ladders.stage",
+            "第一级应当在超时那一刻，请把它写在最前面，不写 after。",
+            id="ESC-04 a ladder that does not begin at the breach",
+        ),
+        pytest.param(
+            "escalation.yaml", "review: stage", "review: stag", 6, "returns.review",
+            "没有阶梯“stag”，是不是想写“stage”；不用催办的环节写 null。",
+            id="ESC-04 a ladder that does not exist",
+        ),
+        pytest.param(
+            "escalation.yaml", "review: stage, ", "", 6, "returns",
+            "环节“review”没有写用哪个阶梯，请补上；不用催办的写 review: null。",
+            id="ESC-04 a stage that nobody watches",
+        ),
+        pytest.param(
+            "escalation.yaml", "review: stage, ", "review: stage, revue: stage, ", 6, "returns.revue",
+            "退货没有环节“revue”，是不是想写“review”。",
+            id="ESC-04 a stage that does not exist",
         ),
         # calendars
         pytest.param(

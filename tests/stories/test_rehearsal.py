@@ -208,7 +208,10 @@ async def test_a_rehearsed_case_lives_on_the_rehearsals_time(database):
         c=main.case_no,
     )
     assert len(told) > 30
-    assert {row.at for row in told} <= set(watcher.moments)
+    # time alone tells of what is due soon, between the moments that somebody acts at
+    reminded = {row.due_at for row in await rows("select due_at from journal where kind = 'rung'")}
+    assert reminded == {datetime(2026, 11, 24, 1, tzinfo=UTC)}
+    assert {row.at for row in told} <= {*watcher.moments, *reminded}
     assert first == START and last == datetime(2026, 11, 25, 8, tzinfo=UTC)
     ((opened, closed),) = await rows("select opened_at, closed_at from cases")
     assert (opened, closed) == (first, last)
@@ -306,6 +309,8 @@ async def test_what_is_due_next_knows_both_sides_of_the_edge(database, until, fo
     stops_there = demo_play.replace(way, acts=way.acts[:1], ends=Stage.REVIEW, refunds=())
     await demo_play.play([stops_there], desk=BareDesk(), audience=Watcher(), start_at=START, patience=2.0)
     ((name,),) = await rows("select id from rehearsals")
+    async with transaction() as connection:  # behind the reminder
+        await rehearsals.jump(connection, name, START + timedelta(hours=23))
 
     async with transaction() as connection:
         due = await rehearsals.next_due(connection, name, until=START + until)

@@ -1,0 +1,80 @@
+"""
+Ladders: who is told before and after a window passes, and when (ESC-04, ESC-05, ESC-08, ESC-09, AMB-13).
+
+A ladder is reckoned anew from its promise each time; what is stored is how many of its rungs are behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from aftersales.rules import clocks
+from aftersales.terms import Calendar, Escalation, House, minutes
+from aftersales.words import Due
+
+REMINDER = "reminder"
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """A rung of one promise: when it is reached, whom it tells (by role), and by which notice."""
+
+    name: str
+    at: datetime
+    rule: str
+    notice: str
+    tell: tuple[str, ...]
+
+
+def ladder(
+    *, stage: str, due: Due, escalation: Escalation, calendars: Mapping[int, Calendar], house: House
+) -> tuple[Rung, ...]:
+    """
+    Give the rungs of a promise, the earliest first: the reminder, the breach, and what follows the breach.
+
+    None for a stage whose time is the customer's. A window too short for its reminder has none.
+    """
+    steps = escalation.ladder(stage)
+    if steps is None:
+        return ()
+    rungs = [
+        Rung(
+            step.name,
+            due.due_at
+            if step.after is None
+            else clocks.later(due.due_at, step.after, calendars=calendars, house=house),
+            step.rule,
+            step.notice,
+            tuple(step.tell),
+        )
+        for step in steps
+    ]
+    remind = escalation.reminder
+    at = clocks.reminded(
+        due=due, share=remind.of_hours, minute=minutes(remind.on_last_day), calendars=calendars, house=house
+    )
+    if at is not None:
+        rungs.append(Rung(REMINDER, at, remind.rule, remind.notice, ("owner",)))
+    return tuple(sorted(rungs, key=lambda rung: rung.at.astimezone(UTC)))
+
+
+def called(rung: Rung) -> str:
+    """Name a rung as people read it: by whom it tells."""
+    if rung.name == REMINDER:
+        return "到期前提醒"
+    told = {"owner": "责任部门", "head": "部门负责人", "manager": "售后经理", "customer": "客户"}
+    return f"通知{'和'.join(told[role] for role in rung.tell)}"
+
+
+def recipient(role: str, *, owner: str, house: House) -> str:
+    """Name whom a role means at a department: `department:logistics`, `staff:L01`, `customer`."""
+    match role:
+        case "owner":
+            return f"department:{owner}"
+        case "head":
+            return f"staff:{house.departments[owner].head}"
+        case "manager":
+            return f"staff:{house.aftersales_manager}"
+    return role

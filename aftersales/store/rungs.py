@@ -1,0 +1,61 @@
+"""Promises that have reached the next rung of their ladder: the cost of a look follows what is due, not what is open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from aftersales.store.tables import CaseRow, OutboxRow, PromiseRow
+
+CASES = CaseRow.__table__  # type: ignore[attr-defined]
+OUTBOX = OutboxRow.__table__  # type: ignore[attr-defined]
+PROMISES = PromiseRow.__table__  # type: ignore[attr-defined]
+
+Place = tuple[datetime, int]
+
+
+async def reached(
+    connection: AsyncConnection, *, at: datetime, rehearsal: str | None, after: Place | None, limit: int
+) -> list[tuple[str, Place]]:
+    """The cases and places of promises with a rung reached at `at`, the earliest first, behind a place."""
+    query = (
+        select(PROMISES.c.case_no, PROMISES.c.rung_at, PROMISES.c.id)
+        .join(CASES, CASES.c.case_no == PROMISES.c.case_no)
+        .where(
+            PROMISES.c.rung_at <= at,
+            PROMISES.c.ended_at.is_(None),
+            CASES.c.rehearsal.is_not_distinct_from(rehearsal),
+        )
+        .order_by(PROMISES.c.rung_at, PROMISES.c.id)
+        .limit(limit)
+    )
+    if after is not None:
+        query = query.where(tuple_(PROMISES.c.rung_at, PROMISES.c.id) > after)
+    return [(row.case_no, (row.rung_at, row.id)) for row in (await connection.execute(query)).all()]
+
+
+async def find(connection: AsyncConnection, promise_id: int, *, at: datetime) -> Mapping[str, Any] | None:
+    """A promise, if it still stands at a rung that is reached."""
+    row = await connection.execute(
+        select(PROMISES).where(PROMISES.c.id == promise_id, PROMISES.c.rung_at <= at, PROMISES.c.ended_at.is_(None))
+    )
+    found = row.mappings().one_or_none()
+    return dict(found) if found else None
+
+
+async def climb(connection: AsyncConnection, promise_id: int, *, rungs: int, rung_at: datetime | None) -> None:
+    """Put so many rungs of a promise behind; None when there is no other."""
+    await connection.execute(update(PROMISES).where(PROMISES.c.id == promise_id).values(rungs=rungs, rung_at=rung_at))
+
+
+async def withdraw(connection: AsyncConnection, case_no: str, entry: str, *, reason: str) -> None:
+    """Withdraw what an entry told and nobody has sent yet."""
+    await connection.execute(
+        update(OUTBOX)
+        .where(OUTBOX.c.case_no == case_no, OUTBOX.c.entry == entry, OUTBOX.c.state == "queued")
+        .values(state="withdrawn", reason=reason)
+    )

@@ -1,0 +1,221 @@
+"""
+Escalation: promises whose next rung is reached, and who is told (ESC-04, ESC-05, ESC-08, ESC-09, GEN-14).
+
+Each promise is a matter of its own, in one transaction: what was reached stands in the journal with its true time,
+the notices stand in the outbox, and the promise stands at its next rung. Safe to call twice, late, or from two places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from aftersales import clock
+from aftersales.desk.leg import Leg
+from aftersales.rules import clocks, ladders, pages
+from aftersales.rules.ladders import Rung
+from aftersales.store import cases, rungs
+from aftersales.store.cases import Case
+from aftersales.store.engine import transaction
+from aftersales.terms import Terms
+from aftersales.words import Due, Limit, matter
+from tasks import desks, notices, outside, promises
+from tasks.cases import current_terms
+
+# promises that one question to the database names
+AT_ONCE = 500
+# what a notice may name, besides the numbers of case and order
+VALUES = frozenset({"stage", "owner", "due", "late", "missed"})
+OVERTAKEN = "到点前已超时，由超时通知代替"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What one recipient is told about a promise: the last rung for them, and all that were reached together."""
+
+    to: str
+    rung: Rung
+    subject: str
+    body: str
+    withdrawn: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One promise that has climbed: what was reached, and what is told of it (`failed`: why nothing could be)."""
+
+    case_no: str
+    stage: str
+    owner: str
+    due_at: datetime | None = None
+    reached: tuple[Rung, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    failed: str = ""
+
+
+@dataclass
+class Round:
+    """What one look has told."""
+
+    told: list[Told] = field(default_factory=list)
+
+    @property
+    def failed(self) -> list[Told]:
+        """What could not be told, to be tried again by the next look."""
+        return [each for each in self.told if each.failed]
+
+    def rows(self) -> list[tuple[str, str, str, str]]:
+        """What people read of it: case, what is owed, by when, and who is told."""
+        terms = current_terms()
+        reader = desks.reader(terms)
+        return [
+            (each.case_no, "", "", f"出错：{each.failed}")
+            if each.due_at is None
+            else (
+                each.case_no,
+                matter(each.stage),
+                clocks.spoken(each.due_at, house=terms.house),
+                "、".join(
+                    reader.recipient(notice.to) + (f"（不发：{notice.withdrawn}）" if notice.withdrawn else "")
+                    for notice in each.notices
+                ),
+            )
+            for each in self.told
+        ]
+
+    @property
+    def page(self) -> str:
+        """What was told, as a page."""
+        rows = [f"| {' | '.join(map(pages.cell, row))} |" for row in self.rows()]
+        return "\n".join(["# 超时巡检", "", "| 售后单 | 环节 | 截止 | 通知 |", "| --- | --- | --- | --- |", *rows])
+
+
+async def look(*, rehearsal: str | None = None, at: datetime | None = None, dry_run: bool = False) -> Round:
+    """
+    Tell everybody who is to be told at `at` (now), each promise in a transaction of its own.
+
+    `rehearsal` names the rehearsal whose cases and clock are meant, None the real ones; `dry_run` only says what would
+    be told. One that fails is reported, stops nothing, and is tried again by the next look.
+    """
+    found = Round()
+    at = at or clock.now()
+    after: rungs.Place | None = None
+    while True:
+        async with transaction() as connection:
+            reached = await rungs.reached(connection, at=at, rehearsal=rehearsal, after=after, limit=AT_ONCE)
+        for case_no, (_, promise_id) in reached:
+            try:
+                told = await _climb(case_no, promise_id, at, dry_run=dry_run)
+            except Exception as error:  # one bad item stops nothing
+                told = Told(case_no, "", "", failed=str(error) or type(error).__name__)
+            if told is not None and (told.reached or told.failed):
+                found.told.append(told)
+        if len(reached) < AT_ONCE:
+            return found
+        after = reached[-1][1]
+
+
+async def _climb(case_no: str, promise_id: int, at: datetime, *, dry_run: bool) -> Told | None:
+    """Let one promise climb to where it stands at `at`; None when it ended or climbed meanwhile."""
+    async with transaction() as connection:
+        case, terms = await outside.found(connection, case_no)
+        if not dry_run:
+            await cases.lock(connection, case_no)
+        promise = await rungs.find(connection, promise_id, at=at)
+        if promise is None:
+            return None
+        due = Due(promise["started_at"], Limit.parse(promise["limit"]), promise["due_at"])
+        ladder = promises.rungs(terms, stage=promise["stage"], due=due, lapses_at=promise["lapses_at"])
+        reached = tuple(rung for rung in ladder[promise["rungs"] :] if rung.at <= at)
+        told = Told(case_no, promise["stage"], promise["owner"], promise["due_at"], reached)
+        if reached:
+            told = _tell(told, case, terms, at)
+        if not dry_run:
+            await _write(connection, Leg(driver=None, case=case, terms=terms), promise, told, at)  # type: ignore[arg-type]
+            behind = promise["rungs"] + len(reached)
+            await rungs.climb(
+                connection, promise_id, rungs=behind, rung_at=ladder[behind].at if behind < len(ladder) else None
+            )
+        return told
+
+
+def _tell(told: Told, case: Case, terms: Terms, at: datetime) -> Told:
+    """Say what each recipient is told: one message each, about the last rung that concerns them."""
+    assert told.due_at is not None
+    house, is_late = terms.house, clocks.is_overdue(due_at=told.due_at, at=at)
+    last: dict[str, Rung] = {}
+    overtaken: list[tuple[str, Rung]] = []
+    for rung in told.reached:
+        for role in rung.tell:
+            to = ladders.recipient(role, owner=told.owner, house=house)
+            if rung.name == ladders.REMINDER and is_late:
+                overtaken.append((to, rung))
+            else:
+                last[to] = rung
+    values = {
+        "case_no": case.case_no,
+        "order_no": case.order_no,
+        "stage": matter(told.stage),
+        "owner": desks.reader(terms).recipient(f"department:{told.owner}"),
+        "due": clocks.spoken(told.due_at, house=house),
+        "late": pages.spoken_delay(told.due_at, at),
+        "missed": _missed(told.reached, terms),
+    }
+    given = []
+    for to, rung in last.items():
+        subject, body = terms.notices[rung.notice].render(values)
+        given.append(Notice(to, rung, subject, body))
+    for to, rung in overtaken:
+        subject, body = terms.notices[rung.notice].render(values)
+        given.append(Notice(to, rung, subject, body, withdrawn=OVERTAKEN))
+    return Told(told.case_no, told.stage, told.owner, told.due_at, told.reached, tuple(given))
+
+
+def _missed(reached: Sequence[Rung], terms: Terms) -> str:
+    """Name the rungs that were reached together because nobody looked in time; nothing when there is only one."""
+    if len({rung.at for rung in reached}) < 2:
+        return ""
+    named = "、".join(f"{clocks.spoken(rung.at, house=terms.house)} {ladders.called(rung)}" for rung in reached)
+    return f"（此前没有及时发出，一并告知：{named}）"
+
+
+async def _write(connection: AsyncConnection, leg: Leg, promise: Mapping[str, Any], told: Told, at: datetime) -> None:
+    """Put what was reached into the journal, and what is told of it into the outbox."""
+    assert leg.case is not None
+    assert leg.terms is not None
+    # whoever got more time climbs a ladder of its own
+    times = len(promise["trace"]["extensions"]) + len(promise["trace"]["pauses"])
+    again = f"-{times}" if times else ""
+    for rung in told.reached:
+        await leg.note(
+            connection,
+            f"{promise['entry']}.{rung.name}{again}",
+            kind="rung",
+            at=at,
+            due_at=rung.at,
+            rule=rung.rule,
+            data={
+                "stage": told.stage,
+                "rung": rung.name,
+                "reached": clocks.spoken(rung.at, house=leg.terms.house),
+                "told": [each.to for each in told.notices if each.rung is rung and not each.withdrawn],
+            },
+        )
+        if rung.name != ladders.REMINDER:
+            reminder = f"{promise['entry']}.{ladders.REMINDER}{again}"
+            await rungs.withdraw(connection, leg.case.case_no, reminder, reason=OVERTAKEN)
+    for each in told.notices:
+        await notices.put(
+            connection,
+            leg,
+            each.rung.notice,
+            f"{promise['entry']}.{each.rung.name}{again}",
+            to=each.to,
+            subject=each.subject,
+            body=each.body,
+            withdrawn=each.withdrawn,
+        )

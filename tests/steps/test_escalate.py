@@ -1,0 +1,59 @@
+"""`aftersales escalate`, and what the history shows of it (ESC-04)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tasks import escalation
+from tests.stories.conftest import Shop
+from tests.stories.test_escalation import at_refund, outbox, reached, time
+
+__all__ = ["time"]
+
+
+async def test_the_timeline_tells_who_was_told(shop: Shop, time: Any, aftersales: Any):
+    telling = await at_refund(shop, time)
+    await escalation.look(at=time("2025-03-20 00:00"))
+
+    shown = await aftersales("audit", "case", telling.case_no)
+
+    assert "退款超时" in shown.out and "通知售后服务部" in shown.out
+    assert "RET-09" in shown.out
+
+
+async def test_escalate_dry_run_says_who_would_be_told_and_writes_nothing(shop: Shop, time: Any, aftersales: Any):
+    telling = await at_refund(shop, time)
+
+    shown = await aftersales("escalate", "--dry-run", "--at", "2025-03-21 00:00")
+
+    assert shown.code == 0 and "将通知 1 项" in shown.out
+    for word in (telling.case_no, "退款", "3月19日（周三）24:00", "售后服务部", "A01 何静", "客户"):
+        assert word in shown.out
+    assert await outbox(telling) == [] and await reached(telling) == []
+
+
+async def test_escalate_tells_now(shop: Shop, time: Any, aftersales: Any):
+    telling = await at_refund(shop, time)
+    time("2025-03-20 00:00")
+
+    told = await aftersales("escalate")
+    again = await aftersales("escalate")
+
+    assert "已通知 1 项" in told.out and again.out == "没有到期的提醒。\n"
+    assert len(await outbox(telling)) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        pytest.param(["--at", "2026-01-01"], "--at 只能和 --dry-run 一起用", id="a time without a dry run"),
+        pytest.param(["--dry-run", "--at", "明天"], "“明天”不是时刻", id="a time that is none"),
+        pytest.param(["--dry-run", "--at", "9999-13-01"], "“9999-13-01”不是时刻", id="a month that is none"),
+    ],
+)
+async def test_escalate_is_told_wrongly(aftersales: Any, words: list[str], sentence: str):
+    left = await aftersales("escalate", *words)
+
+    assert left.code == 2 and left.err.startswith(sentence) and left.err.count("\n") == 0
