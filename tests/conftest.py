@@ -347,4 +347,5 @@ def stack(shops: Callable[..., Shop]) -> Iterator[Shop]:
     """The whole stack, running, for browser tests; at its end everything is seen to be gone."""
     shop = shops().start()
     yield shop
+    assert "Traceback" not in (shop.home / "logs" / "server.log").read_text(), "nothing disturbed Prefect's server"
     assert shop.stop() < 10

@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select, tuple_, update
-from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -163,8 +162,8 @@ async def could_go_on(connection: AsyncConnection, at: datetime) -> list[tuple[s
     newest = (
         select(RUNS.c.case_no, RUNS.c.run_id)
         .join(waiting, waiting.c.case_no == RUNS.c.case_no)
+        .distinct(RUNS.c.case_no)
         .order_by(RUNS.c.case_no, RUNS.c.generation.desc())
-        .ext(distinct_on(RUNS.c.case_no))
         .subquery()
     )
     rows = await connection.execute(select(newest.c.case_no, newest.c.run_id).order_by(func.random()).limit(AT_ONCE))

@@ -20,11 +20,14 @@ import psycopg
 import pytest
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import FlowRunFilter
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Cancelled
 from sqlalchemy import text
 
 from aftersales.stack import postgres, prefect_settings, up
 from aftersales.store import engine
 from aftersales.store.engine import transaction
+from tasks.rounds import ROUND
 from tests.conftest import Shop
 from tests.traps.conftest import RETURNS, Desk, Run
 from tests.traps.faults import test_long_waits as long_waits
@@ -346,6 +349,47 @@ async def test_soak_p26_a_case_that_waits_31_days_outlives_worker_server_and_dat
     assert case.closed_at is not None and case.closed_at - case.opened_at >= long_waits.WAIT
     soak_log.title("P-26: 31 days of waiting, worker, server, database and server again killed in between")
     soak_log.line(f"- closed after {(case.closed_at - case.opened_at).days} days, {await run.legs()} legs")
+
+
+async def stands(desk: Desk, case_no: str) -> bool:
+    """Whether a case's run waits at a gate."""
+    try:
+        run = await (await living(desk.client, case_no)).seen()
+    except ObjectNotFound:
+        return False
+    return run.state_name == "Suspended"
+
+
+async def test_trap_11_what_somebody_cancelled_or_deleted_lives_again_though_nobody_asks(desk: Desk):
+    """The rounds come by their own schedule, on the shop as `make run` starts it."""
+    people = await waiting_at_gates(desk, "ROUND", ("review-0", "inspection-0"))
+    # before the goods have come, a cancelled run is a cancelled case
+    await desk.client.delete_flow_run(people["review-0"].run.run_id)
+    await desk.client.set_flow_run_state(people["inspection-0"].run.run_id, Cancelled())
+
+    for gate, each in people.items():
+        number = await each.run.case_no()
+        async with asyncio.timeout(200):
+            while True:
+                if await stands(desk, number):
+                    break
+                await asyncio.sleep(0.5)
+        each.run = await living(desk.client, number)
+        await each.run.at(gate)
+
+    runs = await desk.client.read_flow_runs(
+        flow_run_filter=FlowRunFilter.model_validate(
+            {"tags": {"all_": [ROUND]}, "state": {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED"]}}}
+        )
+    )
+    told = {(run.auto_scheduled, run.state_type.value) for run in runs if run.state_type}
+    assert told == {(True, "COMPLETED")}
+    assert len({run.deployment_id for run in runs}) == 2, "each of the rounds comes"
+    await asyncio.gather(*(each.finish() for each in people.values()))
+    for each in people.values():
+        refunds = [row.key for row in await each.run.rows("work", "kind = 'refund'")]
+        assert sorted(key.partition("/")[2] for key in refunds) == ["refund-0", "refund-1"]
+        assert not await breaks_of(await each.run.case_no())
 
 
 async def test_prefects_database_is_lost_and_the_desk_is_rebuilt(
