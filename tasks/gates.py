@@ -109,6 +109,38 @@ async def expect(case: str, gate: str, *events: Event) -> Answer:
     return await _pass(case, gate, events)
 
 
+async def wrong(
+    connection: AsyncConnection,
+    *,
+    case: cases.Case,
+    terms: Terms,
+    promise: Mapping[str, Any],
+    answer: Mapping[str, Any],
+    operator: str,
+    at: datetime,
+    is_by_time: bool = False,
+) -> str:
+    """
+    Say why an answer to an open gate cannot be taken now; empty when it can.
+
+    `operator` is a staff id, empty for an event from outside; `is_by_time` means that nobody answered in time.
+    """
+    gate = promise["gate"]["gate"]
+    context = {**promise["gate"]["context"], **await _at_answer(connection, gate, case, terms)}
+    if operator and (no := objection(promise, operator, answer, terms)):
+        return no
+    local = clocks.in_house(at, house=terms.house)
+    if not is_by_time and (no := decisions.disagreement(gate=gate, answer=answer, context=context, at=local)):
+        return no
+    # a channel that says it has paid needed none
+    if operator and context.get("needs_account") and not await records.has_account(connection, case.case_no):
+        what = "补运费要转到客户的收款账户" if gate == Stage.REIMBURSEMENT else "不能原路退款"
+        return (
+            f"{case.case_no} {what}，请先登记收款账户（填“收款账户登记”表单，或用 aftersales case account），再来确认。"
+        )
+    return ""
+
+
 async def accept(
     connection: AsyncConnection,
     *,
@@ -127,17 +159,17 @@ async def accept(
     Raises forms.Misfilled, Refused or AlreadyDecided.
     """
     gate, entry = promise["gate"]["gate"], promise["entry"]
-    context = {**promise["gate"]["context"], **await _at_answer(connection, gate, case, terms)}
-    if operator and (no := objection(promise, operator, answer, terms)):
+    if no := await wrong(
+        connection,
+        case=case,
+        terms=terms,
+        promise=promise,
+        answer=answer,
+        operator=operator,
+        at=at,
+        is_by_time=via == LAPSE,
+    ):
         raise Refused(no)
-    local = clocks.in_house(at, house=terms.house)
-    if via != LAPSE and (no := decisions.disagreement(gate=gate, answer=answer, context=context, at=local)):
-        raise Refused(no)
-    # a channel that says it has paid needed none
-    if operator and context.get("needs_account") and not await records.has_account(connection, case.case_no):
-        raise Refused(
-            f"{case.case_no} 不能原路退款，请先登记收款账户（部署“收款账户登记”，或 aftersales case account），再确认退款。"
-        )
     # the case first, then its promise: the order in which a case is ended, else the two wait for each other
     is_open = await cases.lock_gate(connection, case.case_no, entry)
     if not is_open and await journal.find(connection, case.case_no, entry) is None:

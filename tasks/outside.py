@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from aftersales import clock, forms
 from aftersales.desk.leg import Leg
 from aftersales.forms.returns import PARCEL, PARCEL_RULE
-from aftersales.rules import authority, clocks, decisions, masking, offers
+from aftersales.rules import authority, decisions, masking, offers
 from aftersales.rules.standing import standing
 from aftersales.store import cases, journal
 from aftersales.store.engine import transaction
@@ -396,13 +396,13 @@ async def _refuse_what_is_wrong(
     promise = await cases.open_gate(connection, case.case_no, gate)
     if promise is None:
         return
-    context = promise["gate"]["context"]
     try:
-        answer = offers.from_event(event=event, data=values, context=context)
+        answer = offers.from_event(event=event, data=values, context=promise["gate"]["context"])
     except ValueError as error:
         raise gates.Refused(str(error)) from error
     # whoever may tell a loss need not be of those who receive
-    no = gates.objection(promise, staff, answer, terms) if staff and event is not Event.PARCEL_LOST else ""
-    local = clocks.in_house(clock.now(case), house=terms.house)
-    if no := no or decisions.disagreement(gate=gate, answer=answer, context=context, at=local):
+    operator = "" if event is Event.PARCEL_LOST else staff
+    if no := await gates.wrong(
+        connection, case=case, terms=terms, promise=promise, answer=answer, operator=operator, at=clock.now(case)
+    ):
         raise gates.Refused(no)

@@ -328,7 +328,7 @@ def _print_page(page: Page) -> None:
     console.print(facts)
 
     items = make_table("商品", "行", "编码", "商品", "申请", "待收", right=("行", "申请", "待收"))
-    outstanding = page.standing.outstanding
+    outstanding = {} if page.case.stage.is_over else page.standing.outstanding
     for item in page.standing.items:
         left = outstanding.get(item["line_no"], 0)
         items.add_row(*map(Text, map(str, (item["line_no"], item["sku"], item["name"], item["quantity"], left))))

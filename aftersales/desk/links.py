@@ -13,6 +13,8 @@ from urllib.parse import quote
 from aftersales.terms import House
 
 APPLY = "退货"
+# how deployments are named that come by a schedule and are nobody's to start
+ROUND = "巡检"
 PAGES = {
     "pickup-list": "取件清单",
     "sendback-list": "寄回清单",
@@ -42,7 +44,11 @@ def links(
     """Everything that `make run` prints: the desk, the forms by name, and each department's work list."""
     return [
         ("工作台", f"{ui_url}/v2/dashboard"),
-        *((f"新建：{name}", form(ui_url, key)) for name, key in sorted((deployments or {}).items(), key=_by_use)),
+        *(
+            (f"新建：{name}", form(ui_url, key))
+            for name, key in sorted((deployments or {}).items(), key=_by_use)
+            if not name.endswith(ROUND)
+        ),
         *(
             (title, f"{ui_url}/v2/artifacts/artifact/{(pages or {})[key]}")
             for key, title in PAGES.items()

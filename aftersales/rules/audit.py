@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 from aftersales.rules import settlements
 from aftersales.rules.standing import Standing, Told, standing
-from aftersales.terms import Terms
-from aftersales.words import ZERO, Order
+from aftersales.terms import Returns, Terms
+from aftersales.words import ZERO, Grade, Order
 
 SLACK = timedelta(minutes=5)
 # what a row that somebody has changed may raise wherever it is read
@@ -86,7 +86,7 @@ def payments(
                 amount,
                 str(entry.data.get("reference", "")) if pays else "",
                 lines,
-                _evidence(told),
+                _evidence(told, terms.returns),
                 told.approvers,
                 tuple(dict.fromkeys([*unread, *unknown, *faults])),
             )
@@ -281,11 +281,11 @@ def _disagreements(bill: Told, before: Sequence[Told], order: Order, terms: Term
     return faults
 
 
-def _evidence(told: Standing) -> tuple[str, ...]:
+def _evidence(told: Standing, returns: Returns) -> tuple[str, ...]:
     """What stands behind the amounts: the cause and grade found, the vouchers, the pieces of evidence."""
     last = told.receipts[-1] if told.receipts else None
     proof = [
-        f"验收：第{item['line_no']}行 {item['quantity']} 件 {item['grade']} {item['cause']}"
+        f"验收：第{item['line_no']}行 {item['quantity']} 件 {' '.join(_found(item, returns))}"
         for item in (last.inspection["items"] if last and last.inspection else ())
     ]
     if last and last.is_lost:
@@ -299,3 +299,10 @@ def _evidence(told: Standing) -> tuple[str, ...]:
         if each.freight is not None
     ]
     return (*proof, *told.evidence)
+
+
+def _found(item: Mapping[str, Any], returns: Returns) -> tuple[str, str]:
+    """What the warehouse found, in words; a code that is none stays as it stands."""
+    grades, causes = {grade.value: grade.label for grade in Grade}, returns.reasons
+    cause = causes[item["cause"]].label if item["cause"] in causes else item["cause"]
+    return grades.get(item["grade"], item["grade"]), cause

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from aftersales.rules.ladders import REMINDER
 from aftersales.rules.standing import Standing, Told, evidence_label, lines_of
 from aftersales.terms import Returns
-from aftersales.words import ZERO, AgeBand, Grade, Line, Shipping, Staff, Stage, matter
+from aftersales.words import ZERO, AgeBand, Event, Grade, Line, Shipping, Staff, Stage, matter
 
 SAMPLED = "质检抽样"
 
@@ -222,7 +222,7 @@ def summary(
     ]
     first, *others = [f"| {label} | {cell(text)} |" for label, text in facts]
     parts.append("\n".join([first, "| --- | --- |", *others]))
-    outstanding = standing.outstanding
+    outstanding = {} if stage.is_over else standing.outstanding  # what has ended waits for nothing
     items = ["| 行 | 商品编码 | 商品 | 申请数量 | 待收 |", "| ---: | --- | --- | ---: | ---: |"]
     items += [
         f"| {i['line_no']} | {cell(i['sku'])} | {cell(i['name'])} | {i['quantity']} | {outstanding.get(i['line_no'], 0)} |"
@@ -293,6 +293,9 @@ def _what(entry: Dated, reader: Reader) -> tuple[str, str]:
         case "decision":
             return _gate_name(name), _decision(name, data, reader)
         case "refused":
+            told = entry.entry.partition(".refused")[0]
+            if told in {event.value for event in Event}:
+                return f"“{Event(told).label}”未被接受", data["reason"]
             return f"{_gate_name(asked.rpartition('-')[0] or asked)}的提交未被接受", data["reason"]
         case "late":
             return ("收到的消息（未采用）" if "told" in data else "迟到的提交（未采用）"), data.get("reason", "")
@@ -311,7 +314,8 @@ def _what(entry: Dated, reader: Reader) -> tuple[str, str]:
         case "reimbursement":
             return "应补运费", f"{data['total']} 元"
         case "kept":
-            return "商品留存", "、".join(f"{i['sku']} ×{i['quantity']} 可再销售" for i in data["restocked"])
+            kept = "、".join(f"{i['sku']} ×{i['quantity']} 可再销售" for i in data["restocked"])
+            return "入库记录", kept or "没有可再销售的商品"
         case "complaint":
             return "转为投诉", data.get("complaint_no") or f"来自 {data.get('about', '')}：{data.get('reason', '')}"
         case "parked":

@@ -19,7 +19,7 @@ from prefect import Flow
 from ruamel.yaml import YAML
 
 from aftersales import forms, terms, words
-from aftersales.desk import deployments
+from aftersales.desk import deployments, links
 from aftersales.imports import orders as imported
 from aftersales.rules import authority, pages
 from aftersales.store import tables
@@ -75,6 +75,7 @@ def test_every_entrypoint_loads_and_is_told_in_chinese(deployed: dict[str, Any])
     is_filled_in = f"{flow.name}/{deployed['name']}" in deployments.FORMS
     assert list(inspect.signature(flow.fn).parameters) == (["request"] if is_filled_in else [])
     assert is_filled_in != bool(deployed.get("schedules")), "what nobody fills in is a round"
+    assert is_filled_in != deployed["name"].endswith(links.ROUND), "and its form is offered to nobody"
 
 
 def test_every_form_of_a_deployment_is_deployed():

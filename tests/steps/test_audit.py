@@ -268,7 +268,7 @@ async def test_aud03_every_deduction_has_its_rule_amount_and_evidence(shop: Shop
     assert (payment.case_no, f"{payment.amount:.2f}", payment.faults, orders) == (case.case_no, "186.50", (), [])
     assert [(line["rule"], line["amount"]) for line in payment.lines] == [("MON-14", "200.00"), ("MON-02", "-13.50")]
     assert "承运凭证 13.50 元 V-1" in payment.evidence
-    assert payment.evidence[0].startswith("验收：第1行 1 件 sellable no_reason")
+    assert payment.evidence[0].startswith("验收：第1行 1 件 可再销售 七天无理由")
     assert (payment.by, payment.approvers) == ("A03", ("C08",))
 
 

@@ -802,6 +802,10 @@ async def test_mon08_where_the_route_is_gone_the_account_is_recorded_and_the_mon
     assert item.route == "人工转账"
     with pytest.raises(gates.Refused, match="请先登记收款账户"):
         await confirmed(telling, "188.00")
+    with pytest.raises(gates.Refused, match="请先登记收款账户"):
+        await outside.signal(
+            telling.case_no, Event.REFUND_SENT, actor="", staff="A03", data={"reference": "ALI-0001", "amount": "188.00"}
+        )
 
     who = {"operator": "C01 周敏", "case_no": telling.case_no}
     await entered(account, **who, holder="李小红", bank="招商银行", number="6225880123456789")
