@@ -367,6 +367,11 @@ class Escalation(Strict):
     ladders: dict[Code, list[Rung]]
     returns: dict[str, str | None]
 
+    @property
+    def notices(self) -> set[str]:
+        """Every notice that time alone tells."""
+        return {self.reminder.notice, *(rung.notice for rungs in self.ladders.values() for rung in rungs)}
+
     def ladder(self, stage: str) -> list[Rung] | None:
         """The rungs of a stage of a return; None where nobody of the house is late."""
         name = self.returns.get(stage)

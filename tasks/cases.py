@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
 from typing import Any
@@ -18,14 +18,14 @@ from aftersales import terms as rulebook
 from aftersales.desk import leg as legs
 from aftersales.desk.leg import Leg
 from aftersales.rules import authority, clocks, eligibility, masking, money, quality, units
-from aftersales.rules.standing import standing
+from aftersales.rules.standing import bill_data, standing
 from aftersales.store import cases, facts, journal, parks, work
 from aftersales.store import imported as import_store
 from aftersales.store import units as ledger
 from aftersales.store.engine import transaction
 from aftersales.terms import Terms
 from aftersales.words import Bill, Event, Order, OrderLine, Right, Shipping, Stage, Unable, Wanted
-from tasks import desks, notices, promises
+from tasks import desks, gates, notices, promises
 
 PROCESS = "returns"
 
@@ -409,16 +409,6 @@ def _quote(order: Order, wanted: list[Wanted], request: Mapping[str, Any], terms
     )
 
 
-def bill_data(bill: Bill) -> dict[str, Any]:
-    """A bill as the journal keeps it."""
-    return {
-        "age_band": bill.age_band.value if bill.age_band else None,
-        "lines": [{**asdict(line), "amount": f"{line.amount:.2f}"} for line in bill.lines],
-        "total": f"{bill.total:.2f}",
-        "needs_person": list(bill.needs_person),
-    }
-
-
 def _fingerprint(values: Mapping[str, Any]) -> str:
     kept = {name: values[name] for name in ("order_no", "items", "reason", "shipping")}
     return hashlib.sha256(json.dumps(kept, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
@@ -472,6 +462,7 @@ async def _end(leg: Leg, stage: Stage) -> str:
     assert leg.case is not None
     assert leg.terms is not None
     case_no = leg.case.case_no
+    await gates.sweep(leg)
     if "closed" not in leg.entries:
         async with transaction() as connection:
             now = leg.now()

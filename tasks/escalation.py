@@ -7,7 +7,7 @@ the notices stand in the outbox, and the promise stands at its next rung. Safe t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -94,9 +94,18 @@ class Round:
         return "\n".join(["# 超时巡检", "", "| 售后单 | 环节 | 截止 | 通知 |", "| --- | --- | --- | --- |", *rows])
 
 
-async def look(*, rehearsal: str | None = None, at: datetime | None = None, dry_run: bool = False) -> Round:
+async def look(
+    *,
+    rehearsal: str | None = None,
+    at: datetime | None = None,
+    dry_run: bool = False,
+    being_told: Callable[[Collection[str]], Awaitable[set[str]]] | None = None,
+) -> Round:
     """
     Tell everybody who is to be told at `at` (now), each promise in a transaction of its own.
+
+    `being_told` picks those cases whose story is being told right now: what somebody has just submitted may be what is
+    waited for, so that the next look decides.
 
     `rehearsal` names the rehearsal whose cases and clock are meant, None the real ones; `dry_run` only says what would
     be told. One that fails is reported, stops nothing, and is tried again by the next look.
@@ -107,7 +116,10 @@ async def look(*, rehearsal: str | None = None, at: datetime | None = None, dry_
     while True:
         async with transaction() as connection:
             reached = await rungs.reached(connection, at=at, rehearsal=rehearsal, after=after, limit=AT_ONCE)
+        busy = await being_told({case_no for case_no, _ in reached}) if being_told and reached else set()
         for case_no, (_, promise_id) in reached:
+            if case_no in busy:
+                continue
             try:
                 told = await _climb(case_no, promise_id, at, dry_run=dry_run)
             except Exception as error:  # one bad item stops nothing
@@ -176,11 +188,13 @@ def _tell(told: Told, case: Case, terms: Terms, at: datetime) -> Told:
 
 
 def _missed(reached: Sequence[Rung], terms: Terms) -> str:
-    """Name the rungs that were reached together because nobody looked in time; nothing when there is only one."""
-    if len({rung.at for rung in reached}) < 2:
-        return ""
-    named = "、".join(f"{clocks.spoken(rung.at, house=terms.house)} {ladders.called(rung)}" for rung in reached)
-    return f"（此前没有及时发出，一并告知：{named}）"
+    """Name the rungs behind the last one that were reached together with it, because nobody looked in time."""
+    named = [
+        f"{clocks.spoken(rung.at, house=terms.house)} {ladders.called(rung)}"
+        for rung in reached
+        if rung.at < reached[-1].at and rung.name != ladders.REMINDER
+    ]
+    return f"（此前应已通知、没有及时发出的：{'、'.join(named)}）" if named else ""
 
 
 async def _write(connection: AsyncConnection, leg: Leg, promise: Mapping[str, Any], told: Told, at: datetime) -> None:
@@ -206,8 +220,14 @@ async def _write(connection: AsyncConnection, leg: Leg, promise: Mapping[str, An
             },
         )
         if rung.name != ladders.REMINDER:
-            reminder = f"{promise['entry']}.{ladders.REMINDER}{again}"
-            await rungs.withdraw(connection, leg.case.case_no, reminder, reason=OVERTAKEN)
+            await rungs.withdraw(
+                connection,
+                leg.case.case_no,
+                promise["entry"],
+                rung=f"{ladders.REMINDER}{again}",
+                notices=leg.terms.escalation.notices,
+                reason=OVERTAKEN,
+            )
     for each in told.notices:
         await notices.put(
             connection,

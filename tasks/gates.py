@@ -20,7 +20,7 @@ from aftersales.desk import leg as legs
 from aftersales.desk.leg import FormAnswer, Leg
 from aftersales.rules import authority, clocks, decisions, masking, messages, offers
 from aftersales.rules import standing as standings
-from aftersales.store import cases, journal, orders, parks, records, work
+from aftersales.store import cases, journal, orders, parks, records, rungs, work
 from aftersales.store.engine import transaction
 from aftersales.store.journal import Entry
 from aftersales.terms import Terms
@@ -190,6 +190,9 @@ async def accept(
         assert standing is not None, "a name that is taken stands in the journal"
         raise AlreadyDecided(await told_late(case.case_no, gate, standing, terms))
     await cases.end_promise(connection, case.case_no, entry, at)
+    if promise["rungs"]:
+        told_by_time = terms.escalation.notices
+        await rungs.withdraw(connection, case.case_no, entry, notices=told_by_time, reason="已办理，不用再通知")
     if gate in WORK:
         begun = f"{WORK[gate]}-{entry.rpartition('-')[2]}"
         await work.finish(connection, f"{case.case_no}/{begun}", reference=answer.get("reference", ""), at=at)
@@ -201,6 +204,9 @@ async def accept(
             await notices.tell_department(connection, leg, f"{entry}.unasked", promise["owner"], text)
     return written
 
+
+# where an answer says that money has gone
+PAYING = (Stage.REFUND, Stage.REIMBURSEMENT)
 
 # the gates whose answers must agree with what may have changed since their form was drawn
 CHANGEABLE = ("review", "tracing", "refund", "reimbursement")
@@ -545,19 +551,59 @@ async def _tell_the_late(leg: Leg, gate: str, decided: Entry) -> None:
     for form_answer in await leg.driver.answers(decided.entry):
         via = _via(leg, form_answer)
         if decided.data.get("via") != via and f"{decided.entry}.refused:{via}" not in leg.entries:
-            operator = operator_named(form_answer)
-            told = await told_late(leg.case.case_no, gate, decided, leg.terms)
             async with transaction() as connection:
-                late = await leg.note(
-                    connection,
-                    f"{decided.entry}.late:{via}",
-                    kind="late",
-                    actor=operator or "system",
-                    data={"reason": told},
-                )
-                if late and operator in leg.terms.staff():
-                    await notices.tell_staff(connection, leg, late.entry, operator, told)
+                await keep_late(connection, leg, gate, decided, via, operator_named(form_answer), form_answer.values)
         await leg.driver.forget(form_answer)
+
+
+async def keep_late(
+    connection: AsyncConnection,
+    leg: Leg,
+    gate: str,
+    decided: Entry,
+    via: str,
+    operator: str,
+    answer: Mapping[str, Any],
+) -> str:
+    """
+    Keep an answer that came after the decision, and tell its operator; answers the sentence.
+
+    Whoever names another payment than the one that is written down may have paid a second time: the department that
+    owns the gate is told too (P-15).
+    """
+    assert leg.case is not None
+    assert leg.terms is not None
+    told = await told_late(leg.case.case_no, gate, decided, leg.terms)
+    second = ""
+    if gate in PAYING and (second := messages.second_payment(told=answer, decided=decided.data)):
+        second = masking.scrub(second)
+        told = f"{leg.case.case_no} {second}"
+    entry = f"{decided.entry}.late:{via}"
+    late = await leg.note(connection, entry, kind="late", actor=operator or "system", data={"reason": told})
+    if late and operator in leg.terms.staff():
+        await notices.tell_staff(connection, leg, entry, operator, told)
+    if late and second:
+        await notices.tell_department(connection, leg, entry, leg.terms.returns.stages[gate].owner, told)
+    return told
+
+
+async def sweep(leg: Leg) -> None:
+    """Keep what was submitted at gates that a case has left behind, before the case ends: nobody reads it later."""
+    assert leg.case is not None
+    for asked in [each for each in leg.history if each.kind == "gate"]:
+        entry = asked.entry.removesuffix(".asked")
+        if decided := leg.entries.get(entry):
+            await _tell_the_late(leg, entry.rpartition("-")[0], decided)
+            continue
+        for form_answer in await leg.driver.answers(entry):  # the case was cancelled meanwhile
+            operator = operator_named(form_answer)
+            told = f"{leg.case.case_no} 已取消，您的提交未被采用，无需再处理。"
+            async with transaction() as connection:
+                name = f"{entry}.late:{_via(leg, form_answer)}"
+                late = await leg.note(connection, name, kind="late", actor=operator or "system", data={"reason": told})
+                if late and leg.terms is not None and operator in leg.terms.staff():
+                    await notices.tell_staff(connection, leg, name, operator, told)
+            await leg.driver.forget(form_answer)
 
 
 async def _leave(leg: Leg, gate: str, entry: str) -> Answer:

@@ -16,13 +16,12 @@ from aftersales.desk.leg import Leg
 from aftersales.gateways import Outcome, Payment, http
 from aftersales.gateways.worklists import TransferList
 from aftersales.rules import money, offers, settlements
-from aftersales.rules.standing import standing
+from aftersales.rules.standing import bill_data, standing
 from aftersales.settings import settings
 from aftersales.store import cases, facts, journal, parks, work
 from aftersales.store.engine import transaction
 from aftersales.words import ZERO, Bill, Event, Order
 from tasks import notices
-from tasks.cases import bill_data
 from tasks.steps import Intent, step
 
 # how a bill is paid: by the connected provider, or by the cashier, back the same way or to a recorded account

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from aftersales import clock, forms
 from aftersales.desk.leg import Leg
 from aftersales.forms.returns import PARCEL, PARCEL_RULE
-from aftersales.rules import authority, decisions, masking, offers
+from aftersales.rules import authority, decisions, masking, messages, offers
 from aftersales.rules.standing import standing
 from aftersales.store import cases, journal
 from aftersales.store.engine import transaction
@@ -118,6 +118,23 @@ async def decide(case_no: str, gate: str, *, operator: str, answer: Mapping[str,
     except gates.Refused as error:
         await _keep_refusal(case_no, gate, operator, str(error))
         raise
+    except gates.AlreadyDecided as error:
+        raise gates.AlreadyDecided(await _keep_second(case_no, gate, operator, answer) or str(error)) from None
+
+
+async def _keep_second(case_no: str, gate: str, operator: str, answer: Mapping[str, Any]) -> str:
+    """Keep that a payment was named which is not the one that is written down; empty when there is none (P-15)."""
+    async with transaction() as connection:
+        case, terms = await found(connection, case_no)
+        entries = await journal.read(connection, case_no)
+        decided = [e for e in entries.values() if e.kind == "decision" and e.entry.rpartition("-")[0] == gate]
+        if gate not in gates.PAYING or not decided:
+            return ""
+        if not messages.second_payment(told=answer, decided=decided[-1].data):
+            return ""
+        via = f"command/{masking.scrub(str(answer['reference']))}"
+        leg = Leg(driver=None, case=case, terms=terms)  # type: ignore[arg-type]  # nobody tells the story here
+        return await gates.keep_late(connection, leg, gate, decided[-1], via, masking.scrub(operator), answer)
 
 
 async def _decide(case_no: str, gate: str, operator: str, answer: Mapping[str, Any]) -> Entry:

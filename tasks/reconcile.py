@@ -141,6 +141,15 @@ async def look_from_outside(*, dry_run: bool = False) -> Round:
         return told
 
 
+async def being_told(client: PrefectClient, case_nos: Collection[str]) -> set[str]:
+    """Pick those of some cases whose run waits to be told or is being told: something was submitted just now."""
+    async with transaction() as connection:
+        tellers = await desk.newest_runs(connection, case_nos)
+    found = await _runs(client, list(tellers))
+    under_way = (StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING)
+    return {tellers[run.id] for run in found.values() if run.state is not None and run.state.type in under_way}
+
+
 async def _runs(client: PrefectClient, run_ids: list[UUID]) -> Mapping[UUID, FlowRun]:
     found: dict[UUID, FlowRun] = {}
     for start in range(0, len(run_ids), PAGE):
@@ -174,6 +183,8 @@ def _wrong(run: FlowRun | None, queue: datetime | None) -> str:
             return "运行已结束，售后单还没有"
         case StateType.SCHEDULED:
             since = state.state_details.scheduled_time or state.timestamp  # type: ignore[union-attr]
+            if since - clock.now() > LATE:  # nothing of ours is put off: somebody did it in the UI
+                return "运行被改到以后"
             return "排队太久，没有轮到" if queue is not None and queue - since > LATE else ""
     return ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import ArtifactCreate
@@ -33,10 +34,10 @@ async def reconcile() -> str:
 
 async def escalate() -> str:
     """Tell whom time has made it necessary to tell, and leave a page about it (ESC-04 to ESC-09)."""
-    told = await escalation.look()
-    if not told.told:
-        return "没有到期的提醒"
     async with get_client() as client:
+        told = await escalation.look(being_told=partial(reconciling.being_told, client))
+        if not told.told:
+            return "没有到期的提醒"
         await _leave(client, "escalation", "超时巡检：到了什么、通知了谁", told.page)
     failed = f"，{len(told.failed)} 项出错，下一分钟再试" if told.failed else ""
     return f"处理了 {len(told.told) - len(told.failed)} 项到期的提醒{failed}"

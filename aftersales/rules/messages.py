@@ -29,6 +29,14 @@ def contradiction(*, event: str, told: Mapping[str, Any], decided: Mapping[str, 
     return ""
 
 
+def second_payment(*, told: Mapping[str, Any], decided: Mapping[str, Any]) -> str:
+    """Say that somebody has written down another payment of what is paid already; empty when it is the same one."""
+    given, known = str(told.get("reference") or "").strip(), str(decided.get("reference") or "")
+    if not given or given == known:
+        return ""
+    return f"{_paid(decided)}，又有人登记了另一笔（流水号 {given}）：可能付了两次，请马上核对，多付的请追回。"
+
+
 def _refund(told: Mapping[str, Any], decided: Mapping[str, Any], *, by_staff: bool) -> str:
     given, known = told.get("reference", ""), decided.get("reference", "")
     is_same = given == known if given and known else not by_staff

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
 from aftersales.rules import units as runs_of
-from aftersales.words import ZERO, Grade, Line, Units, Wanted
+from aftersales.words import ZERO, Bill, Grade, Line, Units, Wanted
 
 
 class Told(Protocol):
@@ -177,6 +177,16 @@ class Standing:
 def line_label(item: Mapping[str, Any]) -> str:
     """A line as drop-downs show it: `第1行 SKU 名称`."""
     return f"第{item['line_no']}行 {item['sku']} {item['name']}".strip()
+
+
+def bill_data(bill: Bill) -> dict[str, Any]:
+    """A bill as the journal keeps it."""
+    return {
+        "age_band": bill.age_band.value if bill.age_band else None,
+        "lines": [{**asdict(line), "amount": f"{line.amount:.2f}"} for line in bill.lines],
+        "total": f"{bill.total:.2f}",
+        "needs_person": list(bill.needs_person),
+    }
 
 
 def lines_of(bill: Mapping[str, Any]) -> tuple[Line, ...]:

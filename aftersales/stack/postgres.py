@@ -42,6 +42,7 @@ OPTIONS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "password_encryption": "scram-sha-256",
+    "log_error_verbosity": "terse",  # its CONTEXT quotes what was bound, which may name people (GEN-10)
 }
 START = 60.0  # how long a start may take, in seconds
 # the processes of a server that was killed hold its memory until they notice, and no other starts before

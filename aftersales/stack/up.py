@@ -125,7 +125,7 @@ def _run(settings: Settings, home: Path, say: Callable[[str], None], welcome: Ca
             name="server",
             label="Prefect 服务",
             command=[
-                *(sys.executable, "-m", "prefect", "server", "start"),
+                *(sys.executable, "-m", "aftersales.stack.prefect_server", "server", "start"),
                 *("--host", settings.host, "--port", str(settings.port)),
             ],
             environment=server,

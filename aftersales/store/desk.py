@@ -49,6 +49,17 @@ async def open_cases(
     return [(row.case_no, row.run_id, row.generation) for row in rows]
 
 
+async def newest_runs(connection: AsyncConnection, case_nos: Collection[str]) -> dict[UUID, str]:
+    """The living run of each of some cases, with the case it tells."""
+    rows = await connection.execute(
+        select(RUNS.c.case_no, RUNS.c.run_id)
+        .distinct(RUNS.c.case_no)
+        .where(RUNS.c.case_no.in_(case_nos))
+        .order_by(RUNS.c.case_no, RUNS.c.generation.desc())
+    )
+    return {row.run_id: row.case_no for row in rows}
+
+
 async def held_by_the_ended(connection: AsyncConnection) -> list[str]:
     """Ended cases that still hold units, which should not happen."""
     rows = await connection.scalars(

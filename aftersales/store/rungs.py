@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -52,10 +52,19 @@ async def climb(connection: AsyncConnection, promise_id: int, *, rungs: int, run
     await connection.execute(update(PROMISES).where(PROMISES.c.id == promise_id).values(rungs=rungs, rung_at=rung_at))
 
 
-async def withdraw(connection: AsyncConnection, case_no: str, entry: str, *, reason: str) -> None:
-    """Withdraw what an entry told and nobody has sent yet."""
+async def withdraw(
+    connection: AsyncConnection, case_no: str, promised: str, *, notices: Collection[str], rung: str = "", reason: str
+) -> None:
+    """Withdraw what a promise's ladder (or one rung of it) has told and nobody has sent yet."""
     await connection.execute(
         update(OUTBOX)
-        .where(OUTBOX.c.case_no == case_no, OUTBOX.c.entry == entry, OUTBOX.c.state == "queued")
+        .where(
+            OUTBOX.c.case_no == case_no,
+            OUTBOX.c.entry == f"{promised}.{rung}"
+            if rung
+            else OUTBOX.c.entry.startswith(f"{promised}.", autoescape=True),
+            OUTBOX.c.notice.in_(notices),
+            OUTBOX.c.state == "queued",
+        )
         .values(state="withdrawn", reason=reason)
     )

@@ -146,9 +146,7 @@ def told() -> dict[str, set[str]]:
             assert isinstance(values, ast.Dict), "placeholders are written where the notice is told"
             names = {str(key.value) for key in values.keys if isinstance(key, ast.Constant)}
             given.setdefault(str(call.args[2].value), {"case_no", "order_no"}).update(names)
-    climbs = LIVE.escalation
-    by_time = {climbs.reminder.notice, *(rung.notice for rungs in climbs.ladders.values() for rung in rungs)}
-    return given | {notice: {"case_no", "order_no"} | escalation.VALUES for notice in by_time}
+    return given | {notice: {"case_no", "order_no"} | escalation.VALUES for notice in LIVE.escalation.notices}
 
 
 @pytest.fixture(params=LANGUAGES)

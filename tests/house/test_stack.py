@@ -72,6 +72,22 @@ def test_a_taken_port_is_one_sentence(shop, shops):
     assert taken.stderr.startswith(f"端口 {shop.port} 已被占用，请换一个端口") and taken.stderr.count("\n") == 1
 
 
+def test_gen10_what_prefect_could_not_store_stands_in_no_log(shop):
+    api = shop.stack.api_url
+    forms = up.ask(f"{api}/deployments/filter", body={}, auth=AUTH)
+    form = next(form for form in forms if form["name"] == "退货")
+    asked = {
+        "parameters": {"request": {"remark": "张三 13700001111\x00"}},
+        "enforce_parameter_schema": False,
+    }
+
+    assert up.ask(f"{api}/deployments/{form['id']}/create_flow_run", body=asked, auth=AUTH) is None
+
+    logs = {path.name: path.read_text() for path in (shop.home / "logs").iterdir()}
+    assert "parameters hidden" in logs["server.log"]
+    assert not [name for name, text in logs.items() if "13700001111" in text]
+
+
 def test_a_killed_worker_is_started_again(shop):
     killed = shop.stack.processes["worker"]
     os.kill(killed.pid, signal.SIGKILL)

@@ -804,7 +804,11 @@ async def test_mon08_where_the_route_is_gone_the_account_is_recorded_and_the_mon
         await confirmed(telling, "188.00")
     with pytest.raises(gates.Refused, match="请先登记收款账户"):
         await outside.signal(
-            telling.case_no, Event.REFUND_SENT, actor="", staff="A03", data={"reference": "ALI-0001", "amount": "188.00"}
+            telling.case_no,
+            Event.REFUND_SENT,
+            actor="",
+            staff="A03",
+            data={"reference": "ALI-0001", "amount": "188.00"},
         )
 
     who = {"operator": "C01 周敏", "case_no": telling.case_no}

@@ -79,6 +79,19 @@ async def test_trap_11_a_run_cancelled_after_the_goods_came_lives_again(staffed:
     assert paper.calls.count(f"{await run.case_no()}/refund-0") == 1
 
 
+async def test_trap_11_a_run_that_somebody_put_off_for_years_is_told_now(staffed: Desk):
+    run = await staffed.apply()
+    await run.at("review-0-1")
+    later = Scheduled(scheduled_time=clock.now() + timedelta(days=1000))
+    await staffed.client.set_flow_run_state(run.run_id, later, force=True)
+
+    assert await look(staffed) == {await run.case_no(): "已恢复运行"}
+
+    await run.at("review-0")
+    await run.along("review")
+    await run.at("pickup-0")
+
+
 @pytest.mark.parametrize("gate", ["review", "receipt", "refund"])
 async def test_trap_11_a_deleted_run_is_replaced(staffed: Desk, paper: Paper, gate: str):
     """Trap 11: the new run stands at the gate where the old one stood, and nothing is asked or sent twice."""
