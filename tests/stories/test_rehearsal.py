@@ -224,7 +224,7 @@ async def test_a_real_case_beside_it_is_untouched(shop, database):
     orders = await rows("select * from orders")
     customers = await rows("select * from customers")
 
-    await rehearse()
+    await rehearse("main", "not passed", "given up")
 
     assert [await rows(f"select * from {table} where case_no = :c", c=real.case_no) for table in TABLES] == before
     assert await rows("select * from orders where rehearsal is null") == orders
