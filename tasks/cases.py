@@ -19,7 +19,7 @@ from aftersales.desk import leg as legs
 from aftersales.desk.leg import Leg
 from aftersales.rules import authority, clocks, eligibility, masking, money, quality, units
 from aftersales.rules.standing import bill_data, standing
-from aftersales.store import cases, facts, journal, parks, work
+from aftersales.store import cases, facts, journal, parks, rungs, work
 from aftersales.store import imported as import_store
 from aftersales.store import units as ledger
 from aftersales.store.engine import transaction
@@ -462,7 +462,7 @@ async def _end(leg: Leg, stage: Stage) -> str:
     assert leg.case is not None
     assert leg.terms is not None
     case_no = leg.case.case_no
-    await gates.sweep(leg)
+    await gates.keep_unread(leg)
     if "closed" not in leg.entries:
         async with transaction() as connection:
             now = leg.now()
@@ -475,6 +475,8 @@ async def _end(leg: Leg, stage: Stage) -> str:
             await work.drop(connection, case_no)
             await parks.end(connection, case_no, None, now)
             await cases.end_promise(connection, case_no, None, now)
+            told_by_time = leg.terms.escalation.notices
+            await rungs.withdraw(connection, case_no, None, notices=told_by_time, reason="售后单已结束，不用再通知")
             if stage is Stage.CLOSED:
                 await _complete(connection, leg)
             if stage is Stage.CANCELLED:

@@ -8,7 +8,7 @@ the notices stand in the outbox, and the promise stands at its next rung. Safe t
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -159,15 +159,11 @@ def _tell(told: Told, case: Case, terms: Terms, at: datetime) -> Told:
     """Say what each recipient is told: one message each, about the last rung that concerns them."""
     assert told.due_at is not None
     house, is_late = terms.house, clocks.is_overdue(due_at=told.due_at, at=at)
-    last: dict[str, Rung] = {}
-    overtaken: list[tuple[str, Rung]] = []
+    last: dict[tuple[str, str], Rung] = {}
     for rung in told.reached:
         for role in rung.tell:
-            to = ladders.recipient(role, owner=told.owner, house=house)
-            if rung.name == ladders.REMINDER and is_late:
-                overtaken.append((to, rung))
-            else:
-                last[to] = rung
+            withdrawn = OVERTAKEN if rung.name == ladders.REMINDER and is_late else ""
+            last[ladders.recipient(role, owner=told.owner, house=house), withdrawn] = rung
     values = {
         "case_no": case.case_no,
         "order_no": case.order_no,
@@ -177,14 +173,13 @@ def _tell(told: Told, case: Case, terms: Terms, at: datetime) -> Told:
         "late": pages.spoken_delay(told.due_at, at),
         "missed": _missed(told.reached, terms),
     }
-    given = []
-    for to, rung in last.items():
-        subject, body = terms.notices[rung.notice].render(values)
-        given.append(Notice(to, rung, subject, body))
-    for to, rung in overtaken:
-        subject, body = terms.notices[rung.notice].render(values)
-        given.append(Notice(to, rung, subject, body, withdrawn=OVERTAKEN))
-    return Told(told.case_no, told.stage, told.owner, told.due_at, told.reached, tuple(given))
+    return replace(
+        told,
+        notices=tuple(
+            Notice(to, rung, *terms.notices[rung.notice].render(values), withdrawn)
+            for (to, withdrawn), rung in last.items()
+        ),
+    )
 
 
 def _missed(reached: Sequence[Rung], terms: Terms) -> str:

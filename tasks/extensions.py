@@ -12,7 +12,7 @@ from aftersales import clock
 from aftersales.desk.leg import Leg
 from aftersales.rules import authority, clocks, masking
 from aftersales.rules.clocks import Extension
-from aftersales.store import cases, journal
+from aftersales.store import cases, journal, rungs
 from aftersales.store.engine import transaction
 from aftersales.terms import Terms
 from aftersales.words import Due, Limit, Right, Unable, matter
@@ -106,6 +106,11 @@ async def _move(
     if lapses_at is not None:
         # whoever has more time to answer also has more time before silence is an answer, and is reminded of its end
         lapses_at = promises.lapse(terms, promise["gate"]["gate"], moved.due_at)
+    if promise["rungs"]:
+        told_by_time = terms.escalation.notices
+        await rungs.withdraw(
+            connection, promise["case_no"], promise["entry"], notices=told_by_time, reason="已延期，不用再通知"
+        )
     climbs = promises.rungs(terms, stage=promise["stage"], due=moved, lapses_at=lapses_at)
     await cases.extend(
         connection,

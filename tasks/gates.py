@@ -579,30 +579,34 @@ async def keep_late(
         second = masking.scrub(second)
         told = f"{leg.case.case_no} {second}"
     entry = f"{decided.entry}.late:{via}"
-    late = await leg.note(connection, entry, kind="late", actor=operator or "system", data={"reason": told})
-    if late and operator in leg.terms.staff():
-        await notices.tell_staff(connection, leg, entry, operator, told)
-    if late and second:
+    if await _note_late(connection, leg, entry, operator, told) and second:
         await notices.tell_department(connection, leg, entry, leg.terms.returns.stages[gate].owner, told)
     return told
 
 
-async def sweep(leg: Leg) -> None:
+async def _note_late(connection: AsyncConnection, leg: Leg, entry: str, operator: str, told: str) -> bool:
+    """Write down an answer that is not used, and tell its operator why; False when that was done before."""
+    assert leg.terms is not None
+    if await leg.note(connection, entry, kind="late", actor=operator or "system", data={"reason": told}) is None:
+        return False
+    if operator in leg.terms.staff():
+        await notices.tell_staff(connection, leg, entry, operator, told)
+    return True
+
+
+async def keep_unread(leg: Leg) -> None:
     """Keep what was submitted at gates that a case has left behind, before the case ends: nobody reads it later."""
     assert leg.case is not None
     for asked in [each for each in leg.history if each.kind == "gate"]:
         entry = asked.entry.removesuffix(".asked")
         if decided := leg.entries.get(entry):
-            await _tell_the_late(leg, entry.rpartition("-")[0], decided)
+            await _tell_the_late(leg, asked.data["stage"], decided)
             continue
         for form_answer in await leg.driver.answers(entry):  # the case was cancelled meanwhile
-            operator = operator_named(form_answer)
             told = f"{leg.case.case_no} 已取消，您的提交未被采用，无需再处理。"
             async with transaction() as connection:
                 name = f"{entry}.late:{_via(leg, form_answer)}"
-                late = await leg.note(connection, name, kind="late", actor=operator or "system", data={"reason": told})
-                if late and leg.terms is not None and operator in leg.terms.staff():
-                    await notices.tell_staff(connection, leg, name, operator, told)
+                await _note_late(connection, leg, name, operator_named(form_answer), told)
             await leg.driver.forget(form_answer)
 
 

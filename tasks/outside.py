@@ -126,15 +126,14 @@ async def _keep_second(case_no: str, gate: str, operator: str, answer: Mapping[s
     """Keep that a payment was named which is not the one that is written down; empty when there is none (P-15)."""
     async with transaction() as connection:
         case, terms = await found(connection, case_no)
-        entries = await journal.read(connection, case_no)
-        decided = [e for e in entries.values() if e.kind == "decision" and e.entry.rpartition("-")[0] == gate]
-        if gate not in gates.PAYING or not decided:
+        decided = await _decided(connection, case_no, gate)
+        if gate not in gates.PAYING or decided is None:
             return ""
-        if not messages.second_payment(told=answer, decided=decided[-1].data):
+        if not messages.second_payment(told=answer, decided=decided.data):
             return ""
         via = f"command/{masking.scrub(str(answer['reference']))}"
         leg = Leg(driver=None, case=case, terms=terms)  # type: ignore[arg-type]  # nobody tells the story here
-        return await gates.keep_late(connection, leg, gate, decided[-1], via, masking.scrub(operator), answer)
+        return await gates.keep_late(connection, leg, gate, decided, via, masking.scrub(operator), answer)
 
 
 async def _decide(case_no: str, gate: str, operator: str, answer: Mapping[str, Any]) -> Entry:
@@ -330,15 +329,19 @@ async def parcel_without_case(*, staff: str, data: Mapping[str, Any], key: str) 
     )
 
 
+async def _decided(connection: AsyncConnection, case_no: str, gate: str) -> Entry | None:
+    """Find the last decision at a gate."""
+    entries = (await journal.read(connection, case_no)).values()
+    return next((e for e in reversed(entries) if e.kind == "decision" and e.entry.rpartition("-")[0] == gate), None)
+
+
 async def _not_open(connection: AsyncConnection, case: cases.Case, gate: str, terms: Terms) -> Unable:
     """Say why a gate cannot be decided now: there is none of that name, it was decided, or it is another's turn."""
     if gate not in forms.GATES:
         names = "、".join(f"{name}（{Stage(name).label.removeprefix('待')}）" for name in forms.GATES)
         return Unable(f"没有“{gate}”这个环节，可以填写：{names}。")
-    entries = await journal.read(connection, case.case_no)
-    decided = [e for e in entries.values() if e.kind == "decision" and e.entry.rpartition("-")[0] == gate]
-    if decided:
-        return gates.AlreadyDecided(await gates.told_late(case.case_no, gate, decided[-1], terms))
+    if decided := await _decided(connection, case.case_no, gate):
+        return gates.AlreadyDecided(await gates.told_late(case.case_no, gate, decided, terms))
     return Unable(f"{case.case_no} 现在{case.stage.label}，还不能办理{Stage(gate).label.removeprefix('待')}。")
 
 

@@ -25,6 +25,7 @@ from prefect.states import Cancelled, Scheduled
 from aftersales import clock
 from aftersales.desk import runs
 from aftersales.desk.leg import Leg
+from aftersales.desk.links import ROUND
 from aftersales.desk.locks import Locks
 from aftersales.desk.runs import PAGE, from_outside
 from aftersales.store import cases, desk, installation, journal
@@ -43,8 +44,6 @@ LATE = timedelta(minutes=3)
 DEPLOYMENT = "returns/退货"
 # how often an application that never became a case is told again by itself: for about six hours
 MOST_TRIES = 12
-# on every round's runs
-ROUND = "巡检"
 CURSOR = "reconciliation"
 KIND = "reconciled"
 

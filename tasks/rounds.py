@@ -11,11 +11,12 @@ from prefect.client.schemas.filters import FlowRunFilter
 from prefect.context import FlowRunContext
 
 from aftersales import clock
+from aftersales.desk.links import ROUND
 from tasks import escalation
 from tasks import reconcile as reconciling
 
 # on every round's runs; and on those that found something, which are kept
-ROUND, FOUND = reconciling.ROUND, "有发现"
+FOUND = "有发现"
 # how long the run of an empty round is kept, and the most that one round deletes
 KEPT = timedelta(days=1)
 SWEPT = 50

@@ -69,8 +69,8 @@ def step(
     `gate` is the gate that waits for what the step began: once it is answered, the step is not tried any more.
     `news` is the event by which the other side says that what it had accepted has failed; it is then tried again
     under the same key (P-16). `follow` asks what became of what it had accepted and never told of again.
-    Short faults (any exception, Unknown among them) are retried, unless another case waits for the same already. When the other side still has not answered, the step
-    is parked and answers *unknown*; any other exception is raised.
+    Short faults (any exception, Unknown among them) are retried, unless another case waits for the same already.
+    When the other side still has not answered, the step is parked and answers *unknown*; any other exception is raised.
     """
 
     def wrap(

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from aftersales.terms import House
 
 APPLY = "退货"
-# how deployments are named that come by a schedule and are nobody's to start
+# how deployments are named that come by a schedule and are nobody's to start; and the tag of their runs
 ROUND = "巡检"
 PAGES = {
     "pickup-list": "取件清单",

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, tuple_, update
+from sqlalchemy import select, true, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales.store.tables import CaseRow, OutboxRow, PromiseRow
@@ -53,16 +53,27 @@ async def climb(connection: AsyncConnection, promise_id: int, *, rungs: int, run
 
 
 async def withdraw(
-    connection: AsyncConnection, case_no: str, promised: str, *, notices: Collection[str], rung: str = "", reason: str
+    connection: AsyncConnection,
+    case_no: str,
+    promised: str | None,
+    *,
+    notices: Collection[str],
+    rung: str = "",
+    reason: str,
 ) -> None:
-    """Withdraw what a promise's ladder (or one rung of it) has told and nobody has sent yet."""
+    """
+    Withdraw what the ladder of a promise (None: of each of the case's) has told and nobody has sent yet.
+
+    `notices` are those that time alone tells; `rung` names one rung of the ladder.
+    """
+    entry = (
+        OUTBOX.c.entry == f"{promised}.{rung}" if rung else OUTBOX.c.entry.startswith(f"{promised}.", autoescape=True)
+    )
     await connection.execute(
         update(OUTBOX)
         .where(
             OUTBOX.c.case_no == case_no,
-            OUTBOX.c.entry == f"{promised}.{rung}"
-            if rung
-            else OUTBOX.c.entry.startswith(f"{promised}.", autoescape=True),
+            entry if promised is not None else true(),
             OUTBOX.c.notice.in_(notices),
             OUTBOX.c.state == "queued",
         )

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from aftersales.rules.messages import contradiction
+from aftersales.rules.messages import contradiction, second_payment
 from aftersales.words import Event
 
 PAID = {"amount": "188.00", "reference": "WX-1"}
@@ -32,6 +32,22 @@ def test_p15_one_payment_or_two(decided: dict[str, Any], by_staff: bool, told: d
 
     assert (no == "") is is_same
     assert is_same or "可能付了两次" in no
+
+
+@pytest.mark.parametrize(
+    ("told", "is_same"),
+    [
+        pytest.param({"reference": "WX-1"}, True, id="the same payment"),
+        pytest.param({"reference": " WX-1 "}, True, id="the same, typed with blanks"),
+        pytest.param({}, True, id="no payment is named"),
+        pytest.param({"reference": "WX-2"}, False, id="another payment"),
+    ],
+)
+def test_p15_who_says_it_is_paid_once_more(told: dict[str, Any], is_same: bool):
+    no = second_payment(told=told, decided=PAID)
+
+    assert (no == "") is is_same
+    assert is_same or ("WX-1" in no and "WX-2" in no and "可能付了两次" in no)
 
 
 def test_a_payment_that_failed_after_it_had_gone_always_is_news():

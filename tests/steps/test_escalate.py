@@ -41,7 +41,7 @@ async def test_escalate_tells_now(shop: Shop, time: Any, aftersales: Any):
     told = await aftersales("escalate")
     again = await aftersales("escalate")
 
-    assert "已通知 1 项" in told.out and again.out == "没有到期的提醒。\n"
+    assert "已写入待发 1 项" in told.out and again.out == "没有到期的提醒。\n"
     assert len(await outbox(telling)) == 1
 
 

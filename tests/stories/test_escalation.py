@@ -210,11 +210,25 @@ async def test_what_waits_to_be_sent_is_withdrawn_when_the_matter_is_done(shop: 
     }
 
 
+async def test_p12_when_the_case_ends_nothing_of_its_ladders_waits_to_be_sent(shop: Shop, time: Any):
+    """The limit of the whole case has no gate whose answer would withdraw it."""
+    telling = await at_refund(shop, time)
+    await escalation.look(at=time("2025-03-27 00:00"))
+    assert ("outer-0.breach", "NTC-10", "staff:A01") in await outbox(telling)
+
+    await telling.decide("refund", "A03", amount="188.00", reference="ALI-1")
+
+    assert (await telling.case()).stage is Stage.CLOSED and await outbox(telling) == []
+    told = [row.notice for row in await telling.rows("outbox") if row.state == "queued"]
+    assert "NTC-07" in told and "NTC-08" in told, "what happened is still told"
+
+
 async def test_gen08_an_extension_begins_the_ladder_anew(shop: Shop, time: Any):
     telling = await at_refund(shop, time)
     await escalation.look(at=time("2025-03-20 00:00"))
 
     await extensions.extend(telling.case_no, operator="C01", until="2025-03-25", reason="系统故障", key="k")
+    assert await outbox(telling) == [], "what was told of the old due time waits no more"
     assert (await escalation.look(at=time("2025-03-25 08:59"))).told == []
     await escalation.look(at=time("2025-03-26 00:00"))
 

@@ -60,3 +60,20 @@ async def test_p15_a_command_that_names_another_payment_is_kept_and_told(desk: D
         await outside.decide(number, "refund", operator="A03", answer={**answer, "amount": "188.00"})
 
     assert [recipient for recipient, _ in await told(run)] == ["department:aftersales", "staff:A03"]
+
+
+async def test_ret17_a_form_that_a_cancellation_overtook_is_kept_and_its_operator_told(desk: Desk):
+    async with desk.worker():
+        run = await desk.apply()
+        await run.at("review-0-1")
+    status, reason = await run.submit()
+    assert status == "ACCEPT", reason
+    await outside.signal(await run.case_no(), Event.CASE_CANCELLED, actor="customer", data={"reason": "不退了"})
+
+    async with desk.worker():
+        await run.ends()
+
+    assert (await run.case()).stage is Stage.CANCELLED
+    (late,) = [entry for entry in (await run.journal()).values() if entry.kind == "late"]
+    assert late.entry.startswith("review-0.late:form:") and "已取消" in late.data["reason"]
+    assert [row.recipient for row in await run.rows("outbox", "notice = 'STAFF'")] == [f"staff:{late.actor}"]
