@@ -34,6 +34,11 @@ class Settings(BaseSettings):
     payment_key: SecretStr = Field(default=SecretStr(""), validate_default=True)
     carrier_url: str = ""
     carrier_key: SecretStr = Field(default=SecretStr(""), validate_default=True)
+    sms_url: str = ""
+    sms_key: SecretStr = Field(default=SecretStr(""), validate_default=True)
+    channels: SecretStr = SecretStr("")
+    channels_file: Path | None = None
+    ui_url: str = ""
     callback_key: SecretStr = SecretStr("")
     payment_callback_key: SecretStr = SecretStr("")
     carrier_callback_key: SecretStr = SecretStr("")
@@ -71,7 +76,7 @@ class Settings(BaseSettings):
             raise ValueError
         return port
 
-    @field_validator("payment_url", "carrier_url")
+    @field_validator("payment_url", "carrier_url", "sms_url")
     @classmethod
     def _safe_to_call(cls, url: str) -> str:
         parts = urlsplit(url)
@@ -84,7 +89,14 @@ class Settings(BaseSettings):
             raise ValueError
         return url.rstrip("/")
 
-    @field_validator("payment_key", "carrier_key")
+    @field_validator("ui_url")
+    @classmethod
+    def _a_page(cls, url: str) -> str:
+        if url and not re.fullmatch(r"https?://[^\s/]+(/\S*)?", url):
+            raise ValueError
+        return url.rstrip("/")
+
+    @field_validator("payment_key", "carrier_key", "sms_key")
     @classmethod
     def _with_its_address(cls, key: SecretStr, info: ValidationInfo) -> SecretStr:
         url = info.data.get(str(info.field_name).replace("_key", "_url"))
@@ -150,6 +162,17 @@ WRONG = {
     "carrier_key": (
         "环境变量 AFTERSALES_CARRIER_URL 和 AFTERSALES_CARRIER_KEY 必须一起设置，"
         "密钥只能用英文字母、数字和符号，请补上或更正，或都不设置。"
+    ),
+    "sms_url": (
+        "环境变量 AFTERSALES_SMS_URL 不是可用的地址，请写成 https://主机/路径（本机可以用 http://127.0.0.1:端口）。"
+    ),
+    "sms_key": (
+        "环境变量 AFTERSALES_SMS_URL 和 AFTERSALES_SMS_KEY 必须一起设置，"
+        "密钥只能用英文字母、数字和符号，请补上或更正，或都不设置。"
+    ),
+    "channels_file": "环境变量 AFTERSALES_CHANNELS_FILE 不是文件的路径，请改为渠道文件的路径，或不设置它。",
+    "ui_url": (
+        "环境变量 AFTERSALES_UI_URL 不是网址，请写成员工打开工作台的地址，如 https://desk.example.com，或不设置它。"
     ),
     **{
         name: (

@@ -33,7 +33,7 @@ from pydantic import (
     ValidationError,
 )
 
-from aftersales.words import Fault, Limit, Right, Staff, Stage, Unable, trouble
+from aftersales.words import LADDER_NOTICE, NOTICES, Fault, Limit, Right, Staff, Stage, Unable, trouble
 
 CONFIG = Path("config")
 
@@ -169,6 +169,33 @@ def minutes(text: str) -> int:
     return int(found[1]) * 60 + int(found[2])
 
 
+def _quiet(value: str) -> str:
+    """Refuse quiet hours that cannot be read."""
+    quiet_hours(value)
+    return value
+
+
+def quiet_hours(text: str) -> tuple[int, int]:
+    """
+    Read `22:00-08:00` into minutes of the day; the end may lie on the next day.
+
+    Raises ValueError with the sentence that tells how to write it.
+    """
+    begins, dash, ends = (part.strip() for part in text.partition("-"))
+    if not dash:
+        raise ValueError(f'“{text}”不是静默时段，请写成 "22:00-08:00" 这样，可以过午夜。')
+    if begins == ends:
+        raise ValueError(f'静默时段“{text}”的起止相同，请写成 "22:00-08:00" 这样；不需要静默时写 null。')
+    return minutes(begins), minutes(ends)
+
+
+def _wall_limit(value: Limit) -> Limit:
+    """Refuse a limit that is none of the wall clock: sending does not know of working days."""
+    if value.unit not in ("min", "h"):
+        raise ValueError(f"“{value}”的单位不对，请用 min（分钟）或 h（小时），如 6 h。")
+    return value
+
+
 def opening_hours(text: str) -> tuple[tuple[int, int], ...] | None:
     """
     Read `09:00-12:00, 13:00-18:00` into minutes of a working day; None is round the clock, `24x7` (GEN-05, AMB-06).
@@ -197,6 +224,7 @@ def _nearest(word: str, known: list[str]) -> str:
 
 LimitText = Annotated[Limit, BeforeValidator(_limit), PlainSerializer(str)]
 Amount = Annotated[Decimal, BeforeValidator(_amount), PlainSerializer(lambda v: f"{v:.2f}")]
+WallLimit = Annotated[Limit, BeforeValidator(_limit), AfterValidator(_wall_limit), PlainSerializer(str)]
 Text = Annotated[str, AfterValidator(_filled)]
 Code = Annotated[str, AfterValidator(_code)]
 StaffId = Annotated[str, AfterValidator(_staff_id)]
@@ -323,22 +351,39 @@ class Calendar(Strict):
     makeup_workdays: dict[date, Text]
 
 
-class Expiries(Strict):
-    """`notices.yaml`: after how long a notice to a customer is no longer worth sending (NUM-224); null: never."""
+class Sending(Strict):
+    """How notices are sent: what failed is tried again, each time after twice as long, until it is given up."""
 
+    retry_after: WallLimit
+    retry_at_most: WallLimit
+    give_up_after: WallLimit
+    digest_above: int = Field(ge=1)
+    # by department, or `customer`; staff keep the hours of their department
+    quiet: dict[str, Annotated[str, AfterValidator(_quiet)] | None]
+
+
+class Notices(Strict):
+    """`notices.yaml`: how notices are sent, and after how long one is no longer worth sending (NUM-224); null: never."""
+
+    sending: Sending
     expires: dict[str, LimitText | None]
 
 
 class Notice(Strict):
-    """A notice in one language: subject, body, and after how long it is no longer worth sending."""
+    """A notice in one language: subject, body, a shorter text for SMS, and after how long it is not worth sending."""
 
     subject: str
     body: str
+    short: str = ""
     expires: LimitText | None = None
 
     def render(self, values: Mapping[str, str]) -> tuple[str, str]:
         """Fill in the placeholders. Raises KeyError for one that is not given."""
         return self.subject.format_map(values), self.body.format_map(values)
+
+    def render_short(self, values: Mapping[str, str]) -> str:
+        """Fill in the placeholders of the text for SMS; empty when the body is short enough."""
+        return self.short.format_map(values)
 
 
 class Reminder(Strict):
@@ -386,6 +431,7 @@ class Terms(Strict):
     returns: Returns
     calendars: dict[int, Calendar]
     notices: dict[str, Notice] = {}
+    sending: Sending
     escalation: Escalation
 
     def staff(self) -> Mapping[str, Staff]:
@@ -445,6 +491,7 @@ def restore(document: Mapping[str, Any], *, live: Terms) -> Terms:
         returns=Returns.model_validate(returns | stored),
         calendars=live.calendars,
         notices=live.notices,
+        sending=live.sending,
         escalation=live.escalation,
     )
 
@@ -548,7 +595,7 @@ def load(folder: Path = CONFIG) -> Terms:
     house = _fit(House, house_file)
     staff = _fit(StaffList, staff_file)
     returns = _fit(Returns, returns_file)
-    expiries = _fit(Expiries, notices_file)
+    told = _fit(Notices, notices_file)
     escalation = _fit(Escalation, escalation_file)
     calendars = [_fit(Calendar, year) for year in years]
     # on the plain values, so that a mistake in one key does not hide those that need two
@@ -557,46 +604,77 @@ def load(folder: Path = CONFIG) -> Terms:
     _check_returns(returns_file, house_file)
     _check_channels(returns_file)
     _check_ladders(escalation_file, notices_file)
+    _check_quiet(notices_file, house_file)
     for year in years:
         _check_calendar(year)
     language = house.language if house else "zh"
-    notices = _notices(folder / "notices" / language, expiries, notices_file) if expiries else {}
+    notices = _notices(folder / "notices", language, told, notices_file) if told else {}
 
     if mistakes := [
         m for document in [*documents, *years] for m in sorted(document.mistakes, key=lambda mistake: mistake.line)
     ]:
         raise TermsError(mistakes)
-    assert house and staff and returns and escalation  # what did not fit has left a mistake
+    assert house and staff and returns and told and escalation  # what did not fit has left a mistake
     return Terms(
         house=house,
         staff_list=staff,
         returns=returns,
         calendars={c.year: c for c in calendars if c},
         notices=notices,
+        sending=told.sending,
         escalation=escalation,
     )
 
 
-def _notices(folder: Path, expiries: Expiries, document: _Document) -> dict[str, Notice]:
-    """Read the words of every notice: `notices/zh/NTC-01.txt`, the first line is the subject."""
-    notices = {}
-    for name, expires in expiries.expires.items():
-        path = folder / f"{name}.txt"
-        try:
-            subject, _, body = path.read_text("utf-8").partition("\n")
-        except (OSError, UnicodeDecodeError):
-            document.wrong(("expires", name), f"读不到通知模板 {path}，请补上该文件（UTF-8，第一行为标题）。")
-            continue
-        if not subject.strip() or not body.strip():
-            document.wrong(("expires", name), f"通知模板 {path} 不完整，第一行写标题，其后写正文。")
-            continue
-        try:
-            list(Formatter().parse(subject + body))
-        except ValueError:
-            document.wrong(("expires", name), f"通知模板 {path} 的花括号不成对，请写成 {{case_no}} 这样。")
-            continue
-        notices[name] = Notice(subject=subject.strip(), body=body.strip(), expires=expires)
-    return notices
+def _notices(folder: Path, language: str, told: Notices, document: _Document) -> dict[str, Notice]:
+    """
+    Read the words of every notice: `zh/NTC-01.txt`; the first line is the subject, what follows `---` the short text.
+
+    All languages are looked at, so that another choice of language finds no mistake.
+    """
+    for name in NOTICES:
+        if name not in told.expires:
+            document.wrong(
+                ("expires",), f"缺少通知“{name}”，请补上一行 {name}: 24 h（多久以后不必再发；null 为总要发）。"
+            )
+    found = {}
+    languages = (
+        {language, *(each.name for each in folder.iterdir() if each.is_dir())} if folder.is_dir() else {language}
+    )
+    for each in sorted(languages):
+        for name, expires in told.expires.items():
+            words = _words(folder / each / f"{name}.txt", name, document)
+            if words and each == language:
+                found[name] = words.model_copy(update={"expires": expires})
+    return found
+
+
+def _words(path: Path, name: str, document: _Document) -> Notice | None:
+    """Read one template; what is wrong with it is noted at its line in `notices.yaml`."""
+    try:
+        subject, _, rest = path.read_text("utf-8").partition("\n")
+    except (OSError, UnicodeDecodeError):
+        document.wrong(("expires", name), f"读不到通知模板 {path}，请补上该文件（UTF-8，第一行为标题）。")
+        return None
+    body, line, short = rest.partition("\n---\n")
+    if not subject.strip() or not body.strip() or (line and not short.strip()):
+        document.wrong(
+            ("expires", name),
+            f"通知模板 {path} 不完整，第一行写标题，其后写正文；有短信文字的，写在单独一行 --- 之后。",
+        )
+        return None
+    try:
+        fields = [part[1:] for part in Formatter().parse(subject + rest) if part[1] is not None]
+    except ValueError:
+        document.wrong(("expires", name), f"通知模板 {path} 的花括号不成对，请写成 {{case_no}} 这样。")
+        return None
+    known = sorted(NOTICES.get(name, LADDER_NOTICE))
+    for field_name, spec, conversion in fields:
+        if field_name not in known or spec or conversion:
+            near = _nearest(f"{{{field_name}}}", [f"{{{each}}}" for each in known])
+            document.wrong(("expires", name), f"通知模板 {path} 的 {{{field_name}}} 没有内容可填，{near}。")
+            return None
+    return Notice(subject=subject.strip(), body=body.strip(), short=short.strip())
 
 
 def read(model: type[Model], path: Path) -> Model:
@@ -955,6 +1033,14 @@ def _check_ladders(escalation: _Document, notices: _Document) -> None:
         for code in CLIMBING:
             if code not in stages:
                 escalation.wrong(("returns",), f"环节“{code}”没有写用哪个阶梯，请补上；不用催办的写 {code}: null。")
+
+
+def _check_quiet(notices: _Document, house: _Document) -> None:
+    """Quiet hours belong to departments that there are, or to customers."""
+    known = ["customer", *(str(code) for code in _table(house.data, "departments"))]
+    for code in _table(notices.data, "sending", "quiet"):
+        if len(known) > 1 and code not in known:
+            notices.wrong(("sending", "quiet", code), f"没有部门“{code}”，{_nearest(str(code), known)}。")
 
 
 def _check_calendar(calendar: _Document) -> None:

@@ -260,6 +260,27 @@ AWAITED: dict[Stage, tuple[Event, ...]] = {
 }
 
 
+# --- notices --------------------------------------------------------------------------------------------------------
+
+# what every notice about a case may name
+_ANY = frozenset({"case_no", "order_no"})
+# what a notice that time alone tells may name
+LADDER_NOTICE = _ANY | {"stage", "owner", "due", "late", "missed"}
+# what each notice of a return may name besides; the words are in config/notices (NTC-01 to NTC-11)
+NOTICES = {
+    "NTC-01": _ANY | {"due", "total"},
+    "NTC-02": _ANY | {"next"},
+    "NTC-03": _ANY | {"reason", "guidance"},
+    "NTC-04": _ANY | {"subject", "next"},
+    "NTC-05": _ANY | {"result", "cause", "lines", "total", "bound"},
+    "NTC-06": _ANY | {"subject", "text"},
+    "NTC-07": _ANY | {"amount", "route"},
+    "NTC-08": _ANY | {"amount"},
+    "NTC-09": _ANY | {"cause"},
+    "NTC-11": _ANY | {"reason", "stage", "due", "was"},
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Staff:
     """A member of staff as the terms know them: rights, and the highest refund they may confirm (None: no limit)."""

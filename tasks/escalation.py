@@ -28,9 +28,6 @@ from tasks.cases import current_terms
 
 # promises that one question to the database names
 AT_ONCE = 500
-# what a notice may name, besides the numbers of case and order
-VALUES = frozenset({"stage", "owner", "due", "late", "missed"})
-OVERTAKEN = "到点前已超时，由超时通知代替"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +52,13 @@ class Told:
     reached: tuple[Rung, ...] = ()
     notices: tuple[Notice, ...] = ()
     failed: str = ""
+
+    def delay(self, at: datetime) -> dict[str, str]:
+        """What the sender needs to name the delay anew, for it may send much later (P-10)."""
+        assert self.due_at is not None
+        if not clocks.is_overdue(due_at=self.due_at, at=at):
+            return {}
+        return {"late": pages.spoken_delay(self.due_at, at), "due_at": self.due_at.isoformat()}
 
 
 @dataclass
@@ -162,7 +166,7 @@ def _tell(told: Told, case: Case, terms: Terms, at: datetime) -> Told:
     last: dict[tuple[str, str], Rung] = {}
     for rung in told.reached:
         for role in rung.tell:
-            withdrawn = OVERTAKEN if rung.name == ladders.REMINDER and is_late else ""
+            withdrawn = ladders.OVERTAKEN if rung.name == ladders.REMINDER and is_late else ""
             last[ladders.recipient(role, owner=told.owner, house=house), withdrawn] = rung
     values = {
         "case_no": case.case_no,
@@ -221,7 +225,7 @@ async def _write(connection: AsyncConnection, leg: Leg, promise: Mapping[str, An
                 promise["entry"],
                 rung=f"{ladders.REMINDER}{again}",
                 notices=leg.terms.escalation.notices,
-                reason=OVERTAKEN,
+                reason=ladders.OVERTAKEN,
             )
     for each in told.notices:
         await notices.put(
@@ -232,5 +236,6 @@ async def _write(connection: AsyncConnection, leg: Leg, promise: Mapping[str, An
             to=each.to,
             subject=each.subject,
             body=each.body,
+            data=told.delay(at),
             withdrawn=each.withdrawn,
         )

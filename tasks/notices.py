@@ -9,9 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales.desk.leg import Leg
 from aftersales.rules import clocks
-from aftersales.store import cases
-
-CUSTOMER = "customer"
+from aftersales.rules.deliveries import CUSTOMER
+from aftersales.store import outbox
 
 # a case that was settled before it came to us: its notices are written for the history alone
 _PAST = "导入的历史售后单，不再发送"
@@ -31,6 +30,7 @@ async def put(
     to: str,
     subject: str,
     body: str,
+    data: Mapping[str, str] | None = None,
     withdrawn: str = "",
 ) -> None:
     """
@@ -46,7 +46,7 @@ async def put(
         expires_at = clocks.due(
             start_at=leg.now(), limit=words.expires, calendars=leg.terms.calendars, house=leg.terms.house
         ).due_at
-    await cases.put_notice(
+    await outbox.put(
         connection,
         case_no=leg.case.case_no,
         entry=entry,
@@ -55,9 +55,10 @@ async def put(
         language=leg.terms.house.language,
         subject=subject,
         body=body,
-        data={},
+        data=dict(data or {}),
         created_at=leg.now(),
         expires_at=expires_at,
+        is_rehearsed=leg.case.rehearsal is not None,
         withdrawn=withdrawn or (_PAST if leg.case.is_past else ""),
     )
     if to == CUSTOMER:
@@ -71,8 +72,11 @@ async def tell_customer(
     assert leg.case is not None
     assert leg.terms is not None
     words = leg.terms.notices[notice]
-    subject, body = words.render({"case_no": leg.case.case_no, "order_no": leg.case.order_no, **values})
-    await put(connection, leg, notice, entry, to=CUSTOMER, subject=subject, body=body)
+    values = {"case_no": leg.case.case_no, "order_no": leg.case.order_no, **values}
+    subject, body = words.render(values)
+    short = words.render_short(values)
+    data = {"short": short} if short else {}
+    await put(connection, leg, notice, entry, to=CUSTOMER, subject=subject, body=body, data=data)
 
 
 async def tell_staff(connection: AsyncConnection, leg: Leg, entry: str, staff_id: str, text: str) -> None:
@@ -93,7 +97,7 @@ async def tell_without_case(
     connection: AsyncConnection, entry: str, department: str, text: str, *, language: str, at: datetime
 ) -> None:
     """Put a sentence for a department into the outbox that is about no case; the caller sees to it that it does so once."""
-    await cases.put_notice(
+    await outbox.put(
         connection,
         case_no=None,
         entry=entry,

@@ -28,7 +28,7 @@ from aftersales.desk.leg import Leg
 from aftersales.desk.links import ROUND
 from aftersales.desk.locks import Locks
 from aftersales.desk.runs import PAGE, from_outside
-from aftersales.store import cases, desk, installation, journal
+from aftersales.store import cases, desk, installation, journal, outbox
 from aftersales.store import units as ledger
 from aftersales.store.engine import transaction
 from aftersales.store.journal import Entry
@@ -422,7 +422,7 @@ async def _tell_again(client: PrefectClient, locks: Locks, run: FlowRun, *, rest
                 return nothing
             terms, entry = current_terms(), f"run.{run.id}"
             async with transaction() as connection:
-                if not await desk.was_told(connection, entry):
+                if not await outbox.was_told(connection, entry):
                     owner = terms.returns.stages["review"].owner
                     text = (
                         f"{wrong}，已重新运行。请稍后查看：成功后会有售后单号，不成功请把运行“{run.name}”告诉维护人员。"

@@ -12,7 +12,7 @@ from prefect.context import FlowRunContext
 
 from aftersales import clock
 from aftersales.desk.links import ROUND
-from tasks import escalation
+from tasks import escalation, sending
 from tasks import reconcile as reconciling
 
 # on every round's runs; and on those that found something, which are kept
@@ -42,6 +42,17 @@ async def escalate() -> str:
         await _leave(client, "escalation", "超时巡检：到了什么、通知了谁", told.page)
     failed = f"，{len(told.failed)} 项出错，下一分钟再试" if told.failed else ""
     return f"处理了 {len(told.told) - len(told.failed)} 项到期的提醒{failed}"
+
+
+async def send() -> str:
+    """Send what a worker has left unsent, and leave a page about what did not arrive (P-11)."""
+    told = await sending.send_what_is_due()
+    if not told.found:
+        return "没有待发的通知"
+    if told.told:
+        async with get_client() as client:
+            await _leave(client, "notices", "通知发送：没有送达的", told.page)
+    return f"送达 {told.sent} 条，撤回 {told.withdrawn} 条，未送达 {len(told.told)} 条"
 
 
 async def _leave(client: PrefectClient, key: str, description: str, page: str) -> None:

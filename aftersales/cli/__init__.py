@@ -36,6 +36,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evidence": ("aftersales.cli.cases:evidence", "补充凭证"),
     "desk": ("aftersales.cli.desk:desk", "核对售后单和 Prefect 的运行；数据库丢失后重建"),
     "escalate": ("aftersales.cli.escalate:escalate", "查看到期和超时的环节，通知该知道的人"),
+    "notify": ("aftersales.cli.notify:notify", "通知：试发、查看待发、立即发送"),
+    "away": ("aftersales.cli.notify:away", "登记谁哪几天不在，由谁代收通知"),
     "audit": ("aftersales.cli.audit:audit", "核查：一张单的经过、有没有被改动、退款、时限"),
 }
 

@@ -20,10 +20,14 @@ def up() -> None:
     from rich.console import Console
 
     from aftersales import terms
+    from aftersales.gateways import channels
     from aftersales.stack import up as stack
 
-    house = terms.load().house  # every mistake at once, before anything starts
+    found = terms.load()  # every mistake at once, before anything starts
+    house = found.house
     console = Console(highlight=False, soft_wrap=True)
+    for warning in channels.warnings(channels.load(settings(), house=house, staff=found.staff()), house):
+        console.print(warning)
     console.print("正在启动（第一次需要一两分钟）……")
     stack.run(settings(), say=console.print, welcome=lambda found: _welcome(console, found, house))
     console.print("已全部停止，数据都已保存。")
@@ -53,7 +57,9 @@ def worker() -> None:
     # Prefect reads its settings when it is imported, so the worker is imported after the desk was found
     os.environ["AFTERSALES_DATABASE_URL"] = database.located().database_url
     settings.cache_clear()
-    importlib.import_module("aftersales.desk.worker").run()
+    sending = importlib.import_module("tasks.sending")
+    sending.known_channels()  # a mistake in them is told before anything is taken in hand
+    importlib.import_module("aftersales.desk.worker").run({sending.send_what_is_due: sending.SECONDS})
 
 
 @click.command()

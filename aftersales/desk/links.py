@@ -7,9 +7,11 @@ Without `range` it shows runs of any age; a bare `/v2/runs` shows the past week 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from urllib.parse import quote
 
+from aftersales.settings import settings
 from aftersales.terms import House
 
 APPLY = "退货"
@@ -21,6 +23,11 @@ PAGES = {
     "refund-list": "转账清单",
     "parcel-list": "无主包裹清单",
 }
+
+
+def home() -> str:
+    """Where staff open the desk; empty when nobody has said it."""
+    return settings().ui_url or os.environ.get("PREFECT_API_URL", "").removesuffix("/api")
 
 
 def runs(ui_url: str, *tags: str) -> str:

@@ -16,7 +16,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import Any
 from uuid import UUID
@@ -126,8 +126,17 @@ class LeanContext(AsyncClientContext):
 class Worker:
     """Polls the work pool, claims runs, tells their legs."""
 
-    def __init__(self, client: LeanClient, locks: Locks, *, name: str, poll_seconds: float = POLL_SECONDS) -> None:
+    def __init__(
+        self,
+        client: LeanClient,
+        locks: Locks,
+        *,
+        name: str,
+        poll_seconds: float = POLL_SECONDS,
+        chores: Mapping[Callable[[], Any], float] | None = None,
+    ) -> None:
         self._client = client
+        self._chores = {self._heartbeat: HEARTBEAT_SECONDS, self.heal: HEAL_SECONDS, **(chores or {})}
         self._locks = locks
         self._name = name
         self._poll_seconds = poll_seconds
@@ -142,10 +151,7 @@ class Worker:
     async def run(self, on_ready: Callable[[], None] | None = None) -> None:
         """Work until told to stop, then let the legs under way end (within seconds) and leave."""
         await self._heartbeat()
-        chores = [
-            asyncio.create_task(self._every(HEARTBEAT_SECONDS, self._heartbeat)),
-            asyncio.create_task(self._every(HEAL_SECONDS, self.heal)),
-        ]
+        chores = [asyncio.create_task(self._every(seconds, chore)) for chore, seconds in self._chores.items()]
         await self.heal()
         if on_ready is not None:
             on_ready()
@@ -163,9 +169,8 @@ class Worker:
                     await self._rest(2.0)
                 await self._rest(self._poll_seconds)
         finally:
-            for chore in chores:
-                chore.cancel()
-            await self._drain()
+            self._stopping.set()
+            await self._drain(chores)
 
     @property
     def is_busy(self) -> bool:
@@ -356,21 +361,24 @@ class Worker:
         await self._client.send_worker_heartbeat(POOL, self._name, heartbeat_interval_seconds=HEARTBEAT_SECONDS)
 
     async def _every(self, seconds: float, chore: Callable[[], Any]) -> None:
-        while True:
-            await asyncio.sleep(seconds)
+        while not self._stopping.is_set():
+            await self._rest(seconds)
+            if self._stopping.is_set():
+                return
             try:
                 await chore()
             except Exception as error:  # a chore that dies is never done again
-                log.warning("A chore failed (%s), trying again later", error)
+                log.warning("A chore failed (%s), trying again later", type(error).__name__)
 
     async def _rest(self, seconds: float) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
 
-    async def _drain(self) -> None:
-        """Let legs under way come to their gate; what takes longer is healed by the next worker."""
-        if self._legs:
-            await asyncio.wait(list(self._legs.values()), timeout=DRAIN_SECONDS)
+    async def _drain(self, chores: list[asyncio.Task[None]]) -> None:
+        """Let legs under way come to their gate and chores to their end; what takes longer is healed by the next worker."""
+        await asyncio.wait([*self._legs.values(), *chores], timeout=DRAIN_SECONDS)
+        for chore in chores:
+            chore.cancel()
 
 
 def load(entrypoint: str) -> Flow:
@@ -390,8 +398,14 @@ def _is_ours_to_heal(flow_run: FlowRun) -> bool:
 
 
 @asynccontextmanager
-async def hired(*, name: str, poll_seconds: float = POLL_SECONDS) -> AsyncIterator[Worker]:
-    """A worker with its own locks and client, in the settings and the context that its legs need."""
+async def hired(
+    *, name: str, poll_seconds: float = POLL_SECONDS, chores: Mapping[Callable[[], Any], float] | None = None
+) -> AsyncIterator[Worker]:
+    """
+    A worker with its own locks and client, in the settings and the context that its legs need.
+
+    `chores` are done beside its legs, each every so many seconds; one that fails is done again.
+    """
     locks = await Locks.open()
     client = LeanClient(PREFECT_API_URL.value(), auth_string=PREFECT_API_AUTH_STRING.value() or None)
     try:
@@ -402,16 +416,22 @@ async def hired(*, name: str, poll_seconds: float = POLL_SECONDS) -> AsyncIterat
             SyncClientContext.get_or_create(),
         ):
             async with LeanContext(client):
-                yield Worker(client, locks, name=name, poll_seconds=poll_seconds)
+                yield Worker(client, locks, name=name, poll_seconds=poll_seconds, chores=chores)
     finally:
         await locks.close()
 
 
-async def work(*, poll_seconds: float = POLL_SECONDS, on_ready: Callable[[], None] | None = None) -> None:
+async def work(
+    *,
+    poll_seconds: float = POLL_SECONDS,
+    on_ready: Callable[[], None] | None = None,
+    chores: Mapping[Callable[[], Any], float] | None = None,
+) -> None:
     """Run one worker until SIGTERM or SIGINT."""
     engine.connect_from_settings()
     try:
-        async with hired(name=f"{socket.gethostname()}-{os.getpid()}", poll_seconds=poll_seconds) as worker:
+        name = f"{socket.gethostname()}-{os.getpid()}"
+        async with hired(name=name, poll_seconds=poll_seconds, chores=chores) as worker:
             # while a leg is under way the engine would put a handler of its own in the place of ours, which breaks the
             # loop and calls every run crashed
             flow_engine.capture_sigterm = nullcontext  # type: ignore[assignment]
@@ -427,13 +447,13 @@ async def work(*, poll_seconds: float = POLL_SECONDS, on_ready: Callable[[], Non
         await engine.disconnect()
 
 
-def run() -> None:
-    """Run one worker: `aftersales worker`."""
+def run(chores: Mapping[Callable[[], Any], float] | None = None) -> None:
+    """Run one worker: `aftersales worker`; `chores` are done beside its legs, each every so many seconds."""
     logging.getLogger("aftersales").setLevel(logging.INFO)
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).addFilter(_is_worth_reading)
     outlive_the_reader()
-    asyncio.run(work())
+    asyncio.run(work(chores=chores))
 
 
 def outlive_the_reader() -> None:

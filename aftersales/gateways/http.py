@@ -1,7 +1,7 @@
 """
-The gateways of a shop that has connected a payment provider or a carrier over HTTP.
+The gateways of a shop that has connected a payment provider, a carrier or an SMS gateway over HTTP.
 
-The contract is ours (`docs/openapi/payment.yaml`, `docs/openapi/carrier.yaml`); a shop's adapter speaks it. Whatever is
+The contract is ours (`docs/openapi/payment.yaml`, `carrier.yaml`, `sms.yaml`); a shop's adapter speaks it. Whatever is
 not an answer by that contract (a time-out, a dropped connection, HTTP 500, a page of HTML) is *unknown*: nobody knows
 whether it was carried out, so the same key is asked about before it is sent again (P-15, P-16).
 """
@@ -164,6 +164,21 @@ class HttpCarrier:
         items = [{"sku": item["sku"], "quantity": item["quantity"]} for item in data["items"]]
         body = {"case_no": case_no, "direction": direction, "items": items, "contact": dict(contact)}
         return await self._shipments.send(key, body)
+
+
+class HttpMessages:
+    """An SMS gateway over HTTP (`docs/openapi/sms.yaml`; NTC-01 to NTC-09)."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self._messages = _Http(f"{url}/messages", key, name="短信网关", variable="AFTERSALES_SMS_KEY")
+
+    async def ask(self, key: str) -> Outcome | None:
+        """What became of a message; None when it never arrived."""
+        return await self._messages.ask(key)
+
+    async def text(self, key: str, *, to: str, text: str) -> Outcome:
+        """Send a text to a phone; the same key once, however often it is sent."""
+        return await self._messages.send(key, {"to": to, "text": text})
 
 
 def payment_from(settings: Settings) -> Payment | None:

@@ -15,6 +15,7 @@ from aftersales.terms import Calendar, Escalation, House, minutes
 from aftersales.words import Due
 
 REMINDER = "reminder"
+OVERTAKEN = "到点前已超时，由超时通知代替"
 
 
 @dataclass(frozen=True, slots=True)

@@ -337,6 +337,8 @@ def _what(entry: Dated, reader: Reader) -> tuple[str, str]:
         case "notice":
             # the case's number stands at the end of every subject; here it is the page's
             return "通知客户", re.sub(r"\s*[（(][A-Z]{2,4}-[A-Z0-9-]+[)）]$", "", data.get("subject", ""))
+        case "delivery":
+            return f"通知{reader.recipient(data['to'])}", data["text"]
         case "cancelled":
             return "取消售后单", data.get("reason", "")
         case "closed":

@@ -22,7 +22,6 @@ from aftersales.store.tables import (
     InboxRow,
     JournalRow,
     OrderRow,
-    OutboxRow,
     PromiseRow,
     RefusalRow,
     RehearsalRow,
@@ -37,7 +36,6 @@ COUNTERS = CounterRow.__table__  # type: ignore[attr-defined]
 INBOX = InboxRow.__table__  # type: ignore[attr-defined]
 JOURNAL = JournalRow.__table__  # type: ignore[attr-defined]
 ORDERS = OrderRow.__table__  # type: ignore[attr-defined]
-OUTBOX = OutboxRow.__table__  # type: ignore[attr-defined]
 PROMISES = PromiseRow.__table__  # type: ignore[attr-defined]
 REFUSALS = RefusalRow.__table__  # type: ignore[attr-defined]
 REHEARSALS = RehearsalRow.__table__  # type: ignore[attr-defined]
@@ -469,19 +467,6 @@ async def take(connection: AsyncConnection, inbox_id: int, at: datetime) -> None
 
 
 # --- notices, refusals, visits, rehearsals --------------------------------------------------------------------------
-
-
-async def put_notice(connection: AsyncConnection, *, withdrawn: str = "", **values: Any) -> bool:
-    """
-    Put a notice into the outbox; the same one (case, entry, recipient) once (GEN-14).
-
-    `withdrawn` says why it is not to be sent.
-    """
-    state = "withdrawn" if withdrawn else "queued"
-    result = await connection.execute(
-        upsert(OUTBOX).values(state=state, reason=withdrawn, **values).on_conflict_do_nothing().returning(OUTBOX.c.id)
-    )
-    return result.first() is not None
 
 
 async def refuse(connection: AsyncConnection, **values: Any) -> None:

@@ -11,12 +11,11 @@ from sqlalchemy import func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from aftersales.store.tables import CaseRow, InboxRow, OutboxRow, ParkRow, PromiseRow, RunRow, UnitsRow
+from aftersales.store.tables import CaseRow, InboxRow, ParkRow, PromiseRow, RunRow, UnitsRow
 from aftersales.words import AWAITED
 
 CASES = CaseRow.__table__  # type: ignore[attr-defined]
 INBOX = InboxRow.__table__  # type: ignore[attr-defined]
-OUTBOX = OutboxRow.__table__  # type: ignore[attr-defined]
 PARKS = ParkRow.__table__  # type: ignore[attr-defined]
 PROMISES = PromiseRow.__table__  # type: ignore[attr-defined]
 RUNS = RunRow.__table__  # type: ignore[attr-defined]
@@ -75,12 +74,6 @@ async def held_by_the_ended(connection: AsyncConnection) -> list[str]:
 async def tellers(connection: AsyncConnection, run_ids: Collection[UUID]) -> set[UUID]:
     """Which of these runs tell a case."""
     return set(await connection.scalars(select(RUNS.c.run_id).where(RUNS.c.run_id.in_(run_ids))))
-
-
-async def was_told(connection: AsyncConnection, entry: str) -> bool:
-    """Whether somebody was told of something that belongs to no case."""
-    query = select(OUTBOX.c.id).where(OUTBOX.c.case_no.is_(None), OUTBOX.c.entry == entry).limit(1)
-    return await connection.scalar(query) is not None
 
 
 async def keep_answer(

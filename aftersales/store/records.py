@@ -203,3 +203,19 @@ async def reach(connection: AsyncConnection, case_no: str) -> dict[str, str]:
     )
     named = recorded or {"name": order.contact_name, "phone": order.contact_phone}
     return {"name": named.get("name", ""), "phone": named.get("phone", ""), "address": order.region}
+
+
+async def reach_customer(connection: AsyncConnection, case_no: str) -> dict[str, str]:
+    """Where a customer is told: the contact recorded for the case, else the order's own. Never logged (GEN-10)."""
+    order = (
+        await connection.execute(
+            select(ORDERS.c.contact_phone, ORDERS.c.contact_email)
+            .join(CASES, CASES.c.order_no == ORDERS.c.order_no)
+            .where(CASES.c.case_no == case_no)
+        )
+    ).one()
+    recorded = await connection.scalar(
+        select(CONTACTS.c.data).where(CONTACTS.c.case_no == case_no, CONTACTS.c.kind == "contact")
+    )
+    named = recorded or {"phone": order.contact_phone, "email": order.contact_email}
+    return {"phone": named.get("phone", ""), "email": named.get("email", "")}

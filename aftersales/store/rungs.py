@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import select, true, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from aftersales.store.tables import CaseRow, OutboxRow, PromiseRow
+from aftersales.store.outbox import OUTBOX, WAITING
+from aftersales.store.tables import CaseRow, PromiseRow
 
 CASES = CaseRow.__table__  # type: ignore[attr-defined]
-OUTBOX = OutboxRow.__table__  # type: ignore[attr-defined]
 PROMISES = PromiseRow.__table__  # type: ignore[attr-defined]
 
 Place = tuple[datetime, int]
@@ -75,7 +75,7 @@ async def withdraw(
             OUTBOX.c.case_no == case_no,
             entry if promised is not None else true(),
             OUTBOX.c.notice.in_(notices),
-            OUTBOX.c.state == "queued",
+            OUTBOX.c.state.in_(WAITING),
         )
-        .values(state="withdrawn", reason=reason)
+        .values(state="withdrawn", reason=reason, next_at=None)
     )

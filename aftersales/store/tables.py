@@ -280,7 +280,8 @@ class OutboxRow(SQLModel, table=True):
     __tablename__ = "outbox"
     __table_args__ = (
         UniqueConstraint("case_no", "entry", "recipient"),
-        Index("outbox_waiting", "created_at", postgresql_where=text("state = 'queued'")),
+        Index("outbox_due", "next_at", postgresql_where=text("state = 'queued'")),
+        Index("outbox_digested", "digest_id", postgresql_where=text("digest_id is not null")),
     )
     id: int | None = _key()
     case_no: str | None = Field(default=None)
@@ -295,6 +296,55 @@ class OutboxRow(SQLModel, table=True):
     reason: str = _text()
     created_at: datetime = _instant()
     expires_at: datetime | None = _instant(null=True)
+    # none: it waits for a channel
+    next_at: datetime | None = _instant(null=True)
+    settled_at: datetime | None = _instant(null=True)
+    digest_id: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
+
+
+class DeliveryRow(SQLModel, table=True):
+    """
+    A notice at one address: `queued`, `sending`, `sent`, `failed` (to be tried again) or `given_up` (P-11).
+
+    An address is named by a mark that nobody can call it by. `first_at` and `next_at` are on the case's clock,
+    `begun_at` and `ended_at` on the wall's. What is `sending` for longer than a send may take was begun by somebody who
+    died: nobody knows whether it arrived.
+    """
+
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        UniqueConstraint("outbox_id", "address"),
+        Index("deliveries_lately", "address", "begun_at"),
+        ForeignKeyConstraint(["outbox_id"], ["outbox.id"]),
+    )
+    id: int | None = _key()
+    outbox_id: int = Field(sa_column=Column(BigInteger, nullable=False))
+    address: str
+    channel: str
+    told: str
+    state: str
+    tries: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    is_doubtful: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    reason: str = _text()
+    first_at: datetime | None = _instant(null=True)
+    next_at: datetime | None = _instant(null=True)
+    begun_at: datetime | None = _instant(null=True)
+    ended_at: datetime | None = _instant(null=True)
+
+
+class AbsenceRow(SQLModel, table=True):
+    """Days, both named, on which a member of staff is away, and who stands in (empty: the next level)."""
+
+    __tablename__ = "absences"
+    id: int | None = _key()
+    staff_id: str = Field(index=True)
+    from_on: date
+    until_on: date
+    stand_in: str
+    actor: str
+    created_at: datetime = _instant()
+    # taken back
+    ended_at: datetime | None = _instant(null=True)
 
 
 class VisitRow(SQLModel, table=True):

@@ -60,7 +60,7 @@ TERMS = [
     mistake("a NUL", "staff.yaml", "name: 刘洋", 'name: "刘\\0洋"', "config/staff.yaml 第 5 行 staff[C02].name：含有不可见的控制字符，请删去后重写。"),
     mistake("a day of another year", "calendars/2026.yaml", "2026-10-01", "2027-10-01", "config/calendars/2026.yaml 第 32 行 days_off.2027-10-01：2027-10-01 不在 2026 年，请移到 2027.yaml，或改正日期。"),
     mistake("a day that there is not", "calendars/2026.yaml", "2026-10-01", "2026-02-30", "config/calendars/2026.yaml 第 32 行 days_off.2026-02-30：“2026-02-30”用在这里不对，请写成日期，如 2026-01-01。"),
-    mistake("an expiry without unit", "notices.yaml", "NTC-01: ", "NTC-01: 7 # ", "config/notices.yaml 第 4 行 expires.NTC-01：7 没有单位，请写成 7 h（小时）、7 wd（工作日）或 7 d（自然日）。"),
+    mistake("an expiry without unit", "notices.yaml", "NTC-01: ", "NTC-01: 7 # ", "config/notices.yaml 第 17 行 expires.NTC-01：7 没有单位，请写成 7 h（小时）、7 wd（工作日）或 7 d（自然日）。"),
     mistake("a mapping with a word that is none", "imports/standard.yaml", "  sku:", "  skuu:", "config/imports/standard.yaml 第 18 行 columns.skuu：“skuu”不在可选值中，请写成 sku。"),
 ]  # fmt: skip
 

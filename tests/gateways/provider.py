@@ -1,5 +1,5 @@
 """
-A payment provider and a carrier in one: a real HTTP server in a process of its own, which can be told to misbehave.
+A payment provider, a carrier and an SMS gateway in one: a real HTTP server in a process of its own, which can be told to misbehave.
 
 `python -m tests.gateways.provider PORT SHEET` books each key at most once; every booking is a line on the sheet.
 `POST /_behave {"key": …, "how": …}` says how the next requests about a key are answered: `delay`, `error` (HTTP 500),
@@ -86,7 +86,7 @@ def create(sheet: Path) -> FastAPI:
         key = request.headers.get("Idempotency-Key", "")
         body = await request.json() if request.method == "POST" else {}
         provider.seen.append({"method": request.method, "path": f"/{resource}", "key": key, "body": body})
-        if resource not in ("refunds", "shipments"):
+        if resource not in ("refunds", "shipments", "messages"):
             return JSONResponse({"error": "no such resource"}, 404)
         mood = provider.mood(key)
         if request.headers.get("Authorization") != f"Bearer {KEY}" or mood == "unauthorized":

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
-from aftersales.gateways.http import Answer, HttpCarrier, HttpPayment
+from aftersales.gateways.http import Answer, HttpCarrier, HttpMessages, HttpPayment
 from aftersales.serve import app, signatures
 from aftersales.serve.callbacks import CarrierCallback, PaymentCallback
 from tests.gateways.provider import KEY, Running
@@ -29,7 +29,7 @@ def valid(name: str, schema: dict[str, Any], value: Any) -> None:
     jsonschema.Draft202012Validator({**schema, "components": document(name)["components"]}).validate(value)
 
 
-@pytest.mark.parametrize("name", ["payment", "carrier", "callbacks"])
+@pytest.mark.parametrize("name", ["payment", "carrier", "sms", "callbacks"])
 def test_it_is_openapi(name):
     found = document(name)
     assert found["openapi"] == "3.1.0" and found["info"]["title"]
@@ -48,7 +48,7 @@ def test_a_callback_has_exactly_the_fields_that_are_read(model):
     assert told["properties"]["event"]["enum"] == read["properties"]["event"]["enum"]
 
 
-@pytest.mark.parametrize("name", ["payment", "carrier"])
+@pytest.mark.parametrize("name", ["payment", "carrier", "sms"])
 def test_an_answer_has_the_states_that_are_read(name):
     told = document(name)["components"]["schemas"]["Answer"]
 
@@ -61,8 +61,10 @@ async def test_what_we_send_and_what_the_provider_answers_are_valid(provider: Ru
     await HttpPayment(provider.url, KEY).refund("RT-1/refund-0", **what)
     goods = {"items": [{"sku": "TS-01", "quantity": 2}]}
     await HttpCarrier(provider.url, KEY).book("RT-1/book-pickup-0", case_no="RT-1", data=goods, contact={"name": "李"})
+    await HttpMessages(provider.url, KEY).text("notice-1", to="10212345678", text="退款已完成")
 
-    for name, path, sent in zip(("payment", "carrier"), ("/refunds", "/shipments"), provider.seen, strict=True):
+    paths = {"payment": "/refunds", "carrier": "/shipments", "sms": "/messages"}
+    for (name, path), sent in zip(paths.items(), provider.seen, strict=True):
         body = document(name)["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
         valid(name, body, sent["body"])
         async with httpx.AsyncClient(trust_env=False, headers={"Authorization": f"Bearer {KEY}"}) as client:

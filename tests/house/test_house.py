@@ -25,7 +25,7 @@ from aftersales.rules import authority, pages
 from aftersales.store import tables
 from aftersales.store.journal import Entry
 from aftersales.words import Stage
-from tasks import desks, escalation, reconcile
+from tasks import desks, reconcile
 
 ROOT = Path(__file__).parents[2]
 DEPLOYED = YAML(typ="safe").load((ROOT / "prefect.yaml").read_text())["deployments"]
@@ -146,7 +146,7 @@ def told() -> dict[str, set[str]]:
             assert isinstance(values, ast.Dict), "placeholders are written where the notice is told"
             names = {str(key.value) for key in values.keys if isinstance(key, ast.Constant)}
             given.setdefault(str(call.args[2].value), {"case_no", "order_no"}).update(names)
-    return given | {notice: {"case_no", "order_no"} | escalation.VALUES for notice in LIVE.escalation.notices}
+    return given | {notice: set(words.LADDER_NOTICE) for notice in LIVE.escalation.notices}
 
 
 @pytest.fixture(params=LANGUAGES)
@@ -165,10 +165,11 @@ def test_every_notice_that_is_told_has_its_words_and_every_word_is_told(notices:
 @pytest.mark.parametrize("notice", sorted(told()))
 def test_a_notice_has_exactly_the_placeholders_that_the_code_gives(notice: str, notices: dict[str, terms.Notice]):
     words_ = notices[notice]
-    asked = {name for _, name, _, _ in Formatter().parse(words_.subject + words_.body) if name}
+    asked = {name for _, name, _, _ in Formatter().parse(words_.subject + words_.body + words_.short) if name}
 
     # what is offered to every notice, or to all that time alone tells, need not be named by each
-    offered = {"order_no"} | (escalation.VALUES if told()[notice] >= escalation.VALUES else set())
+    offered = {"order_no"} | (words.LADDER_NOTICE if told()[notice] >= words.LADDER_NOTICE else set())
+    assert told()[notice] == words.NOTICES.get(notice, words.LADDER_NOTICE), "what `aftersales check` allows"
     assert asked <= told()[notice]
     assert asked - offered == told()[notice] - offered
     subject, body = words_.render({name: f"«{name}»" for name in told()[notice]})
@@ -239,7 +240,7 @@ def keys() -> set[str]:
     """Every key that a file of `config/` may have, calendars and mappings of imports aside."""
     models = (
         terms.House, terms.Department, terms.Person, terms.StaffList, terms.Returns, terms.Promised,
-        terms.Reason, terms.Expiries, terms.Escalation, terms.Reminder, terms.Rung,
+        terms.Reason, terms.Notices, terms.Sending, terms.Escalation, terms.Reminder, terms.Rung,
     )  # fmt: skip
     return {name for model in models for name in model.model_fields}
 

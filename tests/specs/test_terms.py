@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aftersales import terms
+from aftersales import terms, words
 from aftersales.terms import Mistake, Terms, TermsError
 from aftersales.words import Fault, Right
 
@@ -86,10 +86,11 @@ makeup_workdays:
 """
 
 NOTICES = """\
+sending: {retry_after: 1 min, retry_at_most: 1 h, give_up_after: 6 h, digest_above: 10, quiet: {customer: "21:00-08:00"}}
 expires:
   NTC-01: 24 h
   NTC-07: null
-"""
+""" + "".join(f"  {name}: 24 h\n" for name in words.NOTICES if name not in ("NTC-01", "NTC-07"))
 
 ESCALATION = """\
 reminder: {rule: ESC-05, notice: NTC-01, of_hours: 80, on_last_day: "09:00"}
@@ -110,10 +111,7 @@ FILES = {
     "returns.yaml": RETURNS,
     "notices.yaml": NOTICES,
     "escalation.yaml": ESCALATION,
-    "notices/zh/NTC-01.txt": NOTICE,
-    "notices/zh/NTC-07.txt": NOTICE,
-    "notices/en/NTC-01.txt": NOTICE,
-    "notices/en/NTC-07.txt": NOTICE,
+    **{f"notices/{language}/{name}.txt": NOTICE for language in ("zh", "en") for name in words.NOTICES},
     "calendars/2026.yaml": CALENDAR,
 }
 
@@ -441,6 +439,31 @@ def test_the_shipped_terms_are_right():
             id="ESC-05 a reminder when it is too late",
         ),
         pytest.param(
+            "notices.yaml", '"21:00-08:00"', '"21:00"', 1, "sending.quiet.customer",
+            "“21:00”不是静默时段，请写成 \"22:00-08:00\" 这样，可以过午夜。",
+            id="P-10 quiet hours without an end",
+        ),
+        pytest.param(
+            "notices.yaml", '"21:00-08:00"', '"21:00-21:00"', 1, "sending.quiet.customer",
+            "静默时段“21:00-21:00”的起止相同，请写成 \"22:00-08:00\" 这样；不需要静默时写 null。",
+            id="P-10 quiet hours without length",
+        ),
+        pytest.param(
+            "notices.yaml", "customer:", "sales:", 1, "sending.quiet.sales",
+            "没有部门“sales”，是不是想写“aftersales”。",
+            id="P-10 quiet hours of nobody",
+        ),
+        pytest.param(
+            "notices.yaml", "give_up_after: 6 h", "give_up_after: 1 wd", 1, "sending.give_up_after",
+            "“1 wd”的单位不对，请用 min（分钟）或 h（小时），如 6 h。",
+            id="P-11 sending knows no working days",
+        ),
+        pytest.param(
+            "notices.yaml", "  NTC-08: 24 h\n", "", 2, "expires",
+            "缺少通知“NTC-08”，请补上一行 NTC-08: 24 h（多久以后不必再发；null 为总要发）。",
+            id="a notice that the code tells has no words",
+        ),
+        pytest.param(
             "escalation.yaml", "notice: NTC-07", "notice: NTC07", 5, "ladders.stage[2].notice",
             "notices.yaml 没有通知“NTC07”，是不是想写“NTC-07”。",
             id="ESC-04 a notice without words",
@@ -601,24 +624,42 @@ def test_a_calendar_under_another_name(folder):
     assert mistake.text == "文件名应当是四位年份，请改名为 2026.yaml 这样。"
 
 
+WHOLE = "第一行写标题，其后写正文；有短信文字的，写在单独一行 --- 之后。"
+
+
 @pytest.mark.parametrize(
     ("content", "text"),
     [
         pytest.param(None, "读不到通知模板 {path}，请补上该文件（UTF-8，第一行为标题）。", id="no template"),
-        pytest.param("已收到\n", "通知模板 {path} 不完整，第一行写标题，其后写正文。", id="a subject without body"),
+        pytest.param("已收到\n", "通知模板 {path} 不完整，" + WHOLE, id="a subject without body"),
+        pytest.param("已收到\n您好\n---\n", "通知模板 {path} 不完整，" + WHOLE, id="a short text that is empty"),
         pytest.param(
             "已收到\n{case_no", "通知模板 {path} 的花括号不成对，请写成 {{case_no}} 这样。", id="an open brace"
         ),
+        pytest.param(
+            "已收到\n{case}您好",
+            "通知模板 {path} 的 {{case}} 没有内容可填，是不是想写“{{case_no}}”。",
+            id="no such placeholder",
+        ),
+        pytest.param(
+            "已收到\n您好\n---\n{amount}",
+            "通知模板 {path} 的 {{amount}} 没有内容可填，可写：{{case_no}}、{{due}}、{{order_no}}、{{total}}。",
+            id="a placeholder of another notice, in the short text",
+        ),
+        pytest.param(
+            "已收到\n{due!r}您好", "通知模板 {path} 的 {{due}} 没有内容可填，是不是想写“{{due}}”。", id="a conversion"
+        ),
     ],
 )
-def test_a_notice_whose_words_cannot_be_used(folder, content, text):
-    path = folder.path / "notices" / "zh" / "NTC-01.txt"
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_a_notice_whose_words_cannot_be_used(folder, content, text, language):
+    path = folder.path / "notices" / language / "NTC-01.txt"
     if content is None:
         path.unlink()
     else:
         path.write_text(content, "utf-8")
 
-    assert folder.mistakes() == [Mistake("notices.yaml", 2, "expires.NTC-01", text.format(path=path))]
+    assert folder.mistakes() == [Mistake("notices.yaml", 3, "expires.NTC-01", text.format(path=path))]
 
 
 ONE_ALONE = "rights: [pickup, receive, inspect, countersign]"

@@ -1,0 +1,395 @@
+"""
+Channels: where notices go, through Apprise and an SMS gateway (NTC-01 to NTC-15, P-11).
+
+Addresses are secrets: they come from a file that only its owner can read, or from the environment; nothing else of our
+code holds one. Whatever is written down names an address by a mark of its content, and tells an error in words of ours:
+what a library says of an error may quote the address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import hashlib
+import json
+import logging
+import os
+import re
+import stat
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar, copy_context
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from aftersales.gateways import Outcome
+from aftersales.gateways.http import HttpMessages
+from aftersales.rules import deliveries
+from aftersales.settings import Settings
+from aftersales.terms import House
+from aftersales.words import Staff, Unable, trouble
+
+FILE = "channels.yaml"
+SMS = "sms"
+EMAIL = "email"
+# what one address may be sent in a minute, where its makers say so: DingTalk, WeCom 20, Feishu 100
+PER_MINUTE = {"dingtalk": 20, "wecombot": 20, "feishu": 100, "lark": 100}
+# the most that one message may hold there, in bytes of UTF-8; of mail and our own contract nobody says
+MOST_BYTES = {"wecombot": 2048, "dingtalk": 20_000, "feishu": 20_000, "lark": 20_000, SMS: 1_000}
+# a send ends within this, with an answer or without
+LONGEST_SEND = 30.0
+# sends at once; more would not be faster in one process
+THREADS = 8
+_WAITS = "cto=5&rto=15&retry=0"
+_SCHEMA = re.compile(r"[a-z][a-z0-9+.-]{1,20}://", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One address of one recipient. `mark` names it without telling it; `url` is a secret."""
+
+    mark: str
+    channel: str
+    url: str = field(repr=False)
+
+    @property
+    def per_minute(self) -> int | None:
+        """How many messages it takes in a minute; None: as many as there are."""
+        return PER_MINUTE.get(self.channel)
+
+    @property
+    def most_bytes(self) -> int:
+        """How long a message may be."""
+        return MOST_BYTES.get(self.channel, 1_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """Who is reached where. Empty: everything waits."""
+
+    departments: Mapping[str, tuple[Address, ...]] = field(default_factory=dict)
+    staff: Mapping[str, tuple[Address, ...]] = field(default_factory=dict)
+    rehearsal: tuple[Address, ...] = ()
+    email: str = field(default="", repr=False)
+    sms: HttpMessages | None = None
+    version: str = ""
+
+    @property
+    def reach_customers(self) -> bool:
+        """Whether any channel leads to customers."""
+        return bool(self.email or self.sms)
+
+    def of(self, recipient: str, staff: Mapping[str, Staff]) -> tuple[tuple[Address, ...], str]:
+        """
+        The addresses of a department or a member of staff, and how the message is addressed there.
+
+        Whoever has no address of their own is called by name at their department's.
+        """
+        kind, _, code = recipient.partition(":")
+        if kind == "department":
+            return self.departments.get(code, ()), ""
+        if own := self.staff.get(code):
+            return own, ""
+        person = staff.get(code)
+        if person is None:
+            return (), ""
+        return self.departments.get(person.department, ()), f"（致{person.name}）"
+
+    def of_customer(self, contact: Mapping[str, str]) -> tuple[Address, ...]:
+        """The addresses of a customer, the first to be tried first: the later ones stand in for it (RET-11)."""
+        found = []
+        if self.sms and (phone := contact.get("phone")):
+            found.append(Address(SMS, SMS, phone))
+        if self.email and (mail := contact.get("email")):
+            url = f"{self.email}{'&' if urlsplit(self.email).query else '?'}to={quote(mail, safe='@')}"
+            found.append(Address(EMAIL, "mailto", url))
+        return tuple(found)
+
+    def without(self, house: House) -> list[str]:
+        """The departments that nobody reaches."""
+        return [code for code in house.departments if code not in self.departments]
+
+    async def send(self, address: Address, subject: str, body: str, *, key: str, again: bool = False) -> Outcome:
+        """
+        Send one message to one address.
+
+        `key` is the notice's own, for channels that know it again; `again` says that it was tried before.
+        """
+        if address.channel == SMS:
+            assert self.sms is not None
+            return await _by_sms(self.sms, address, deliveries.fitted(body, address.most_bytes), key, again)
+        return await _by_apprise(address, subject, deliveries.fitted(body, address.most_bytes - len(subject.encode())))
+
+
+def warnings(known: Channels, house: House) -> list[str]:
+    """What is worth knowing before the start: whom nobody reaches; their notices wait."""
+    if not known.departments and not known.staff and not known.reach_customers:
+        return ["提示：还没有设置通知渠道，通知只写入待发、不会发出（设置方法见 docs/handbook/notices.md）。"]
+    found = []
+    if names := [house.departments[code].name for code in known.without(house)]:
+        found.append(
+            f"提示：{'、'.join(names)}没有通知渠道，发给他们的通知先留在待发里（见 docs/handbook/notices.md）。"
+        )
+    if not known.reach_customers:
+        found.append("提示：没有设置客户的短信或邮件渠道，发给客户的通知先留在待发里（见 docs/handbook/notices.md）。")
+    return found
+
+
+# --- reading them ---------------------------------------------------------------------------------------------------
+
+
+def load(settings: Settings, *, house: House, staff: Mapping[str, Staff]) -> Channels:
+    """
+    Read the channels: AFTERSALES_CHANNELS (JSON), else the file AFTERSALES_CHANNELS_FILE, else `channels.yaml` at home.
+
+    Raises Unable with one sentence, which never quotes an address.
+    """
+    text = settings.channels.get_secret_value()
+    where = "环境变量 AFTERSALES_CHANNELS"
+    if not text:
+        path = settings.channels_file or settings.home / FILE
+        where = str(path)
+        text = _secret(path, is_needed=settings.channels_file is not None)
+    sms = None
+    if settings.sms_url:
+        sms = HttpMessages(settings.sms_url, settings.sms_key.get_secret_value())
+    version = hashlib.sha256(f"{text}\0{settings.sms_url}".encode()).hexdigest()
+    if not text.strip():
+        return Channels(sms=sms, version=version)
+    return _read(text, where, house, staff, sms, version)
+
+
+def _secret(path: Path, *, is_needed: bool) -> str:
+    """Read a file that only its owner may read. Raises Unable."""
+    try:
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode):
+            raise Unable(f"{path} 不是文件，请写成一个渠道文件，样子见 docs/handbook/notices.md。")
+        if mode & 0o077:
+            raise Unable(f"{path} 里有密钥，别的用户也能读，请先运行 chmod 600 {path}。")
+        return path.read_text("utf-8-sig")
+    except FileNotFoundError:
+        if not is_needed:
+            return ""
+        raise Unable(
+            f"AFTERSALES_CHANNELS_FILE 指的 {path} 不存在，请建立它（样子见 docs/handbook/notices.md）或不设置它。"
+        ) from None
+    except UnicodeDecodeError:
+        raise Unable(f"{path} 不是 UTF-8 编码的文本，请另存为 UTF-8。") from None
+    except OSError as error:
+        raise Unable(f"{path} 读不出来（{trouble(error)}），请检查读取权限。") from None
+
+
+def _read(
+    text: str, where: str, house: House, staff: Mapping[str, Staff], sms: HttpMessages | None, version: str
+) -> Channels:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        data = YAML(typ="safe").load(text)
+    except (YAMLError, ValueError, RecursionError):
+        raise Unable(
+            f"{where} 不是 YAML 或 JSON，请检查缩进和半角冒号，地址要加引号，样子见 docs/handbook/notices.md。"
+        ) from None
+    known: dict[str, Any] = {"departments": dict, "staff": dict, "customers": dict, "rehearsal": list}
+    table = _table(data, where, tuple(known))
+    departments = _groups(table, "departments", where, house.departments, "部门", "departments 下写部门代码")
+    people = _groups(table, "staff", where, staff, "员工编号", "staff 下写员工编号")
+    customers = _table(table.get("customers") or {}, f"{where} 的 customers", (EMAIL,))
+    rehearsal = _addresses(table.get("rehearsal") or [], f"{where} 的 rehearsal")
+    email = customers.get(EMAIL) or ""
+    if email:
+        _check_mail(email, f"{where} 的 customers.email")
+    return Channels(departments, people, rehearsal, email, sms, version)
+
+
+def _table(value: Any, where: str, known: Sequence[str]) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise Unable(f"{where} 应当是一张表，可写 {'、'.join(known)}，样子见 docs/handbook/notices.md。")
+    for key in value:
+        if key not in known:
+            raise Unable(f"{where} 没有这一项：{_shown(key)}，可写：{'、'.join(known)}。")
+    return value
+
+
+def _groups(
+    table: Mapping[str, Any], key: str, where: str, known: Mapping[str, Any], what: str, hint: str
+) -> dict[str, tuple[Address, ...]]:
+    value = {} if table.get(key) is None else table[key]
+    if not isinstance(value, dict):
+        raise Unable(f"{where} 的 {key} 应当是一张表：{hint}，其后写地址的列表。")
+    for code in value:
+        if str(code) not in known:
+            raise Unable(f"{where} 的 {key} 没有{what}“{_shown(code)}”，可写：{'、'.join(known)}。")
+    return {
+        str(code): found
+        for code, urls in value.items()
+        if (found := _addresses(urls or [], f"{where} 的 {key}.{code}"))
+    }
+
+
+def _shown(key: Any) -> str:
+    """A key as it was typed; a secret put into its place is not quoted."""
+    text = str(key)
+    return text if re.fullmatch(r"[\w.-]{1,30}", text) else "（不是代码）"
+
+
+def _addresses(urls: Any, where: str) -> tuple[Address, ...]:
+    """Read a list of addresses. Raises Unable, naming the place by its number."""
+    found: list[Address] = []
+    for place, url in enumerate([urls] if isinstance(urls, str) else urls if isinstance(urls, list) else [None], 1):
+        here = f"{where} 的第 {place} 个地址"
+        if not isinstance(url, str) or not _SCHEMA.match(url):
+            raise Unable(f"{here}不是 Apprise 地址，请写成 dingtalk://…、wecombot://…、mailto://…、json://… 这样。")
+        plugin = _plugin(url)
+        if plugin is None:
+            raise Unable(
+                f"{here} Apprise 不认识，请对照 Apprise 的写法检查，如 dingtalk://令牌/、mailtos://用户:密码@主机。"
+            )
+        if len(plugin) > 1:
+            raise Unable(f"{here}里有几个收件人，送到与否要分别记录，请一个收件人写一个地址。")
+        address = Address(mark(url), urlsplit(url).scheme.lower(), url)
+        if address.mark not in [each.mark for each in found]:
+            found.append(address)
+    return tuple(found)
+
+
+def _check_mail(url: Any, where: str) -> None:
+    if not isinstance(url, str) or not re.match(r"mailtos?://", url) or re.search(r"[?&]to=", url):
+        raise Unable(f"{where} 应当是发信的邮箱，写成 mailtos://用户:密码@主机?from=发件地址，不写收件人。")
+    if _plugin(f"{url}{'&' if '?' in url else '?'}to=a@example.com") is None:
+        raise Unable(f"{where} Apprise 不认识，请写成 mailtos://用户:密码@主机?from=发件地址。")
+
+
+def mark(url: str) -> str:
+    """Name an address without telling it: the same one always by the same mark."""
+    return hashlib.sha256(url.encode()).hexdigest()[:16]
+
+
+# --- Apprise --------------------------------------------------------------------------------------------------------
+
+# what one send was told by the other side; each send runs in a context of its own
+_told: ContextVar[list[str] | None] = ContextVar("aftersales_told", default=None)
+
+
+def _plugin(url: str) -> Any:
+    """Apprise's own object for an address, None when it knows none such."""
+    import apprise
+
+    _quiet()
+    _listen()
+    return apprise.Apprise.instantiate(f"{url}{'&' if urlsplit(url).query else '?'}{_WAITS}", suppress_exceptions=True)
+
+
+@functools.cache
+def _quiet() -> None:
+    """Keep what Apprise and what it calls log out of every log: it quotes addresses. Why a send failed is heard here."""
+    logging.getLogger("apprise").addFilter(_Ear())
+    for name in ("urllib3.connectionpool", "urllib3.connection", "urllib3.util.retry"):
+        logging.getLogger(name).addFilter(lambda record: _told.get() is None)
+
+
+class _Ear(logging.Filter):
+    """Hears why a send failed, and lets nothing through."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        told = _told.get()
+        if told is not None and record.levelno >= logging.WARNING:
+            told.append(record.getMessage())
+        return False
+
+
+@functools.cache
+def _listen() -> None:
+    """
+    Read what the robots of DingTalk, WeCom and Feishu answer: they refuse with HTTP 200 and a code in the body.
+
+    Apprise 1.13 looks at the status alone and calls such a message sent.
+    """
+    from apprise.plugins import dingtalk, feishu, lark, wecombot
+
+    module: Any
+    for module in (dingtalk, wecombot, feishu, lark):
+        module.requests = _Attentive(module.requests)
+
+
+class _Attentive:
+    """`requests`, whose `post` reads a robot's answer."""
+
+    def __init__(self, requests: Any) -> None:
+        self._requests = requests
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._requests, name)
+
+    def post(self, *args: Any, **kwargs: Any) -> Any:
+        """Send it; a refusal is an error that Apprise understands."""
+        answer = self._requests.post(*args, **kwargs)
+        if answer.status_code == self._requests.codes.ok and (refusal := _refusal(answer.content)):
+            told = _told.get()
+            if told is not None:
+                told.append(refusal)
+            raise self._requests.RequestException("refused")
+        return answer
+
+
+def _refusal(content: bytes) -> str:
+    """What a robot's answer says against a message; empty when it took it."""
+    try:
+        said = json.loads(content)
+    except ValueError:
+        return "robot=unreadable"
+    if not isinstance(said, dict):
+        return "robot=unreadable"
+    code = next((said[name] for name in ("errcode", "code", "StatusCode") if name in said), None)
+    return "" if code == 0 else f"robot={code}"
+
+
+async def _by_apprise(address: Address, subject: str, body: str) -> Outcome:
+    """Send through Apprise, one address at a time: of many targets it gives one verdict (P-11)."""
+    told: list[str] = []
+
+    def send() -> bool | None:
+        _told.set(told)
+        plugin = _plugin(address.url)
+        if plugin is None:
+            return None
+        return bool(plugin.notify(body=body, title=subject))
+
+    try:
+        # in threads of our own: those of the loop look up names for everybody, and a dead channel would keep them all
+        sending = asyncio.get_running_loop().run_in_executor(_threads(), copy_context().run, send)
+        is_sent = await asyncio.wait_for(sending, LONGEST_SEND)
+    except TimeoutError:
+        return Outcome("failed", reason="没有在规定时间内回复")
+    except Exception as error:  # whatever a plugin raises: its text may quote the address
+        return Outcome("failed", reason=f"渠道出错（{type(error).__name__}）")
+    if is_sent is None:
+        return Outcome("failed", reason="地址不能用了，请检查渠道文件")
+    return Outcome("done") if is_sent else Outcome("failed", reason=_why(told))
+
+
+@functools.cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(THREADS, thread_name_prefix="channels")
+
+
+def _why(told: Sequence[str]) -> str:
+    """Say why a send failed: the codes of what was said, never its words."""
+    said = " ".join(told)
+    if found := re.search(r"robot=(\w+)", said):
+        return "机器人的回复看不懂" if found[1] == "unreadable" else f"机器人拒收（错误码 {found[1]}）"
+    if found := re.search(r"error=(\d{3})", said):
+        return f"对方回复 HTTP {found[1]}"
+    return "连接失败或被拒绝"
+
+
+async def _by_sms(gateway: HttpMessages, address: Address, text: str, key: str, again: bool) -> Outcome:
+    """Send by SMS; what was tried before is asked about first, so that nobody gets a message twice (P-15)."""
+    known = await gateway.ask(key) if again else None
+    if known is None or known.outcome == "failed":
+        return await gateway.text(key, to=address.url, text=text)
+    return known

@@ -1,0 +1,148 @@
+"""
+Deliveries: to whom a notice goes when somebody is away, when it may leave, and when it is tried again (design §8).
+
+Covers P-10 (quiet hours delay a message, not the breach) and P-11 (one address fails, somebody is away).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+
+from aftersales.rules import clocks
+from aftersales.terms import House, Sending, quiet_hours
+from aftersales.words import Limit, Staff, Unit
+
+CUSTOMER = "customer"
+DOUBTFUL = "【可能重复】"
+# a digest names so many; whoever wants all of them opens the board
+NAMED = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Whom:
+    """Who is meant now: a department or a member of staff (`department:…`, `staff:…`, `customer`), and why another."""
+
+    recipient: str
+    note: str = ""
+
+
+def whom(recipient: str, *, away: Mapping[str, str], house: House, staff: Mapping[str, Staff]) -> Whom:
+    """
+    Tell who gets what is meant for a recipient while people are away (P-11).
+
+    The stand-in; who is away too, or who has none, has the next level in their place. `away` names stand-ins by staff id.
+    """
+    if not recipient.startswith("staff:"):
+        return Whom(recipient)
+    first = recipient.removeprefix("staff:")
+    for each in _in_order(first, away=away, house=house, staff=staff):
+        if each in staff and each not in away:
+            return Whom(f"staff:{each}", f"{_named(first, staff)}不在，由{_named(each, staff)}代收" * (each != first))
+    owner = staff[first].department if first in staff else ""
+    if owner not in house.departments:
+        return Whom(recipient)
+    return Whom(f"department:{owner}", f"{_named(first, staff)}不在，发给{house.departments[owner].name}")
+
+
+def _in_order(first: str, *, away: Mapping[str, str], house: House, staff: Mapping[str, Staff]) -> Iterator[str]:
+    """Somebody and whoever stands in for them, then the same of each level above."""
+    level, seen = first, set[str]()
+    while level:
+        each = level
+        while each and each not in seen:
+            seen.add(each)
+            yield each
+            each = away.get(each, "")
+        level = _above(level, house=house, staff=staff)
+
+
+def _above(staff_id: str, *, house: House, staff: Mapping[str, Staff]) -> str:
+    """The next level above somebody: the head of the department, then the after-sales manager; empty above that."""
+    if staff_id == house.aftersales_manager:
+        return ""
+    department = house.departments.get(staff[staff_id].department) if staff_id in staff else None
+    head = department.head if department else ""
+    return head if head and head != staff_id else house.aftersales_manager
+
+
+def above(recipient: str, *, house: House, staff: Mapping[str, Staff], owner: str) -> str:
+    """
+    Tell who hears of it when nothing reaches a recipient; empty: nobody is left.
+
+    `owner` is the department that speaks with customers.
+    """
+    if recipient == CUSTOMER:
+        return f"department:{owner}"
+    kind, _, code = recipient.partition(":")
+    if kind == "department":
+        return f"staff:{house.departments[code].head}" if code in house.departments else ""
+    following = _above(code, house=house, staff=staff)
+    return f"staff:{following}" if following else ""
+
+
+def _named(staff_id: str, staff: Mapping[str, Staff]) -> str:
+    return f"{staff_id} {staff[staff_id].name}" if staff_id in staff else staff_id
+
+
+def quiet_until(
+    recipient: str, at: datetime, *, house: House, sending: Sending, staff: Mapping[str, Staff]
+) -> datetime | None:
+    """Tell when the quiet hours end in which a moment lies, None outside of them (P-10). Their end is outside."""
+    kind, _, code = recipient.partition(":")
+    if kind == "staff":
+        code = staff[code].department if code in staff else ""
+    hours = sending.quiet.get(code or kind)
+    if not hours:
+        return None
+    begins, ends = quiet_hours(hours)
+    local = clocks.in_house(at, house=house)
+    minute = local.hour * 60 + local.minute
+    is_quiet = begins <= minute < ends if begins < ends else minute >= begins or minute < ends
+    if not is_quiet:
+        return None
+    on = local.date() + timedelta(days=1 if begins > ends and minute >= begins else 0)
+    wall = datetime.combine(on, time(ends // 60, ends % 60))
+    return clocks.house_time(wall, house=house)
+
+
+def try_again_at(at: datetime, *, tries: int, first_at: datetime, sending: Sending) -> datetime | None:
+    """Tell when to try again after so many failed tries, None when it is given up: each distance doubles."""
+    given_up_at = first_at + _length(sending.give_up_after)
+    if at >= given_up_at:
+        return None
+    wait = min(_length(sending.retry_after) * 2 ** min(tries - 1, 30), _length(sending.retry_at_most))
+    # the last try is at the end, not long before it
+    return min(at + wait, given_up_at)
+
+
+def rested_at(at: datetime, *, first_at: datetime, sending: Sending) -> datetime | None:
+    """Tell when to look again at what a resting address keeps waiting, None when it is given up; ever less often."""
+    given_up_at = first_at + _length(sending.give_up_after)
+    if at >= given_up_at:
+        return None
+    wait = min(max(at - first_at, _length(sending.retry_after)), _length(sending.retry_at_most))
+    return min(at + wait, given_up_at)
+
+
+def _length(limit: Limit) -> timedelta:
+    return timedelta(minutes=limit.amount * (60 if limit.unit is Unit.HOUR else 1))
+
+
+def digest(subjects: Sequence[tuple[str, str]]) -> tuple[str, str]:
+    """Make one message of several, each with its subject and its link: subject and body."""
+    lines = [f"{place}. {subject}{f'  {link}' if link else ''}" for place, (subject, link) in enumerate(subjects, 1)]
+    if len(lines) > NAMED:
+        lines = [*lines[:NAMED], f"…… 另有 {len(lines) - NAMED} 项，请在看板中查看。"]
+    return f"{len(subjects)} 项提醒", "\n".join(lines)
+
+
+def fitted(text: str, most: int) -> str:
+    """Shorten a text to so many bytes of UTF-8, at the end of a line where there is one."""
+    if len(text.encode()) <= most:
+        return text
+    rest = "\n……（太长，其余请在系统中查看）"
+    cut = text.encode()[: most - len(rest.encode())].decode(errors="ignore")
+    kept, line, _ = cut.rpartition("\n")
+    return (kept if line and len(kept) > len(cut) // 2 else cut) + rest

@@ -1,0 +1,287 @@
+"""
+The outbox: notices that wait to be sent, and the ledger of the addresses each goes to (design §8, P-11).
+
+A row is taken by one sender at a time: `claim` moves it out of the others' sight for as long as a send may take, in the
+transaction that writes down that the send begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Select, func, select, true, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from aftersales.store.tables import AbsenceRow, CaseRow, DeliveryRow, OutboxRow, PromiseRow, RunRow
+
+ABSENCES = AbsenceRow.__table__  # type: ignore[attr-defined]
+CASES = CaseRow.__table__  # type: ignore[attr-defined]
+DELIVERIES = DeliveryRow.__table__  # type: ignore[attr-defined]
+OUTBOX = OutboxRow.__table__  # type: ignore[attr-defined]
+PROMISES = PromiseRow.__table__  # type: ignore[attr-defined]
+RUNS = RunRow.__table__  # type: ignore[attr-defined]
+
+# many at once for one recipient, as one message
+DIGEST = "DIGEST"
+# whose time is still to come: also those that went into a digest which nobody has sent yet
+WAITING = ("queued", "digested")
+# what a digest takes in; a department with more gets another
+MOST_DIGESTED = 500
+
+
+async def put(connection: AsyncConnection, *, withdrawn: str = "", is_rehearsed: bool = False, **values: Any) -> bool:
+    """
+    Put a notice into the outbox; the same one (case, entry, recipient) once (GEN-14).
+
+    `withdrawn` says why it is not to be sent. Nobody but its rehearsal sends what is rehearsed.
+    """
+    state = "withdrawn" if withdrawn else "queued"
+    next_at = None if withdrawn or is_rehearsed else values["created_at"]
+    result = await connection.execute(
+        upsert(OUTBOX)
+        .values(state=state, reason=withdrawn, next_at=next_at, **values)
+        .on_conflict_do_nothing()
+        .returning(OUTBOX.c.id)
+    )
+    return result.first() is not None
+
+
+async def was_told(connection: AsyncConnection, entry: str) -> bool:
+    """Whether somebody was told of something that belongs to no case."""
+    query = select(OUTBOX.c.id).where(OUTBOX.c.case_no.is_(None), OUTBOX.c.entry == entry).limit(1)
+    return await connection.scalar(query) is not None
+
+
+# --- what is due ----------------------------------------------------------------------------------------------------
+
+
+def _due(query: Select, at: datetime, rehearsal: str | None) -> Select:
+    """Narrow a query of the outbox to what is due on a rehearsal's clock, or (None) in the shop itself."""
+    when = OUTBOX.c.next_at if rehearsal is None else func.coalesce(OUTBOX.c.next_at, OUTBOX.c.created_at)
+    return query.select_from(OUTBOX.outerjoin(CASES, CASES.c.case_no == OUTBOX.c.case_no)).where(
+        OUTBOX.c.state == "queued", when <= at, CASES.c.rehearsal.is_not_distinct_from(rehearsal)
+    )
+
+
+async def claim(connection: AsyncConnection, *, at: datetime, rehearsal: str | None) -> Mapping[str, Any] | None:
+    """The notice that is due first and that nobody else has in hand, locked until this transaction ends."""
+    query = _due(select(OUTBOX), at, rehearsal).order_by(OUTBOX.c.next_at, OUTBOX.c.id).limit(1)
+    row = (await connection.execute(query.with_for_update(of=OUTBOX, skip_locked=True))).mappings().one_or_none()
+    return dict(row) if row else None
+
+
+async def is_anything_due(connection: AsyncConnection, at: datetime) -> bool:
+    """Whether it is worth looking."""
+    return await connection.scalar(_due(select(OUTBOX.c.id), at, None).limit(1)) is not None
+
+
+async def waiting(connection: AsyncConnection, limit: int) -> tuple[list[Mapping[str, Any]], int]:
+    """What has not arrived yet in the shop itself, the oldest first, with its worst address; and how many in all."""
+    worst = (
+        select(DELIVERIES.c.tries, DELIVERIES.c.reason.label("failure"))
+        .where(DELIVERIES.c.outbox_id == OUTBOX.c.id, DELIVERIES.c.state.in_(("failed", "sending", "queued")))
+        .order_by(DELIVERIES.c.tries.desc())
+        .limit(1)
+        .lateral()
+    )
+    mine = OUTBOX.outerjoin(CASES, CASES.c.case_no == OUTBOX.c.case_no)
+    still = (OUTBOX.c.state == "queued", CASES.c.rehearsal.is_(None))
+    rows = await connection.execute(
+        select(OUTBOX, func.coalesce(worst.c.tries, 0).label("tries"), worst.c.failure)
+        .select_from(mine.outerjoin(worst, true()))
+        .where(*still)
+        .order_by(OUTBOX.c.id)
+        .limit(limit)
+    )
+    total = await connection.scalar(select(func.count()).select_from(mine).where(*still))
+    return [dict(row) for row in rows.mappings()], total or 0
+
+
+async def put_off(connection: AsyncConnection, outbox_id: int, until: datetime | None, reason: str = "") -> None:
+    """Look at a notice again then; None: when there is a channel for it."""
+    await connection.execute(
+        update(OUTBOX).where(OUTBOX.c.id == outbox_id).values(next_at=until, **({"reason": reason} if reason else {}))
+    )
+
+
+async def look_again(connection: AsyncConnection, at: datetime) -> int:
+    """Let every notice that waits for a channel be looked at: there may be one now."""
+    waiting = select(OUTBOX.c.id).select_from(OUTBOX.outerjoin(CASES, CASES.c.case_no == OUTBOX.c.case_no))
+    waiting = waiting.where(OUTBOX.c.state == "queued", OUTBOX.c.next_at.is_(None), CASES.c.rehearsal.is_(None))
+    found = await connection.execute(update(OUTBOX).where(OUTBOX.c.id.in_(waiting)).values(next_at=at))
+    return found.rowcount
+
+
+async def settle(connection: AsyncConnection, outbox_id: int, state: str, *, at: datetime, reason: str = "") -> bool:
+    """End a notice: `sent`, `given_up` or `withdrawn`; False when somebody withdrew it meanwhile."""
+    found = await connection.execute(
+        update(OUTBOX)
+        .where(OUTBOX.c.id == outbox_id, OUTBOX.c.state == "queued")
+        .values(state=state, settled_at=at, reason=reason, next_at=None)
+    )
+    if found.rowcount and state in ("sent", "given_up"):
+        members = update(OUTBOX).where(OUTBOX.c.digest_id == outbox_id, OUTBOX.c.state == "digested")
+        await connection.execute(members.values(state=state, settled_at=at))
+    return bool(found.rowcount)
+
+
+async def promise_of(connection: AsyncConnection, case_no: str, promised: str) -> Mapping[str, Any] | None:
+    """The promise that a notice tells about, as it stands now."""
+    row = await connection.execute(select(PROMISES).where(PROMISES.c.case_no == case_no, PROMISES.c.entry == promised))
+    found = row.mappings().one_or_none()
+    return dict(found) if found else None
+
+
+async def run_of(connection: AsyncConnection, case_no: str) -> Any:
+    """The newest run of a case, for a link; None when it never had one."""
+    query = select(RUNS.c.run_id).where(RUNS.c.case_no == case_no).order_by(RUNS.c.generation.desc()).limit(1)
+    return await connection.scalar(query)
+
+
+# --- addresses ------------------------------------------------------------------------------------------------------
+
+
+async def deliveries(connection: AsyncConnection, outbox_id: int) -> dict[str, Mapping[str, Any]]:
+    """What became of a notice so far, by address."""
+    rows = await connection.execute(
+        select(DELIVERIES).where(DELIVERIES.c.outbox_id == outbox_id).order_by(DELIVERIES.c.id)
+    )
+    return {row["address"]: dict(row) for row in rows.mappings()}
+
+
+async def keep(connection: AsyncConnection, outbox_id: int, address: str, **values: Any) -> None:
+    """Write down how a notice stands at an address."""
+    await connection.execute(
+        upsert(DELIVERIES)
+        .values(outbox_id=outbox_id, address=address, **values)
+        .on_conflict_do_update(index_elements=["outbox_id", "address"], set_=values)
+    )
+
+
+async def one_at_a_time(connection: AsyncConnection, address: str) -> None:
+    """Let sends to one address begin one after the other, until this transaction ends."""
+    await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(address, 2))))
+
+
+async def begun_lately(connection: AsyncConnection, address: str, since: datetime, most: int) -> list[datetime]:
+    """When the last sends to an address began, the newest first."""
+    rows = await connection.scalars(
+        select(DELIVERIES.c.begun_at)
+        .where(DELIVERIES.c.address == address, DELIVERIES.c.begun_at > since)
+        .order_by(DELIVERIES.c.begun_at.desc())
+        .limit(most)
+    )
+    return list(rows)
+
+
+async def last_outcomes(connection: AsyncConnection, address: str, since: datetime, most: int) -> list[str]:
+    """What became of the last sends to an address that have ended, the newest first."""
+    rows = await connection.scalars(
+        select(DELIVERIES.c.state)
+        .where(DELIVERIES.c.address == address, DELIVERIES.c.begun_at > since, DELIVERIES.c.state != "sending")
+        .order_by(DELIVERIES.c.begun_at.desc())
+        .limit(most)
+    )
+    return list(rows)
+
+
+# --- digests --------------------------------------------------------------------------------------------------------
+
+
+def _loose(query: Select, at: datetime) -> Select:
+    """Narrow a query to due notices that no address has or may have: a digest may take their place."""
+    begun = select(DELIVERIES.c.id).where(
+        DELIVERIES.c.outbox_id == OUTBOX.c.id, DELIVERIES.c.state.in_(("sending", "sent")) | DELIVERIES.c.is_doubtful
+    )
+    return _due(query, at, None).where(OUTBOX.c.notice != DIGEST, ~begun.exists())
+
+
+async def crowded(connection: AsyncConnection, *, at: datetime, above: int) -> Sequence[str]:
+    """Departments and members of staff for whom more than so many notices are due."""
+    query = _loose(select(OUTBOX.c.recipient), at).where(OUTBOX.c.recipient != "customer")
+    query = query.group_by(OUTBOX.c.recipient).having(func.count() > above)
+    return list(await connection.scalars(query))
+
+
+async def loose(connection: AsyncConnection, recipient: str, *, at: datetime) -> list[Mapping[str, Any]]:
+    """The notices of one recipient that a digest may take in, locked, the oldest first."""
+    query = _loose(select(OUTBOX), at).where(OUTBOX.c.recipient == recipient).order_by(OUTBOX.c.id)
+    rows = await connection.execute(query.limit(MOST_DIGESTED).with_for_update(of=OUTBOX, skip_locked=True))
+    return [dict(row) for row in rows.mappings()]
+
+
+async def digest(connection: AsyncConnection, members: Collection[int], **values: Any) -> None:
+    """Put one message into the outbox that takes the place of several."""
+    digest_id = await connection.scalar(
+        upsert(OUTBOX)
+        .values(state="queued", next_at=values["created_at"], case_no=None, notice=DIGEST, **values)
+        .returning(OUTBOX.c.id)
+    )
+    await connection.execute(
+        update(OUTBOX).where(OUTBOX.c.id.in_(members)).values(state="digested", digest_id=digest_id, next_at=None)
+    )
+
+
+async def digested(connection: AsyncConnection, digest_id: int) -> list[Mapping[str, Any]]:
+    """What a digest still has to tell: some may have been withdrawn since."""
+    rows = await connection.execute(
+        select(OUTBOX).where(OUTBOX.c.digest_id == digest_id, OUTBOX.c.state == "digested").order_by(OUTBOX.c.id)
+    )
+    return [dict(row) for row in rows.mappings()]
+
+
+async def withdraw_member(connection: AsyncConnection, outbox_id: int, reason: str, at: datetime) -> None:
+    """Take out of a digest what is not to be told any more."""
+    await connection.execute(
+        update(OUTBOX)
+        .where(OUTBOX.c.id == outbox_id, OUTBOX.c.state == "digested")
+        .values(state="withdrawn", reason=reason, settled_at=at)
+    )
+
+
+# --- absences -------------------------------------------------------------------------------------------------------
+
+
+async def absences(connection: AsyncConnection, on: date) -> dict[str, str]:
+    """Who is away on a day, and who stands in for them (empty: nobody); of several the one written last."""
+    rows = await connection.execute(
+        select(ABSENCES.c.staff_id, ABSENCES.c.stand_in)
+        .where(ABSENCES.c.from_on <= on, ABSENCES.c.until_on >= on, ABSENCES.c.ended_at.is_(None))
+        .order_by(ABSENCES.c.id)
+    )
+    return {row.staff_id: row.stand_in for row in rows}
+
+
+async def absences_from(connection: AsyncConnection, on: date) -> list[Mapping[str, Any]]:
+    """The absences that have not ended on a day, in order of their beginning."""
+    rows = await connection.execute(
+        select(ABSENCES)
+        .where(ABSENCES.c.until_on >= on, ABSENCES.c.ended_at.is_(None))
+        .order_by(ABSENCES.c.from_on, ABSENCES.c.id)
+    )
+    return [dict(row) for row in rows.mappings()]
+
+
+async def be_away(connection: AsyncConnection, **values: Any) -> int | None:
+    """Write an absence down; None when the same one is there already."""
+    same = [ABSENCES.c[name] == values[name] for name in ("staff_id", "from_on", "until_on", "stand_in")]
+    if await connection.scalar(select(ABSENCES.c.id).where(*same, ABSENCES.c.ended_at.is_(None)).limit(1)):
+        return None
+    return await connection.scalar(upsert(ABSENCES).values(**values).returning(ABSENCES.c.id))
+
+
+async def be_back(connection: AsyncConnection, staff_id: str, *, on: date, at: datetime) -> int:
+    """Take back the absences of somebody that have not ended; answers how many there were."""
+    found = await connection.execute(
+        update(ABSENCES)
+        .where(
+            ABSENCES.c.staff_id == staff_id,
+            ABSENCES.c.ended_at.is_(None),
+            ABSENCES.c.until_on >= on,
+        )
+        .values(ended_at=at)
+    )
+    return found.rowcount

@@ -1,0 +1,592 @@
+"""
+Sending: what waits in the outbox goes to its addresses, one at a time, each with an outcome of its own (design §8).
+
+That a send begins is committed before it begins, what came of it after. Whoever dies in between leaves a send of which
+nobody knows whether it arrived: once its time has passed it is sent again, marked as perhaps a second one (P-11). Right
+before, it is looked up whether there is still anything to tell (P-12). Safe from several places at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import sqlalchemy.exc
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from aftersales import clock
+from aftersales.desk import links
+from aftersales.gateways import Outcome, channels
+from aftersales.gateways.channels import Address, Channels
+from aftersales.rules import clocks, deliveries, ladders, pages
+from aftersales.rules.deliveries import CUSTOMER, Whom
+from aftersales.settings import settings
+from aftersales.store import cases, journal, outbox, records
+from aftersales.store.engine import transaction
+from aftersales.terms import Terms
+from aftersales.words import Unable
+from tasks import desks
+from tasks.cases import current_terms
+
+log = logging.getLogger("aftersales.notices")
+
+AT_ONCE = channels.THREADS
+# how often a worker looks for what was just written
+SECONDS = 2.0
+# how long a send may take before it counts as begun by somebody who died; longer than any send
+LEASE = timedelta(minutes=2)
+A_MINUTE = timedelta(minutes=1)
+# an address whose last sends failed, all in the last minute, rests a minute, so that it holds up no other
+FAILURES = 3
+EXPIRED = "过了有效时间，不再发送"
+DONE = "已办理，不用再通知"
+MOVED = "时限已改，不用再通知"
+NO_CHANNEL = "没有渠道，等待设置"
+NO_CONTACT = "没有可用的联系方式"
+ELSEWHERE = "改发其他地址"
+RESTING = "渠道连续失败，暂停一分钟"
+CROWDED = "渠道每分钟条数已满，稍后发送"
+QUIET = "静默时段，结束后发送"
+REHEARSED = "【演练】"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A notice in the middle of being sent: to which of its addresses now, and which it has in all."""
+
+    row: Mapping[str, Any]
+    to: Whom
+    now: tuple[Address, ...]
+    again: frozenset[str]
+    doubtful: frozenset[str]
+    addresses: tuple[Address, ...]
+    subject: str
+    body: str
+    short: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What became of one notice at one address, as people read it."""
+
+    outbox_id: int
+    case_no: str
+    recipient: str
+    channel: str
+    outcome: str
+
+
+@dataclass
+class Round:
+    """What one look has sent, and what not."""
+
+    sent: int = 0
+    withdrawn: int = 0
+    told: list[Told] = field(default_factory=list)
+
+    @property
+    def found(self) -> int:
+        """How much there was to do."""
+        return self.sent + self.withdrawn + len(self.told)
+
+    @property
+    def page(self) -> str:
+        """What was not sent, as a page."""
+        rows = [f"| {' | '.join(map(pages.cell, row))} |" for row in self.rows()]
+        head = ["# 通知发送", "", f"送达 {self.sent} 条，撤回 {self.withdrawn} 条，未送达 {len(self.told)} 条。"]
+        table = ["", "| 通知编号 | 售后单 | 发给 | 渠道 | 结果 |", "| --- | --- | --- | --- | --- |", *rows]
+        return "\n".join([*head, *(table if rows else [])])
+
+    def rows(self) -> list[tuple[str, str, str, str, str]]:
+        """What was not sent, a row each."""
+        return [(str(each.outbox_id), each.case_no, each.recipient, each.channel, each.outcome) for each in self.told]
+
+
+async def look(known: Channels, *, rehearsal: str | None = None, at: datetime | None = None) -> Round:
+    """
+    Send everything that is due at `at` (now), several at once; what fails is put off and stops nothing.
+
+    `rehearsal` names the rehearsal whose notices and clock are meant: they go to the channels for rehearsals alone.
+    """
+    found = Round()
+    if rehearsal is not None and not known.rehearsal:
+        return found
+    if rehearsal is None:
+        await _digest(at or clock.now())
+
+    async def one_after_the_other() -> None:
+        while await _one(found, known, rehearsal, at or clock.now()):
+            pass
+
+    await asyncio.gather(*(one_after_the_other() for _ in range(AT_ONCE)))
+    return found
+
+
+async def _one(found: Round, known: Channels, rehearsal: str | None, at: datetime) -> bool:
+    """Send the notice that is due first; False when there is none."""
+    outbox_id = None
+    try:
+        async with transaction() as connection:
+            row = await outbox.claim(connection, at=at, rehearsal=rehearsal)
+            if row is None:
+                return False
+            outbox_id = row["id"]
+            begun = await _begin(connection, row, known, rehearsal, at)
+        if isinstance(begun, str):
+            await _ended(found, row, begun, at)
+            return True
+        if begun is None:
+            return True
+        outcomes = await asyncio.gather(*(_send(begun, address, known) for address in begun.now))
+        async with transaction() as connection:
+            why = await _record(connection, begun, outcomes, at, found)
+        if begun.to.note and any(each.outcome == "done" for each in outcomes):
+            await _note(row, begun.to.note, at)
+        if why:
+            await _note(row, f"没有送达：{why}", at)
+        return True
+    except (sqlalchemy.exc.OperationalError, OSError):
+        raise
+    except Exception as error:  # one bad item stops nothing
+        if outbox_id is None:
+            raise
+        log.exception("Notice %s cannot be sent", outbox_id)
+        async with transaction() as connection:
+            await outbox.put_off(connection, outbox_id, at + LEASE, f"出错（{type(error).__name__}），稍后再试")
+        found.told.append(Told(outbox_id, "", "", "", f"出错：{type(error).__name__}"))
+        return True
+
+
+async def _ended(found: Round, row: Mapping[str, Any], why: str, at: datetime) -> None:
+    """Count a notice that ended before it was sent, and let the history say why (P-12)."""
+    if why == NO_CONTACT:
+        found.told.append(Told(row["id"], row["case_no"] or "", _reader().recipient(row["recipient"]), "", why))
+    else:
+        found.withdrawn += 1
+    await _note(row, f"没有发送：{why}", at)
+
+
+# --- before ---------------------------------------------------------------------------------------------------------
+
+
+async def _begin(
+    connection: AsyncConnection, row: Mapping[str, Any], known: Channels, rehearsal: str | None, at: datetime
+) -> Message | str | None:
+    """Write down that a notice is being sent; a sentence when it has ended, None when it is put off."""
+    terms = current_terms()
+    staff = terms.staff()
+    if row["expires_at"] is not None and at >= row["expires_at"]:
+        await outbox.settle(connection, row["id"], "withdrawn", at=at, reason=EXPIRED)
+        return EXPIRED
+    if pointless := await _pointless(connection, row, at, terms):
+        await outbox.settle(connection, row["id"], "withdrawn", at=at, reason=pointless)
+        return pointless
+    quiet = deliveries.quiet_until(row["recipient"], at, house=terms.house, sending=terms.sending, staff=staff)
+    if quiet is not None:
+        await outbox.put_off(connection, row["id"], quiet, QUIET)
+        return None
+    away = await outbox.absences(connection, clocks.house_date(at, house=terms.house))
+    to = deliveries.whom(row["recipient"], away=away, house=terms.house, staff=staff)
+    if rehearsal is not None:
+        addresses, called = known.rehearsal, ""
+    elif to.recipient == CUSTOMER:
+        if not known.reach_customers:
+            await outbox.put_off(connection, row["id"], None, NO_CHANNEL)
+            return None
+        addresses, called = known.of_customer(await records.reach_customer(connection, row["case_no"])), ""
+        if not addresses:
+            await _give_up(connection, row, NO_CONTACT, at, terms)
+            return NO_CONTACT
+    else:
+        addresses, called = known.of(to.recipient, staff)
+    if not addresses:
+        await outbox.put_off(connection, row["id"], None, NO_CHANNEL)
+        return None
+    return await _address(connection, row, to, addresses, called, at, terms)
+
+
+async def _address(
+    connection: AsyncConnection,
+    row: Mapping[str, Any],
+    to: Whom,
+    addresses: tuple[Address, ...],
+    called: str,
+    at: datetime,
+    terms: Terms,
+) -> Message | str | None:
+    """Choose the addresses that a notice goes to now: of a customer's the first that works, else all."""
+    before = await outbox.deliveries(connection, row["id"])
+    marks = {address.mark for address in addresses}
+    for mark, stood in before.items():
+        if mark not in marks and stood["state"] not in ("sent", "given_up"):
+            await outbox.keep(connection, row["id"], mark, state="given_up", reason=ELSEWHERE, **_kept(stood))
+    now: list[Address] = []
+    later: list[datetime] = []
+    again: set[str] = set()
+    doubtful: set[str] = set()
+    for address in addresses:
+        stood = before.get(address.mark, {})
+        if stood.get("state") in ("sent", "given_up"):
+            continue
+        first_at = stood.get("first_at") or at
+        wait, why = await _must_wait(connection, stood, address, at, first_at, terms)
+        if wait is not None and wait <= at:
+            await outbox.keep(
+                connection,
+                row["id"],
+                address.mark,
+                channel=address.channel,
+                told=to.recipient,
+                state="given_up",
+                reason=why,
+            )
+        elif wait is not None:
+            await outbox.keep(
+                connection,
+                row["id"],
+                address.mark,
+                channel=address.channel,
+                told=to.recipient,
+                state=stood.get("state", "queued"),
+                first_at=first_at,
+                next_at=wait,
+                reason=why or stood.get("reason", ""),
+            )
+            later.append(wait)
+        else:
+            is_doubtful = stood.get("state") == "sending" or stood.get("is_doubtful", False)
+            await outbox.keep(
+                connection,
+                row["id"],
+                address.mark,
+                channel=address.channel,
+                told=to.recipient,
+                state="sending",
+                tries=stood.get("tries", 0) + 1,
+                is_doubtful=is_doubtful,
+                first_at=first_at,
+                begun_at=clock.now(),
+                reason=to.note,
+            )
+            now.append(address)
+            again |= {address.mark} if stood.get("tries") else set()
+            doubtful |= {address.mark} if is_doubtful else set()
+        if row["recipient"] == CUSTOMER:
+            break
+    if not now:
+        await outbox.put_off(connection, row["id"], min(later) if later else at + LEASE)
+        return None
+    words = await _words(connection, row, called, at, terms)
+    if words is None:
+        await outbox.settle(connection, row["id"], "withdrawn", at=at, reason=DONE)
+        return DONE
+    await outbox.put_off(connection, row["id"], at + LEASE)
+    return Message(row, to, tuple(now), frozenset(again), frozenset(doubtful), addresses, *words)
+
+
+def _kept(stood: Mapping[str, Any]) -> dict[str, Any]:
+    """What an upsert must name although it stays."""
+    return {"channel": stood["channel"], "told": stood["told"]}
+
+
+async def _must_wait(
+    connection: AsyncConnection,
+    stood: Mapping[str, Any],
+    address: Address,
+    at: datetime,
+    first_at: datetime,
+    terms: Terms,
+) -> tuple[datetime | None, str]:
+    """When an address may be sent to, and why not now; None: now, what is past: never more."""
+    if stood.get("state") == "failed" and stood["next_at"] > at:
+        return stood["next_at"], ""
+    await outbox.one_at_a_time(connection, address.mark)
+    now = clock.now()
+    outcomes = await outbox.last_outcomes(connection, address.mark, now - A_MINUTE, FAILURES)
+    if len(outcomes) == FAILURES and set(outcomes) == {"failed"}:
+        return deliveries.rested_at(at, first_at=first_at, sending=terms.sending) or at, RESTING
+    if address.per_minute is not None:
+        begun = await outbox.begun_lately(connection, address.mark, now - A_MINUTE, address.per_minute)
+        if len(begun) == address.per_minute:
+            return at + (begun[-1] + A_MINUTE - now) + timedelta(seconds=1), CROWDED
+    return None, ""
+
+
+async def _pointless(connection: AsyncConnection, row: Mapping[str, Any], at: datetime, terms: Terms) -> str:
+    """Say why there is nothing to tell any more; empty when there is (P-12)."""
+    if row["case_no"] is None or row["notice"] not in terms.escalation.notices:
+        return ""
+    promise = await outbox.promise_of(connection, row["case_no"], row["entry"].partition(".")[0])
+    if promise is None or promise["ended_at"] is not None:
+        return DONE
+    is_late = promise["due_at"] <= at
+    if row["notice"] == terms.escalation.reminder.notice:
+        return ladders.OVERTAKEN if is_late else ""
+    return "" if is_late else MOVED
+
+
+async def _words(
+    connection: AsyncConnection, row: Mapping[str, Any], called: str, at: datetime, terms: Terms
+) -> tuple[str, str, str] | None:
+    """What a notice says now: subject, text, and text for SMS; None when nothing of it is left to say."""
+    subject, body, short = row["subject"], row["body"], row["data"].get("short", "")
+    if row["notice"] == outbox.DIGEST:
+        members = []
+        for member in await outbox.digested(connection, row["id"]):
+            if why := await _pointless(connection, member, at, terms):
+                await outbox.withdraw_member(connection, member["id"], why, at)
+            else:
+                members.append((member["subject"], await _link(connection, member)))
+        if not members:
+            return None
+        subject, body = deliveries.digest(members)
+    elif late := row["data"].get("late"):
+        # at night it was another delay (P-10)
+        body = body.replace(late, pages.spoken_delay(datetime.fromisoformat(row["data"]["due_at"]), at), 1)
+    if row["recipient"] == CUSTOMER:
+        return subject, body, short or body
+    link = await _link(connection, row)
+    body = "\n".join([f"{called}{body}", *([f"查看和办理：{link}"] if link else []), f"通知编号：{row['id']}"])
+    return subject, body, body
+
+
+async def _link(connection: AsyncConnection, row: Mapping[str, Any]) -> str:
+    run_id = await outbox.run_of(connection, row["case_no"]) if row["case_no"] else None
+    return links.run(links.home(), run_id) if run_id and links.home() else ""
+
+
+# --- the send, and after --------------------------------------------------------------------------------------------
+
+
+async def _send(message: Message, address: Address, known: Channels) -> Outcome:
+    is_doubtful = address.mark in message.doubtful
+    subject = f"{deliveries.DOUBTFUL if is_doubtful else ''}{message.subject}"
+    if message.addresses == known.rehearsal:
+        subject = f"{REHEARSED}{subject}"
+    body = message.short if address.channel == channels.SMS else message.body
+    # the SMS gateway knows the key again by itself; whoever has only the text is told that it may be the second
+    if is_doubtful and address.channel != channels.SMS and message.row["recipient"] == CUSTOMER:
+        body = f"{body}\n（通知编号：{message.row['id']}）"
+    key = f"notice-{message.row['id']}"
+    return await known.send(address, subject, body, key=key, again=address.mark in message.again)
+
+
+async def _record(
+    connection: AsyncConnection, message: Message, outcomes: Sequence[Outcome], at: datetime, found: Round
+) -> str:
+    """Write down what came of a notice at each address, and whether it is at its end; answers why nothing arrived."""
+    row, terms = message.row, current_terms()
+    before = await outbox.deliveries(connection, row["id"])
+    who = _reader().recipient(message.to.recipient)
+    for address, outcome in zip(message.now, outcomes, strict=True):
+        stood = before[address.mark]
+        again = deliveries.try_again_at(at, tries=stood["tries"], first_at=stood["first_at"], sending=terms.sending)
+        state = "sent" if outcome.outcome == "done" else "failed"
+        if state == "failed" and (again is None or outcome.outcome == "refused"):
+            state = "given_up"
+        await outbox.keep(
+            connection,
+            row["id"],
+            address.mark,
+            **_kept(stood),
+            state=state,
+            next_at=again if state == "failed" else None,
+            ended_at=clock.now(),
+            reason=message.to.note if state == "sent" else outcome.reason,
+        )
+        if state == "sent":
+            found.sent += 1
+        else:
+            told = f"{outcome.reason}，{'稍后再试' if state == 'failed' else '不再发送'}"
+            found.told.append(Told(row["id"], row["case_no"] or "", who, address.channel, told))
+    return await _conclude(connection, message, at, terms)
+
+
+async def _conclude(connection: AsyncConnection, message: Message, at: datetime, terms: Terms) -> str:
+    """End a notice that has nothing before it at any address; answers why when it arrived nowhere."""
+    row = message.row
+    stands = await outbox.deliveries(connection, row["id"])
+    mine = [stands.get(a.mark, {}) for a in message.addresses]
+    is_sent = any(each.get("state") == "sent" for each in mine)
+    is_ended = all(each.get("state") in ("sent", "given_up") for each in mine)
+    if is_ended or (is_sent and row["recipient"] == CUSTOMER):
+        lost = "；".join(each["reason"] for each in mine if each and each["state"] == "given_up")
+        if not is_sent:
+            await _give_up(connection, row, lost, at, terms)
+            return lost
+        await outbox.settle(connection, row["id"], "sent", at=at, reason=lost)
+        return ""
+    # a customer's next address is tried at once, the others when they may be
+    waiting = [each.get("next_at") or at for each in mine if each.get("state") not in ("sent", "given_up")]
+    await outbox.put_off(connection, row["id"], waiting[0] if row["recipient"] == CUSTOMER else min(waiting))
+    return ""
+
+
+async def _give_up(connection: AsyncConnection, row: Mapping[str, Any], why: str, at: datetime, terms: Terms) -> None:
+    """End a notice that reaches nobody, and tell the next level instead (P-11)."""
+    if not await outbox.settle(connection, row["id"], "given_up", at=at, reason=why):
+        return
+    owner = terms.returns.stages["review"].owner
+    above = deliveries.above(row["recipient"], house=terms.house, staff=terms.staff(), owner=owner)
+    if not above:
+        return
+    case = await cases.read(connection, row["case_no"]) if row["case_no"] else None
+    who = _reader().recipient(row["recipient"])
+    await outbox.put(
+        connection,
+        is_rehearsed=case is not None and case.rehearsal is not None,
+        case_no=row["case_no"],
+        entry=f"{row['entry']}.undelivered",
+        notice="DESK",
+        recipient=above,
+        language=row["language"],
+        subject=f"没有送达：{row['subject']}",
+        body=f"发给{who}的通知没有送达（{why}），请另行告知。原文：{row['body']}",
+        data={},
+        created_at=at,
+        expires_at=None,
+    )
+
+
+async def _digest(at: datetime) -> None:
+    """Make one message of what would be too many for one department or person."""
+    terms = current_terms()
+    async with transaction() as connection:
+        crowded = await outbox.crowded(connection, at=at, above=terms.sending.digest_above)
+    for recipient in crowded:
+        if deliveries.quiet_until(recipient, at, house=terms.house, sending=terms.sending, staff=terms.staff()):
+            continue  # at its end there may be more, and fewer
+        async with transaction() as connection:
+            members = []
+            for row in await outbox.loose(connection, recipient, at=at):
+                if why := await _pointless(connection, row, at, terms):
+                    await outbox.settle(connection, row["id"], "withdrawn", at=at, reason=why)
+                else:
+                    members.append(row)
+            if len(members) <= terms.sending.digest_above:
+                continue
+            subject, body = deliveries.digest([(row["subject"], "") for row in members])
+            await outbox.digest(
+                connection,
+                [row["id"] for row in members],
+                entry=f"digest.{members[0]['id']}-{members[-1]['id']}",
+                recipient=recipient,
+                language=terms.house.language,
+                subject=subject,
+                body=body,
+                data={},
+                created_at=at,
+                expires_at=None,
+            )
+
+
+async def _note(row: Mapping[str, Any], text: str, at: datetime) -> None:
+    """
+    Let the case's history say what became of a notice, where it was not simply sent.
+
+    In a transaction of its own: whoever ends a case holds its row and waits for its notices, so nobody may do it the
+    other way round.
+    """
+    if row["case_no"] is None:
+        return
+    async with transaction() as connection:
+        await journal.add(
+            connection,
+            row["case_no"],
+            f"{row['entry']}.{row['recipient']}.{_short(text)}",
+            kind="delivery",
+            at=at,
+            actor="system",
+            data={"notice": row["notice"], "to": row["recipient"], "subject": row["subject"], "text": text},
+        )
+
+
+def _short(text: str) -> str:
+    return {"没有发送": "withdrawn", "没有送达": "given_up"}.get(text.partition("：")[0], "stand_in")
+
+
+def _reader() -> pages.Reader:
+    return desks.reader(current_terms())
+
+
+# --- always at work -------------------------------------------------------------------------------------------------
+
+# read once a process, and whether what waited for a channel was looked at since
+_known: Channels | None = None
+_has_begun = False
+
+
+def known_channels() -> Channels:
+    """The channels of this installation. Raises Unable."""
+    global _known
+    if _known is None:
+        terms = current_terms()
+        _known = channels.load(settings(), house=terms.house, staff=terms.staff())
+    return _known
+
+
+async def send_what_is_due() -> Round:
+    """Send what has been written by now; costs one short question when there is nothing."""
+    global _has_begun
+    async with transaction() as connection:
+        if not _has_begun:
+            # what waits for a channel may have one since this process was started
+            await outbox.look_again(connection, clock.now())
+        is_due = await outbox.is_anything_due(connection, clock.now())
+    _has_begun = True
+    return await look(known_channels()) if is_due else Round()
+
+
+# --- for people -----------------------------------------------------------------------------------------------------
+
+
+async def test(whom: str) -> list[tuple[str, str]]:
+    """
+    Send a real message to each address of a department or a member of staff; answers channel and why not (empty: sent).
+
+    Raises Unable: nobody of that name, or no address.
+    """
+    terms = current_terms()
+    departments = terms.house.departments
+    code = next((code for code, department in departments.items() if whom in (code, department.name)), "")
+    if not code and whom not in terms.staff():
+        names = "、".join(f"{code}（{department.name}）" for code, department in departments.items())
+        raise Unable(f"没有部门或员工“{whom}”，部门可写：{names}；员工写编号，如 C07。")
+    addresses, called = known_channels().of(f"department:{code}" if code else f"staff:{whom}", terms.staff())
+    if not addresses:
+        raise Unable(f"“{whom}”还没有通知渠道，请写进渠道文件后重新启动（样子见 docs/handbook/notices.md）。")
+    at = clocks.spoken(clock.now(), house=terms.house)
+    body = f"{called}这是一条试验消息，收到说明渠道可用，不用处理。发出时间：{at}。"
+    outcomes = await asyncio.gather(
+        *(known_channels().send(each, "通知渠道测试", body, key=f"test-{uuid4()}") for each in addresses)
+    )
+    return [
+        (each.channel, "" if outcome.outcome == "done" else outcome.reason)
+        for each, outcome in zip(addresses, outcomes, strict=True)
+    ]
+
+
+async def waiting(limit: int) -> tuple[list[dict[str, Any]], int]:
+    """What has not arrived yet, the oldest first, and how many there are in all; rehearsals left out."""
+    terms = current_terms()
+    reader = _reader()
+    async with transaction() as connection:
+        rows, total = await outbox.waiting(connection, limit)
+    return [
+        {
+            "id": row["id"],
+            "case_no": row["case_no"] or "",
+            "to": reader.recipient(row["recipient"]),
+            "subject": row["subject"],
+            "created": clocks.spoken(row["created_at"], house=terms.house),
+            "next": clocks.spoken(row["next_at"], house=terms.house) if row["next_at"] else "",
+            "tries": row["tries"],
+            "reason": row["failure"] or row["reason"],
+        }
+        for row in rows
+    ], total

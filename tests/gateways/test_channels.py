@@ -1,0 +1,265 @@
+"""Where notices go: addresses are read without being told, robots are sent what they take, and refusals are seen."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aftersales.gateways import channels
+from aftersales.gateways.channels import Address, Channels
+from aftersales.settings import Settings
+from aftersales.terms import load
+from aftersales.words import Unable
+from tests.gateways.receivers import Mailbox, Receiver, mailing, receiving
+
+LIVE = load()
+TOKEN = "5ecre7t0ken5ecre7t0ken5ecre7t0ken0123456789abcdef0123456789abcdef"
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """Somebody who takes what robots and hooks are sent."""
+    with receiving() as running:
+        yield running
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    """A mail server."""
+    with mailing() as running:
+        yield running
+
+
+def read(text: str = "", **more: Any) -> Channels:
+    """Channels as the environment gives them."""
+    found = Settings(channels=text, **{"home": Path("/nonexistent"), **more})
+    return channels.load(found, house=LIVE.house, staff=LIVE.staff())
+
+
+async def send(url: str, subject: str = "已超时", body: str = "请尽快办理") -> channels.Outcome:
+    """Send one message to an address."""
+    address = Address(channels.mark(url), url.partition(":")[0], url)
+    return await Channels().send(address, subject, body, key="notice-1")
+
+
+# --- reading --------------------------------------------------------------------------------------------------------
+
+
+def test_addresses_of_departments_staff_customers_and_rehearsals_are_read():
+    found = read(
+        f"""
+        departments:
+          logistics: ["dingtalk://{TOKEN}/", "mailto://127.0.0.1:25?from=a@b.cn&to=l@b.cn"]
+        staff: {{A01: "json://127.0.0.1/a"}}
+        customers: {{email: "mailtos://u:p@smtp.b.cn?from=a@b.cn"}}
+        rehearsal: ["json://127.0.0.1/r"]
+        """
+    )
+
+    assert [a.channel for a in found.departments["logistics"]] == ["dingtalk", "mailto"]
+    assert found.staff["A01"][0].url == "json://127.0.0.1/a" and len(found.rehearsal) == 1
+    assert found.reach_customers and set(found.without(LIVE.house)) == set(LIVE.house.departments) - {"logistics"}
+    assert TOKEN not in repr(found) and ":p@" not in repr(found)
+
+
+def test_without_anything_set_everything_waits_and_the_start_says_so():
+    (warning,) = channels.warnings(read(), LIVE.house)
+
+    assert "还没有设置通知渠道" in warning
+
+
+def test_a_department_without_channel_is_named_at_the_start():
+    found = read(json.dumps({"departments": {"logistics": ["json://127.0.0.1/a"]}}))
+
+    departments, customers = channels.warnings(found, LIVE.house)
+    assert "仓储部" in departments and "物流与配送部" not in departments and "客户" in customers
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604])
+def test_a_file_that_others_can_read_is_refused(tmp_path: Path, mode: int):
+    file = tmp_path / "channels.yaml"
+    file.write_text(f"departments: {{logistics: ['dingtalk://{TOKEN}/']}}")
+    file.chmod(mode)
+
+    with pytest.raises(Unable, match="别的用户也能读，请先运行 chmod 600"):
+        read(channels_file=file)
+
+    file.chmod(0o600)
+    assert list(read(channels_file=file).departments) == ["logistics"]
+    assert list(read(home=tmp_path).departments) == ["logistics"], "at home it needs no variable"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        pytest.param("a: [", "不是 YAML 或 JSON", id="no YAML"),
+        pytest.param("[]", "应当是一张表", id="no table"),
+        pytest.param("department: {}", "没有这一项：department，可写：departments", id="a wrong key"),
+        pytest.param("departments: []", "departments 应当是一张表", id="a list for a table"),
+        pytest.param(
+            "departments: {sales: ['json://a']}", "没有部门“sales”，可写：customer_service", id="no department"
+        ),
+        pytest.param(f"departments: {{'dingtalk://{TOKEN}': x}}", "没有部门“（不是代码）”", id="an address for a code"),
+        pytest.param("staff: {C99: ['json://a']}", "没有员工编号“C99”", id="nobody of that id"),
+        pytest.param(f"departments: {{logistics: [{TOKEN}]}}", "第 1 个地址不是 Apprise 地址", id="a token alone"),
+        pytest.param("departments: {logistics: ['json://a', 5]}", "第 2 个地址不是 Apprise 地址", id="a number"),
+        pytest.param("departments: {logistics: {a: b}}", "第 1 个地址不是 Apprise 地址", id="a table for a list"),
+        pytest.param(f"departments: {{logistics: ['nonsense://{TOKEN}']}}", "Apprise 不认识", id="no such service"),
+        pytest.param("departments: {logistics: ['wecombot://']}", "Apprise 不认识", id="a service without its key"),
+        pytest.param(
+            "departments: {logistics: ['mailto://h:25?from=a@b.cn&to=c@d.cn,e@f.cn']}", "有几个收件人", id="two at once"
+        ),
+        pytest.param("customers: {phone: x}", "customers 没有这一项：phone", id="customers have mail alone here"),
+        pytest.param("customers: {email: 'json://a'}", "应当是发信的邮箱", id="mail that is none"),
+        pytest.param("customers: {email: 'mailto://h?to=a@b.cn'}", "不写收件人", id="mail to somebody"),
+    ],
+)
+def test_what_cannot_be_read_is_one_sentence_that_quotes_no_address(text: str, says: str):
+    with pytest.raises(Unable) as refused:
+        read(text)
+
+    sentence = str(refused.value)
+    assert says in sentence and "\n" not in sentence and sentence.endswith("。")
+    assert TOKEN not in sentence and "环境变量 AFTERSALES_CHANNELS" in sentence
+
+
+# --- robots ---------------------------------------------------------------------------------------------------------
+
+ROBOTS = {
+    "dingtalk": ("dingtalk", "NotifyDingTalk", "http://{base}/robot/send?access_token={{token}}"),
+    "wecombot": ("wecombot", "NotifyWeComBot", "http://{base}/webhook/send?key={{key}}"),
+    "feishu": ("feishu", "NotifyFeishu", "http://{base}/bot/v2/hook/{{token}}/"),
+}
+
+
+@pytest.fixture(params=ROBOTS)
+def robot(request: pytest.FixtureRequest, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A robot's address; its service's fixed one is pointed to the receiver."""
+    import importlib
+
+    module, name, url = ROBOTS[request.param]
+    plugin = getattr(importlib.import_module(f"apprise.plugins.{module}"), name)
+    monkeypatch.setattr(plugin, "notify_url", url.format(base=receiver.base))
+    return f"{request.param}://{TOKEN}/"
+
+
+async def test_a_robot_is_sent_what_it_takes(robot: str, receiver: Receiver):
+    receiver.answers = dict.fromkeys(
+        ("/robot/send", "/webhook/send", f"/bot/v2/hook/{TOKEN}/"), (200, b'{"errcode":0}')
+    )
+
+    assert (await send(robot)).outcome == "done"
+
+    (told,) = receiver.received
+    assert TOKEN in told.path and told.headers["Content-Type"].startswith("application/json")
+    if robot.startswith("feishu"):
+        assert told.body["msg_type"] == "text" and set(told.body["content"]) == {"text"}
+    else:
+        assert told.body["msgtype"] == "text" and told.body["text"]["content"]
+    assert told.text.splitlines() == ["已超时", "请尽快办理"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        pytest.param((200, b'{"errcode": 310000, "errmsg": "keywords not in content"}'), "错误码 310000", id="keyword"),
+        pytest.param((200, b'{"errcode": 45009, "errmsg": "api freq out of limit"}'), "错误码 45009", id="too many"),
+        pytest.param(
+            (200, b'{"code": 19001, "msg": "param invalid: incoming webhook access token invalid"}'),
+            "19001",
+            id="token",
+        ),
+        pytest.param((200, b"<html>"), "看不懂", id="a page"),
+        pytest.param((500, b"{}"), "HTTP 500", id="an error"),
+    ],
+)
+async def test_a_robot_that_refuses_with_http_200_has_not_been_told(
+    robot: str, receiver: Receiver, answer: tuple[int, bytes], reason: str
+):
+    """Apprise 1.13 looks at the status alone and would call it sent."""
+    receiver.answers = dict.fromkeys(("/robot/send", "/webhook/send", f"/bot/v2/hook/{TOKEN}/"), answer)
+
+    outcome = await send(robot)
+
+    assert outcome.outcome == "failed" and reason in outcome.reason and TOKEN not in outcome.reason
+
+
+async def test_dingtalk_signs_with_its_secret(receiver: Receiver, monkeypatch: pytest.MonkeyPatch):
+    from apprise.plugins import dingtalk
+
+    monkeypatch.setattr(
+        dingtalk.NotifyDingTalk, "notify_url", f"http://{receiver.base}/robot/send?access_token={{token}}"
+    )
+
+    assert (await send(f"dingtalk://SEC0123456789@{TOKEN}/")).outcome == "done"
+
+    assert "sign=" in receiver.received[0].path and "timestamp=" in receiver.received[0].path
+
+
+async def test_what_is_too_long_for_a_robot_is_cut_within_its_bytes(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+):
+    from apprise.plugins import wecombot
+
+    monkeypatch.setattr(wecombot.NotifyWeComBot, "notify_url", f"http://{receiver.base}/webhook/send?key={{key}}")
+
+    await send("wecombot://0123456789", body="一二三四五六七八九十\n" * 300)
+
+    (told,) = receiver.texts()
+    assert 1_500 < len(told.encode()) <= 2048 and told.endswith("（太长，其余请在系统中查看）")
+
+
+# --- mail, outages, secrets -----------------------------------------------------------------------------------------
+
+
+async def test_mail_arrives_in_chinese(mailbox: Mailbox):
+    outcome = await send(f"mailto://127.0.0.1:{mailbox.port}?from=a@shop.example&to=l@shop.example")
+
+    assert outcome.outcome == "done"
+    ((to, mail),) = mailbox.received
+    assert to == ["l@shop.example"] and str(mail["Subject"]) == "已超时"
+    assert "请尽快办理" in mail.get_body(("plain", "html")).get_content()
+
+
+async def test_mail_that_is_refused_has_failed(mailbox: Mailbox):
+    mailbox.refused.add("gone@shop.example")
+
+    outcome = await send(f"mailto://127.0.0.1:{mailbox.port}?from=a@shop.example&to=gone@shop.example")
+
+    assert outcome.outcome == "failed" and "gone" not in outcome.reason
+
+
+async def test_nobody_there_is_a_failure_in_words_of_ours():
+    outcome = await send(f"json://user:{TOKEN}@127.0.0.1:9/x")
+
+    assert (outcome.outcome, outcome.reason) == ("failed", "连接失败或被拒绝")
+
+
+async def test_no_address_comes_into_any_log(receiver: Receiver, caplog: pytest.LogCaptureFixture, capfd: Any):
+    receiver.answers["/x"] = (500, TOKEN.encode())
+    with caplog.at_level(logging.DEBUG):
+        await send(f"json://user:{TOKEN}@{receiver.base}/x")
+        await send(f"dingtalk://{TOKEN}/")
+
+    assert TOKEN not in caplog.text + "".join(capfd.readouterr())
+
+
+async def test_two_sends_at_once_are_each_told_their_own_reason(receiver: Receiver):
+    import asyncio
+
+    receiver.answers |= {"/a": (500, b""), "/b": (403, b"")}
+    receiver.delay = 0.1
+
+    first, second, third = await asyncio.gather(*(send(receiver.url(name)) for name in "abc"))
+
+    assert "500" in first.reason and "403" in second.reason and third.outcome == "done"
+
+
+def test_an_address_is_named_by_a_mark_that_does_not_tell_it():
+    assert channels.mark("a") == hashlib.sha256(b"a").hexdigest()[:16]

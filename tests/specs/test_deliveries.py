@@ -1,0 +1,152 @@
+"""When a notice may leave, who gets it while somebody is away, and when it is tried again (P-10, P-11, NTC-10)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from aftersales.rules import clocks, deliveries
+from aftersales.rules.deliveries import Whom
+from aftersales.terms import load
+
+LIVE = load()
+HOUSE, STAFF = LIVE.house, LIVE.staff()
+SENDING = LIVE.sending.model_copy(
+    update={
+        "quiet": {"customer": "21:00-08:00", "logistics": "22:00-08:00", "warehouse": "12:00-13:30", "technical": None}
+    }
+)
+
+
+def at(wall: str) -> datetime:
+    """A time of the house."""
+    return clocks.house_time(datetime.fromisoformat(wall), house=HOUSE)
+
+
+@pytest.mark.parametrize(
+    ("recipient", "moment", "leaves"),
+    [
+        pytest.param("department:logistics", "2026-03-14 00:10", "2026-03-14 08:00", id="P-10 a breach after midnight"),
+        pytest.param("department:logistics", "2026-03-13 22:00", "2026-03-14 08:00", id="the first quiet minute"),
+        pytest.param("department:logistics", "2026-03-13 21:59", None, id="a minute before"),
+        pytest.param("department:logistics", "2026-03-14 07:59", "2026-03-14 08:00", id="the last quiet minute"),
+        pytest.param("department:logistics", "2026-03-14 08:00", None, id="the opening itself"),
+        pytest.param("department:logistics", "2026-02-28 23:00", "2026-03-01 08:00", id="P-28 over the month's end"),
+        pytest.param("department:warehouse", "2026-03-13 12:30", "2026-03-13 13:30", id="hours within a day"),
+        pytest.param("department:warehouse", "2026-03-13 13:30", None, id="after hours within a day"),
+        pytest.param("department:technical", "2026-03-13 03:00", None, id="a department without quiet hours"),
+        pytest.param("department:aftersales", "2026-03-13 03:00", None, id="a department that is not named"),
+        pytest.param("staff:L01", "2026-03-13 23:00", "2026-03-14 08:00", id="staff keep their department's hours"),
+        pytest.param("staff:gone", "2026-03-13 23:00", None, id="somebody who left"),
+        pytest.param("customer", "2026-03-13 21:00", "2026-03-14 08:00", id="a customer in the evening"),
+    ],
+)
+def test_p10_what_falls_into_quiet_hours_leaves_at_their_end(recipient: str, moment: str, leaves: str | None):
+    found = deliveries.quiet_until(recipient, at(moment), house=HOUSE, sending=SENDING, staff=STAFF)
+
+    assert found == (leaves and at(leaves))
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York"])
+def test_p01_quiet_hours_end_by_the_wall_clock_also_on_the_nights_it_is_put(zone: str):
+    house = HOUSE.model_copy(update={"timezone": zone})
+    for night in ("2026-03-08", "2026-03-29", "2026-10-25", "2026-11-01"):
+        moment = clocks.house_time(datetime.fromisoformat(f"{night} 00:30"), house=house)
+        found = deliveries.quiet_until("department:logistics", moment, house=house, sending=SENDING, staff=STAFF)
+        assert found is not None and clocks.in_house(found, house=house).strftime("%H:%M") == "08:00"
+
+
+@pytest.mark.parametrize(
+    ("recipient", "away", "expected"),
+    [
+        pytest.param("staff:L02", {}, Whom("staff:L02"), id="nobody is away"),
+        pytest.param("staff:L02", {"L02": "W02"}, Whom("staff:W02", "L02 孙磊不在，由W02 郑凯代收"), id="the stand-in"),
+        pytest.param(
+            "staff:L02", {"L02": ""}, Whom("staff:L01", "L02 孙磊不在，由L01 赵强代收"), id="no stand-in: the head"
+        ),
+        pytest.param(
+            "staff:L02",
+            {"L02": "W02", "W02": ""},
+            Whom("staff:L01", "L02 孙磊不在，由L01 赵强代收"),
+            id="stand-in away too",
+        ),
+        pytest.param(
+            "staff:L01", {"L01": ""}, Whom("staff:A01", "L01 赵强不在，由A01 何静代收"), id="the head: the manager"
+        ),
+        pytest.param(
+            "staff:L01",
+            {"L01": "L02", "L02": "L01"},
+            Whom("staff:A01", "L01 赵强不在，由A01 何静代收"),
+            id="two who stand in for each other",
+        ),
+        pytest.param(
+            "staff:A01",
+            {"A01": ""},
+            Whom("department:aftersales", "A01 何静不在，发给售后服务部"),
+            id="the manager: the department",
+        ),
+        pytest.param(
+            "staff:L02",
+            {"L02": "", "L01": "", "A01": ""},
+            Whom("department:logistics", "L02 孙磊不在，发给物流与配送部"),
+            id="P-11 all are away: the department",
+        ),
+        pytest.param(
+            "department:logistics", {"L01": ""}, Whom("department:logistics"), id="a department is never away"
+        ),
+        pytest.param("customer", {"L01": ""}, Whom("customer"), id="nor is a customer"),
+    ],
+)
+def test_p11_whoever_stands_in_gets_it_and_it_is_said(recipient: str, away: dict[str, str], expected: Whom):
+    assert deliveries.whom(recipient, away=away, house=HOUSE, staff=STAFF) == expected
+
+
+@pytest.mark.parametrize(
+    ("recipient", "above"),
+    [
+        pytest.param("department:logistics", "staff:L01", id="a department: its head"),
+        pytest.param("staff:L02", "staff:L01", id="staff: the head"),
+        pytest.param("staff:L01", "staff:A01", id="the head: the manager"),
+        pytest.param("staff:A01", "", id="above the manager there is nobody"),
+        pytest.param("customer", "department:customer_service", id="a customer: whoever speaks with customers"),
+    ],
+)
+def test_p11_what_reaches_nobody_is_told_to_the_next_level(recipient: str, above: str):
+    assert deliveries.above(recipient, house=HOUSE, staff=STAFF, owner="customer_service") == above
+
+
+def test_the_distance_doubles_up_to_its_bound_and_ends_with_the_last_try():
+    first = now = at("2026-03-13 10:00")
+    waits, tries = [], 1
+    while (again := deliveries.try_again_at(now, tries=tries, first_at=first, sending=LIVE.sending)) is not None:
+        waits.append((again - now) // timedelta(minutes=1))
+        now, tries = again, tries + 1
+
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60, 60, 57]
+    assert now == first + timedelta(hours=6)
+
+
+def test_what_a_resting_address_keeps_waiting_is_looked_at_ever_less_often():
+    first = now = at("2026-03-13 10:00")
+    looks = 0
+    while (again := deliveries.rested_at(now, first_at=first, sending=LIVE.sending)) is not None:
+        assert again > now
+        now, looks = again, looks + 1
+
+    assert now == first + timedelta(hours=6) and looks <= 13
+
+
+def test_a_digest_names_each_and_is_bounded():
+    subject, body = deliveries.digest([(f"已超时：RT-{n}", "") for n in range(60)])
+
+    assert subject == "60 项提醒"
+    assert body.splitlines()[0] == "1. 已超时：RT-0" and body.splitlines()[-1] == "…… 另有 10 项，请在看板中查看。"
+
+
+@pytest.mark.parametrize("most", [100, 2048])
+def test_a_long_text_is_cut_within_the_bytes_of_a_channel(most: int):
+    cut = deliveries.fitted("\n".join(["一二三四五六七八九十"] * 200), most)
+
+    assert len(cut.encode()) <= most and cut.endswith("（太长，其余请在系统中查看）")
+    assert deliveries.fitted("短", most) == "短"

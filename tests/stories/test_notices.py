@@ -1,0 +1,554 @@
+"""
+What is told arrives: each recipient by an outcome of its own, once, and not when there is nothing more to tell.
+
+P-10 (at night), P-11 (one of three addresses fails, somebody is away), P-12 (done between sweep and send), and a send
+that was begun by somebody who died. Real receivers on loopback, the real Apprise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator, Mapping
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from aftersales import clock
+from aftersales.gateways import channels
+from aftersales.gateways.channels import Channels
+from aftersales.settings import Settings
+from aftersales.store import outbox
+from aftersales.store.engine import transaction
+from aftersales.terms import load
+from tasks import escalation, sending
+from tests.gateways.provider import KEY, Running
+from tests.gateways.receivers import Mailbox, Receiver, mailing, receiving
+from tests.stories.conftest import Shop, Telling
+from tests.stories.test_escalation import at, at_refund, time  # noqa: F401
+
+LIVE = load()
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """Somebody who takes what robots and hooks are sent."""
+    with receiving() as running:
+        yield running
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    """A mail server."""
+    with mailing() as running:
+        yield running
+
+
+def known(**document: Any) -> Channels:
+    """Channels as they are read from the environment."""
+    return channels.load(
+        Settings(channels=json.dumps(document), home=Path("/nonexistent")), house=LIVE.house, staff=LIVE.staff()
+    )
+
+
+async def ledger(telling: Telling, entry: str) -> list[tuple[str, str, int, bool]]:
+    """Channel, state, tries and doubt of each address of the notices of an entry."""
+    rows = await telling.rows("outbox", "id", f"and entry = '{entry}'")
+    async with transaction() as connection:
+        query = text(
+            "select channel, state, tries, is_doubtful from deliveries where outbox_id = any(:ids) order by id"
+        )
+        found = (await connection.execute(query, {"ids": [row.id for row in rows]})).all()
+    return [tuple(row) for row in found]
+
+
+async def states(telling: Telling, entry: str) -> list[tuple[str, str]]:
+    """Recipient and state of the notices of an entry."""
+    rows = await telling.rows("outbox", "recipient, state", f"and entry = '{entry}' order by id")
+    return [(row.recipient, row.state) for row in rows]
+
+
+async def history(telling: Telling) -> list[str]:
+    """What the case's history says of deliveries."""
+    return [entry.data["text"] for entry in (await telling.journal()).values() if entry.kind == "delivery"]
+
+
+async def breached(shop: Shop, time: Any, wall: str = "2025-03-20 09:00") -> Telling:  # noqa: F811
+    """A refund whose window passed at midnight; the round has looked at `wall`."""
+    telling = await at_refund(shop, time)
+    await escalation.look(at=time(wall))
+    return telling
+
+
+# --- each address an outcome of its own -----------------------------------------------------------------------------
+
+
+async def test_p11_of_three_addresses_the_one_that_failed_is_tried_again(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+):
+    telling = await breached(shop, time)
+    receiver.answers["/two"] = (500, b"{}")
+    three = known(departments={"aftersales": [receiver.url(name) for name in ("one", "two", "three")]})
+
+    await sending.look(three)
+
+    assert await ledger(telling, "refund-0.breach") == [
+        ("json", "sent", 1, False),
+        ("json", "failed", 1, False),
+        ("json", "sent", 1, False),
+    ]
+    assert await states(telling, "refund-0.breach") == [("department:aftersales", "queued")]
+    receiver.answers.clear()
+    await sending.look(three, at=clock.now() + MINUTE - timedelta(seconds=1))
+    assert len(receiver.received) == 3, "not before its distance has passed"
+
+    await sending.look(three, at=clock.now() + MINUTE)
+    await sending.look(three, at=clock.now() + 60 * MINUTE)
+
+    assert sorted(each.path for each in receiver.received) == ["/one", "/three", "/two", "/two"]
+    assert await states(telling, "refund-0.breach") == [("department:aftersales", "sent")]
+
+
+async def test_what_arrives_says_what_to_do_by_when_and_where(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    telling = await breached(shop, time)
+    monkeypatch.setattr(sending.links, "home", lambda: "https://desk.example")
+
+    await sending.look(known(departments={"aftersales": [receiver.url("a")]}))
+
+    (told,) = receiver.texts()
+    assert told.startswith(f"已超时：{telling.case_no} 退款")
+    assert "应在 3月19日（周三）24:00 前完成，已超时 9 小时，请售后服务部尽快办理" in told
+    assert f"查看和办理：https://desk.example/v2/runs/flow-run/{telling.run_id}" in told
+    (row,) = await telling.rows("outbox", "id", "and entry = 'refund-0.breach'")
+    assert told.endswith(f"通知编号：{row.id}")
+
+
+async def test_p11_what_fails_for_long_is_given_up_and_the_next_level_is_told(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+):
+    telling = await breached(shop, time)
+    receiver.answers["/dead"] = (503, b"{}")
+    two = known(departments={"aftersales": [receiver.url("dead")]}, staff={"A01": [receiver.url("head")]})
+    began = clock.now()
+
+    for minutes in range(0, 361):
+        time(f"2025-03-20 {9 + minutes // 60:02}:{minutes % 60:02}")
+        await sending.look(two)
+
+    assert await states(telling, "refund-0.breach") == [("department:aftersales", "given_up")]
+    ((channel, state, tries, _),) = await ledger(telling, "refund-0.breach")
+    assert (channel, state) == ("json", "given_up") and 8 <= tries <= 12
+    (told,) = receiver.texts("head")
+    assert "没有送达：已超时：" in told and "发给售后服务部的通知没有送达（对方回复 HTTP 503）" in told
+    assert "没有送达：对方回复 HTTP 503" in await history(telling)
+    assert clock.now() - began == 360 * MINUTE
+
+
+async def test_a_case_without_channels_waits_visibly_and_leaves_when_there_is_one(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    telling = await breached(shop, time)
+    await sending.look(known(departments={"logistics": [receiver.url("other")]}))
+    (row,) = await telling.rows("outbox", "*", "and entry = 'refund-0.breach'")
+    assert (row.state, row.reason, row.next_at) == ("queued", "没有渠道，等待设置", None)
+
+    monkeypatch.setattr(sending, "_known", known(departments={"aftersales": [receiver.url("a")]}))
+    monkeypatch.setattr(sending, "_has_begun", False)
+    await sending.send_what_is_due()
+
+    assert len(receiver.texts("a")) == 1
+    assert await states(telling, "refund-0.breach") == [("department:aftersales", "sent")]
+
+
+async def test_staff_without_an_address_are_called_by_name_at_their_department(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+):
+    await breached(shop, time, "2025-03-21 09:00")
+
+    await sending.look(known(departments={"aftersales": [receiver.url("a")]}))
+
+    (called,) = [told for told in receiver.texts("a") if "超时升级" in told]
+    assert "（致何静）售后单" in called
+
+
+# --- who, when, and whether at all ----------------------------------------------------------------------------------
+
+
+async def test_p11_an_absent_head_is_stood_in_for_and_the_history_says_so(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+):
+    telling = await breached(shop, time, "2025-03-21 09:00")
+    async with transaction() as connection:
+        await outbox.be_away(
+            connection,
+            staff_id="A01",
+            from_on=date(2025, 3, 21),
+            until_on=date(2025, 3, 21),
+            stand_in="A04",
+            actor="A01",
+            created_at=clock.now(),
+        )
+
+    await sending.look(known(staff={"A01": [receiver.url("head")], "A04": [receiver.url("other")]}))
+
+    assert receiver.texts("head") == [] and len(receiver.texts("other")) == 1
+    assert "A01 何静不在，由A04 罗成代收" in await history(telling)
+
+
+async def test_p10_a_breach_at_night_leaves_once_at_the_opening_with_its_true_time(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+):
+    telling = await breached(shop, time, "2025-03-20 00:10")
+    by_day = known(departments={"aftersales": [receiver.url("a")]})
+    (rung,) = [e for e in (await telling.journal()).values() if e.entry == "refund-0.breach"]
+    assert rung.due_at == at("2025-03-20 00:00"), "it is recorded at night"
+    for wall in ("2025-03-20 00:11", "2025-03-20 07:59"):
+        time(wall)
+        await sending.look(by_day)
+    assert receiver.received == []
+
+    for wall in ("2025-03-20 08:00", "2025-03-20 08:01"):
+        time(wall)
+        await sending.look(by_day)
+
+    (told,) = receiver.texts()
+    assert "应在 3月19日（周三）24:00 前完成，已超时 8 小时" in told
+
+
+async def test_p12_what_is_done_between_the_look_and_the_send_is_told_to_nobody(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+):
+    telling = await breached(shop, time)
+    async with transaction() as connection:  # as if the withdrawal of the decision had been lost
+        await connection.execute(text("update promises set ended_at = now() where entry = 'refund-0'"))
+
+    await sending.look(known(departments={"aftersales": [receiver.url("a")]}))
+
+    assert receiver.received == []
+    assert await states(telling, "refund-0.breach") == [("department:aftersales", "withdrawn")]
+    assert "没有发送：已办理，不用再通知" in await history(telling)
+
+
+async def test_p12_what_got_more_time_is_not_told_as_late(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+):
+    telling = await breached(shop, time)
+    async with transaction() as connection:
+        await connection.execute(
+            text("update promises set due_at = due_at + interval '3 days' where entry = 'refund-0'")
+        )
+
+    await sending.look(known(departments={"aftersales": [receiver.url("a")]}))
+
+    assert receiver.received == [] and "没有发送：时限已改，不用再通知" in await history(telling)
+
+
+async def test_num224_what_is_too_old_to_be_worth_telling_is_not_sent(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    mailbox: Mailbox,
+):
+    await shop.order(email="li@example.com")
+    telling = await shop.tell(shop.application())
+
+    time("2025-03-14 10:01")
+    await sending.look(known(customers={"email": f"mailto://127.0.0.1:{mailbox.port}?from=a@shop.example"}))
+
+    assert mailbox.received == [] and await states(telling, "opened") == [("customer", "withdrawn")]
+
+
+# --- begun by somebody who died -------------------------------------------------------------------------------------
+
+
+async def test_a_send_of_which_nobody_knows_the_outcome_is_sent_again_and_marked(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    telling = await breached(shop, time)
+    one = known(departments={"aftersales": [receiver.url("a")]})
+
+    class Killed(BaseException):
+        pass
+
+    async def dies(*_: Any) -> str:
+        raise Killed
+
+    with monkeypatch.context() as broken:
+        broken.setattr(sending, "_record", dies)
+        with pytest.raises(Killed):
+            while await sending._one(sending.Round(), one, None, clock.now()):
+                pass
+    assert await ledger(telling, "refund-0.breach") == [("json", "sending", 1, False)]
+
+    await sending.look(one, at=clock.now() + sending.LEASE - timedelta(seconds=1))
+    assert len(receiver.received) == 1, "it may still be under way"
+    for _ in range(2):
+        await sending.look(one, at=clock.now() + sending.LEASE)
+
+    first, second = receiver.texts()
+    assert second == f"【可能重复】{first}", "the same notice, and its number"
+    assert await ledger(telling, "refund-0.breach") == [("json", "sent", 2, True)]
+
+
+async def test_several_senders_at_once_send_each_once(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+):
+    await breached(shop, time, "2025-03-21 09:00")
+    all_ = known(departments={"aftersales": [receiver.url("a")]}, staff={"A01": [receiver.url("b")]})
+
+    await asyncio.gather(*(sending.look(all_) for _ in range(4)))
+
+    assert len(receiver.texts("a")) == 1 and len(receiver.texts("b")) == 1
+
+
+# --- customers ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_customer_gets_mail_about_the_case_and_no_address_is_kept(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    mailbox: Mailbox,
+):
+    await shop.order(email="li.xiaohong@example.com")
+    telling = await shop.tell(shop.application())
+
+    await sending.look(known(customers={"email": f"mailto://127.0.0.1:{mailbox.port}?from=a@shop.example"}))
+
+    ((to, mail),) = mailbox.received
+    assert to == ["li.xiaohong@example.com"]
+    assert str(mail["Subject"]) == f"退货申请已收到（{telling.case_no}）"
+    assert "我们已收到订单 D1 的退货申请" in mail.get_body(("plain", "html")).get_content()
+    async with transaction() as connection:
+        rows = (await connection.execute(text("select * from deliveries"))).all()
+    assert "example.com" not in str(rows) and [row.state for row in rows] == ["sent"]
+
+
+async def test_ret11_a_customer_who_cannot_be_texted_gets_mail(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    mailbox: Mailbox,
+    other_side: Running,
+):
+    await shop.order(email="li@example.com")
+    telling = await shop.tell(shop.application())
+    both = with_sms(other_side, customers={"email": f"mailto://127.0.0.1:{mailbox.port}?from=a@shop.example"})
+    (row,) = await telling.rows("outbox", "id", "and entry = 'opened'")
+    other_side.behave("refused", f"notice-{row.id}")
+
+    await sending.look(both)
+
+    assert [to for to, _ in mailbox.received] == [["li@example.com"]]
+    assert await ledger(telling, "opened") == [("sms", "given_up", 1, False), ("mailto", "sent", 1, False)]
+    assert await states(telling, "opened") == [("customer", "sent")]
+
+
+async def test_p15_a_text_that_was_perhaps_sent_is_asked_about_and_arrives_once(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    other_side: Running,
+):
+    await shop.order()
+    telling = await shop.tell(shop.application())
+    (row,) = await telling.rows("outbox", "id", "and entry = 'opened'")
+    other_side.behave("drop", f"notice-{row.id}", times=1)
+    texts = with_sms(other_side)
+
+    await sending.look(texts)
+    assert await ledger(telling, "opened") == [("sms", "failed", 1, False)]
+    await sending.look(texts, at=clock.now() + MINUTE)
+
+    assert await ledger(telling, "opened") == [("sms", "sent", 2, False)]
+    (booked,) = map(json.loads, other_side.sheet.read_text().splitlines())
+    assert booked["to"] == "10212345678" and "我们已收到订单 D1" in booked["text"]
+
+
+async def test_a_customer_without_any_address_is_told_by_people(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+    mailbox: Mailbox,
+):
+    await shop.order(phone="10212345678", email="")
+    await shop.tell(shop.application())
+    mail = known(
+        departments={"customer_service": [receiver.url("cs")]},
+        customers={"email": f"mailto://127.0.0.1:{mailbox.port}?from=a@shop.example"},
+    )
+
+    await sending.look(mail)
+
+    (told,) = receiver.texts("cs")
+    assert "发给客户的通知没有送达（没有可用的联系方式），请另行告知" in told
+
+
+def with_sms(other_side: Running, **document: Any) -> Channels:
+    """Channels with an SMS gateway."""
+    found = Settings(
+        channels=json.dumps(document) if document else "",
+        home=Path("/nonexistent"),
+        sms_url=other_side.url,
+        sms_key=KEY,
+    )
+    return channels.load(found, house=LIVE.house, staff=LIVE.staff())
+
+
+# --- many at once ---------------------------------------------------------------------------------------------------
+
+
+async def many(count: int, recipient: str = "department:aftersales") -> None:
+    """So many sentences for one recipient, about no case."""
+    async with transaction() as connection:
+        for number in range(count):
+            await outbox.put(
+                connection,
+                case_no=None,
+                entry=f"x{number}",
+                notice="DESK",
+                recipient=recipient,
+                language="zh",
+                subject=f"提醒 {number}",
+                body=f"内容 {number}",
+                data={},
+                created_at=clock.now(),
+                expires_at=None,
+            )
+
+
+async def outbox_states() -> Mapping[str, int]:
+    """How many notices stand where."""
+    async with transaction() as connection:
+        rows = await connection.execute(text("select state, count(*) from outbox group by state"))
+        return {row.state: row.count for row in rows}
+
+
+@pytest.mark.parametrize(("count", "messages"), [(10, 10), (11, 1)])
+async def test_too_many_for_one_department_become_one_message(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+    count: int,
+    messages: int,
+):
+    await many(count)
+
+    await sending.look(known(departments={"aftersales": [receiver.url("a")]}))
+
+    told = receiver.texts()
+    assert len(told) == messages
+    assert all(any(f"提醒 {n}" in each for each in told) for n in range(count))
+    assert await outbox_states() == {"sent": count + (messages == 1)}
+
+
+async def test_p12_what_is_withdrawn_leaves_the_digest_that_nobody_has_sent(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+):
+    await many(12)
+    await sending._digest(clock.now())
+    async with transaction() as connection:
+        await connection.execute(text("update outbox set state = 'withdrawn' where entry in ('x3', 'x4')"))
+
+    await sending.look(known(departments={"aftersales": [receiver.url("a")]}))
+
+    (told,) = receiver.texts()
+    assert told.startswith("10 项提醒") and "提醒 3\n" not in told and "提醒 5\n" in told
+    assert await outbox_states() == {"sent": 11, "withdrawn": 2}
+
+
+async def test_a_robot_gets_no_more_a_minute_than_it_takes(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Twenty a minute for WeCom, counted over all that share the robot; the wall's clock counts."""
+    from apprise.plugins import wecombot
+
+    monkeypatch.setattr(wecombot.NotifyWeComBot, "notify_url", f"http://{receiver.base}/robot?key={{key}}")
+    for department in LIVE.house.departments:
+        await many(5, f"department:{department}")
+    shared = known(departments={code: ["wecombot://0123456789"] for code in LIVE.house.departments})
+
+    await sending.look(shared)
+    assert len(receiver.received) == 20
+    await sending.look(shared, at=clock.now() + timedelta(seconds=59))
+    assert len(receiver.received) == 20
+
+    time("2025-03-13 10:02")
+    await sending.look(shared)
+    assert len(receiver.received) == 25 and await outbox_states() == {"sent": 25}
+
+
+async def test_one_dead_channel_holds_up_no_other(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+):
+    receiver.answers["/dead"] = (500, b"{}")
+    people = [person for person in LIVE.staff() if person != "C07"]
+    for person in people:
+        await many(10, f"staff:{person}")
+    await many(10, "staff:C07")
+    of_them = {person: [receiver.url(person)] for person in people} | {"C07": [receiver.url("dead")]}
+
+    found = await sending.look(known(staff=of_them))
+
+    assert found.sent == 10 * len(people)
+    assert sending.FAILURES <= len(receiver.texts("dead")) < 10, "it rests"
+    assert await outbox_states() == {"sent": 10 * len(people), "queued": 10}
+
+
+async def test_one_bad_notice_stops_nothing(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    await many(5)
+    words = sending._words
+
+    async def broken(connection: Any, row: Any, *rest: Any) -> Any:
+        if row["entry"] == "x2":
+            raise ValueError("broken")
+        return await words(connection, row, *rest)
+
+    monkeypatch.setattr(sending, "_words", broken)
+    one = known(departments={"aftersales": [receiver.url("a")]})
+
+    found = await sending.look(one)
+
+    assert len(receiver.received) == 4 and [each.outcome for each in found.told] == ["出错：ValueError"]
+    monkeypatch.setattr(sending, "_words", words)
+    await sending.look(one, at=clock.now() + sending.LEASE)
+    assert len(receiver.received) == 5 and await outbox_states() == {"sent": 5}
