@@ -1,4 +1,4 @@
-"""The audits: whether a journal was changed afterwards, what was paid and why, what was late (AUD-01 to AUD-03)."""
+"""The audits: whether a journal was changed afterwards, what was paid, what was late, who was told (AUD-01 to AUD-04)."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from aftersales import clock
 from aftersales.rules import audit as checks
 from aftersales.rules import chain, clocks
 from aftersales.rules.audit import Payment
+from aftersales.rules.pages import Reader
 from aftersales.store import audit, facts
 from aftersales.store import cases as case_store
 from aftersales.store.engine import transaction
-from aftersales.terms import Terms
+from aftersales.terms import House, Terms
 from aftersales.words import ZERO, Limit, Stage, Unable, Unit
+from tasks import desks, outside
 from tasks.cases import current_terms, terms_of
 
 OUTER = "整单时限"
@@ -254,6 +256,68 @@ def _delay(promise: Mapping[str, Any], until: datetime, terms: Terms) -> Decimal
     if unit in (Unit.WORKING_DAY, Unit.DAY):
         return Decimal(clocks.used_days(unit=unit, **span) + 1)
     return Decimal(int(clocks.used_time(unit=unit, **span).total_seconds())) / 3600
+
+
+# how a notice or one of its sends stands, as people read it
+STATES = {
+    "queued": "待发",
+    "digested": "待发（并入汇总）",
+    "sending": "正在发送",
+    "sent": "已送达",
+    "failed": "失败，稍后再试",
+    "given_up": "放弃",
+    "withdrawn": "撤回",
+}
+
+
+async def notices(
+    *, case_no: str = "", department: str = "", since: date | None = None, until: date | None = None
+) -> list[dict[str, str]]:
+    """
+    Who was told when, by which channel, with what outcome, a row for each address (AUD-04).
+
+    `department` is a code or a name; its staff are meant too. Raises Unable: no such case or department.
+    """
+    terms = current_terms()
+    house = terms.house
+    recipients: list[str] = []
+    if department:
+        code = next((c for c, d in house.departments.items() if department in (c, d.name)), "")
+        if not code:
+            names = "、".join(f"{code}（{each.name}）" for code, each in house.departments.items())
+            raise Unable(f"没有部门“{department}”，可写：{names}。")
+        recipients = [f"department:{code}", *(f"staff:{s.id}" for s in terms.staff().values() if s.department == code)]
+    async with transaction() as connection:
+        if case_no:
+            await outside.found(connection, case_no)
+        rows = await audit.notices(connection, case_no=case_no, recipients=recipients, **_period(since, until))
+    reader = desks.reader(terms)
+    return [_told(row, reader, house) for row in rows]
+
+
+def _told(row: Mapping[str, Any], reader: Reader, house: House) -> dict[str, str]:
+    def spoken(at: datetime | None) -> str:
+        return clocks.in_house(at, house=house).strftime("%Y-%m-%d %H:%M:%S") if at else ""
+
+    outcome = row["outcome"] or row["state"]
+    return {
+        "id": str(row["id"]),
+        "case_no": row["case_no"] or "",
+        "entry": row["entry"],
+        "notice": row["notice"],
+        "subject": row["subject"],
+        "to": reader.recipient(row["recipient"]),
+        "told": reader.recipient(row["told"]) if row["told"] else "",
+        "reached": spoken(row["reached_at"]),
+        "written": spoken(row["created_at"]),
+        "channel": row["channel"] or "",
+        "begun": spoken(row["begun_at"]),
+        "ended": spoken(row["ended_at"]),
+        "outcome": STATES[outcome] + ("（可能重复）" if row["is_doubtful"] else ""),
+        "tries": str(row["tries"] or ""),
+        "digest": str(row["digest_id"] or ""),
+        "reason": row["why"] or row["reason"],
+    }
 
 
 def _stage(stage: str) -> str:

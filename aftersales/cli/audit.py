@@ -1,4 +1,4 @@
-"""`aftersales audit`: what happened, whether it was changed afterwards, what was paid, what was late (AUD-01 to AUD-03)."""
+"""`aftersales audit`: what happened, whether it was changed afterwards, what was paid, what was late, who was told (AUD-01 to AUD-04)."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from rich.text import Text
 from aftersales.cli.common import (
     CaseNo,
     Day,
+    Word,
     case_argument,
     harmless,
     iso,
@@ -286,6 +287,35 @@ def windows(since: date, until: date, form: str, out: Path | None) -> None:
     _report(
         rows, heads, form, out, right=("total", "on_time", "late", "overdue", "running", "share", "average", "worst")
     )
+
+
+@audit.command()
+@click.option("--case", "case_no", type=CaseNo(), metavar="售后单号", help="一张售后单的通知。")
+@click.option("--department", type=Word(), metavar="部门", help="发给一个部门和它的员工的通知。")
+@click.option("--from", "since", type=Day(), metavar="日期", help="从哪一天起写入的。")
+@click.option("--to", "until", type=Day(), metavar="日期", help="到哪一天为止，含当天。")
+@report
+def notices(
+    case_no: str | None, department: str | None, since: date | None, until: date | None, form: str, out: Path | None
+) -> None:
+    """核对通知：什么时候该通知谁，经哪个渠道，送到没有，为什么没有（AUD-04）。"""
+    from tasks import audits
+
+    _in_order(since, until)
+    if not (case_no or department or since or until):
+        raise click.UsageError("请写 --case、--department 或 --from 和 --to，说明查哪些通知")
+    heads = {
+        "id": "编号", "case_no": "售后单", "entry": "条目", "notice": "通知", "subject": "标题", "to": "应通知",
+        "told": "实际发给", "reached": "到点", "written": "写入", "channel": "渠道", "begun": "发送", "ended": "结束",
+        "outcome": "结果", "tries": "次数", "digest": "汇总编号", "reason": "原因",
+    }  # fmt: skip
+    rows = run(lambda: audits.notices(case_no=case_no or "", department=department or "", since=since, until=until))
+    shown = heads if form != TABLE or out else {key: heads[key] for key in _SEEN}
+    _report(rows, shown, form, out, right=("id", "tries") if "tries" in shown else ("id",))
+
+
+# what a table of notices shows; the whole row is in CSV and JSON
+_SEEN = ("id", "case_no", "subject", "to", "told", "reached", "channel", "ended", "outcome", "reason")
 
 
 def _report(

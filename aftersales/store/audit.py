@@ -1,4 +1,4 @@
-"""What the audits read: journals case by case, payments, windows (AUD-01 to AUD-03)."""
+"""What the audits read: journals case by case, payments, windows, notices (AUD-01 to AUD-04)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel
 
 from aftersales.store.journal import Entry
+from aftersales.store.outbox import DELIVERIES, DIGEST, OUTBOX
 from aftersales.store.tables import CaseRow, JournalRow, PromiseRow
 
 CASES = CaseRow.__table__  # type: ignore[attr-defined]
@@ -195,6 +196,45 @@ async def windows(connection: AsyncConnection, *, since: datetime, until: dateti
         .where(CASES.c.facts["imported"]["is_past"].astext.is_distinct_from("true"))
         .order_by(PROMISES.c.due_at)
     )
+    return [dict(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def notices(
+    connection: AsyncConnection,
+    *,
+    case_no: str = "",
+    recipients: Collection[str] = (),
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> list[Mapping[str, Any]]:
+    """Every notice of a case, of recipients or of a period, with each address it went to, in order (AUD-04)."""
+    # what went into a digest went where the digest did
+    of = DELIVERIES.c.outbox_id == func.coalesce(OUTBOX.c.digest_id, OUTBOX.c.id)
+    due = (
+        select(JOURNAL.c.due_at)
+        .where(JOURNAL.c.case_no == OUTBOX.c.case_no, JOURNAL.c.entry == OUTBOX.c.entry, JOURNAL.c.kind == "rung")
+        .scalar_subquery()
+    )
+    query = (
+        select(
+            OUTBOX,
+            due.label("reached_at"),
+            *(DELIVERIES.c[name] for name in ("channel", "told", "tries", "is_doubtful", "begun_at", "ended_at")),
+            DELIVERIES.c.state.label("outcome"),
+            DELIVERIES.c.reason.label("why"),
+        )
+        .select_from(OUTBOX.outerjoin(DELIVERIES, of))
+        .where(OUTBOX.c.notice != DIGEST)
+        .order_by(OUTBOX.c.id, DELIVERIES.c.id)
+    )
+    if case_no:
+        query = query.where(OUTBOX.c.case_no == case_no)
+    if recipients:
+        query = query.where(OUTBOX.c.recipient.in_(recipients))
+    if since is not None:
+        query = query.where(OUTBOX.c.created_at >= since)
+    if until is not None:
+        query = query.where(OUTBOX.c.created_at < until)
     return [dict(row) for row in (await connection.execute(query)).mappings()]
 
 
