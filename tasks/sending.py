@@ -193,7 +193,7 @@ async def _begin(
     away = await outbox.absences(connection, clocks.house_date(at, house=terms.house))
     to = deliveries.whom(row["recipient"], away=away, house=terms.house, staff=staff)
     if rehearsal is not None:
-        addresses, called = known.rehearsal, ""
+        addresses, called = known.rehearsal, f"（发给{_reader().recipient(to.recipient)}）"
     elif to.recipient == CUSTOMER:
         if not known.reach_customers:
             await outbox.put_off(connection, row["id"], None, NO_CHANNEL)
@@ -349,7 +349,7 @@ async def _words(
         # at night it was another delay (P-10)
         body = body.replace(late, pages.spoken_delay(datetime.fromisoformat(row["data"]["due_at"]), at), 1)
     if row["recipient"] == CUSTOMER:
-        return subject, body, short or body
+        return subject, f"{called}{body}", short or body
     link = await _link(connection, row)
     body = "\n".join([f"{called}{body}", *([f"查看和办理：{link}"] if link else []), f"通知编号：{row['id']}"])
     return subject, body, body

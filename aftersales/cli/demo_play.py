@@ -42,7 +42,7 @@ from aftersales.store.engine import transaction
 from aftersales.store.rehearsals import Owed
 from aftersales.terms import Returns
 from aftersales.words import AgeBand, Named, Right, Staff, Stage, Unable
-from tasks import escalation, lapses, outside
+from tasks import escalation, lapses, outside, sending
 from tasks.cases import current_terms, terms_of
 
 PATIENCE = 60.0
@@ -136,6 +136,7 @@ class _Play:
             await self._jump(moment)
             await self.audience.moment(day, moment, list(dict.fromkeys(act.says for _, act in acts)))
             await _together([self._act(way, act) for way, act in acts])
+            await self._send(moment)
         for played in self.cases.values():
             await self._look_at(played)
         return [self.cases[way.key] for way in self.ways]
@@ -168,11 +169,16 @@ class _Play:
                 if owed.is_late:
                     self.audience.overdue(owed)
             await escalation.look(rehearsal=self.rehearsal, at=here)
+            await self._send(here)
             for case_no in (await lapses.look(rehearsal=self.rehearsal, at=here)).ended:
                 await self.desk.wake(case_no)
                 await self._rest(case_no)
             if not due:
                 return
+
+    async def _send(self, at: datetime) -> None:
+        """Send what has been told, to where rehearsals are told; nowhere when there is no such place."""
+        await sending.look(sending.known_channels(), rehearsal=self.rehearsal, at=at)
 
     async def _rest(self, case_no: str) -> None:
         """Wait until a case that time has answered has come to its end, before the clock goes on."""

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales.imports.sales import Sale
 from aftersales.store import orders
+from aftersales.store.outbox import OUTBOX
 from aftersales.store.tables import CaseRow, PromiseRow, RehearsalRow
 from aftersales.words import Unable
 
@@ -94,7 +95,7 @@ async def next_due(connection: AsyncConnection, rehearsal: str, *, until: dateti
     """
     Find what falls due next on a rehearsal's clock, after its now and until an instant: all that is due at once.
 
-    A jump stops there, so that nothing that is late is jumped over unseen.
+    A jump stops there, so that nothing that is late is jumped over unseen; and where a notice may leave.
     """
     rows: list[Owed] = []
     for column in (PROMISES.c.due_at, PROMISES.c.lapses_at, PROMISES.c.rung_at):
@@ -114,5 +115,17 @@ async def next_due(connection: AsyncConnection, rehearsal: str, *, until: dateti
             Owed(row.case_no, row.stage, row.owner, row[3], column is PROMISES.c.due_at)
             for row in (await connection.execute(open_)).all()
         ]
+    notices = await connection.execute(
+        select(OUTBOX.c.case_no, OUTBOX.c.recipient, OUTBOX.c.next_at)
+        .join(CASES, CASES.c.case_no == OUTBOX.c.case_no)
+        .join(REHEARSALS, REHEARSALS.c.id == CASES.c.rehearsal)
+        .where(
+            REHEARSALS.c.id == rehearsal,
+            OUTBOX.c.state == "queued",
+            OUTBOX.c.next_at > REHEARSALS.c.now_at,
+            OUTBOX.c.next_at <= until,
+        )
+    )
+    rows += [Owed(row.case_no, "", row.recipient, row.next_at, False) for row in notices.all()]
     first = min((row.due_at for row in rows), default=None)
     return [row for row in rows if row.due_at == first]

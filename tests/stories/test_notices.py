@@ -29,6 +29,7 @@ from tests.gateways.provider import KEY, Running
 from tests.gateways.receivers import Mailbox, Receiver, mailing, receiving
 from tests.stories.conftest import Shop, Telling
 from tests.stories.test_escalation import at, at_refund, time  # noqa: F401
+from tests.stories.test_rehearsal import rehearse
 
 LIVE = load()
 MINUTE = timedelta(minutes=1)
@@ -552,3 +553,41 @@ async def test_one_bad_notice_stops_nothing(
     monkeypatch.setattr(sending, "_words", words)
     await sending.look(one, at=clock.now() + sending.LEASE)
     assert len(receiver.received) == 5 and await outbox_states() == {"sent": 5}
+
+
+# --- a rehearsal ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_return_left_alone_is_seen_to_walk_the_whole_ladder(
+    shop: Shop, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+):
+    """The refund is due on Wednesday 24:00; at night nothing leaves, so each message comes at the opening."""
+    only_here = known(
+        departments={"aftersales": [receiver.url("real")]},
+        staff={"A01": [receiver.url("real")]},
+        rehearsal=[receiver.url("rehearsal")],
+    )
+    monkeypatch.setattr(sending, "_known", only_here)
+
+    ((played,), _) = await rehearse("slow")
+
+    assert played.is_as_told and receiver.texts("real") == [], "a rehearsal tells nobody but its own receiver"
+    of_the_refund = [
+        text.splitlines()[0].replace(played.case_no, "…").removeprefix("【演练】")
+        + "→"
+        + text.split("（发给")[1].split("）")[0]
+        for text in receiver.texts()
+        if "“退款”" in text or "退款原定" in text or "“整单”" in text
+    ]
+    assert of_the_refund.count("退款延迟，向您致歉（…）→客户") == 1
+    assert [told for told in of_the_refund if "客户" not in told] == [
+        "即将到期：… 退款→售后服务部",
+        "已超时：… 退款→售后服务部",
+        "超时升级：… 退款→A01 何静",
+        "超时升级：… 退款→A01 何静",
+        "即将到期：… 整单→售后服务部",
+        *sorted(("已超时：… 整单→售后服务部", "已超时：… 整单→A01 何静"), key=of_the_refund.index),
+    ]
+    assert len(set(receiver.texts())) == len(receiver.received), "each once"
+    delays = [text.partition("，已超时 ")[2].split("，")[0] for text in receiver.texts() if "超时升级" in text]
+    assert delays == ["32 小时", "4 天"], "named as they are when it leaves, a weekend lies between"
