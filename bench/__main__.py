@@ -20,7 +20,7 @@ import psutil
 
 from bench import common
 
-MEASURES = ("rules", "import_orders", "import_returns", "watched_case", "latency", "suspended", "burst")
+MEASURES = ("rules", "import_orders", "import_returns", "watched_case", "latency", "suspended", "burst", "notices")
 PAGE = Path("docs/benchmarks.md")
 HEAD = """# Benchmarks
 

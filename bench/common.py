@@ -177,10 +177,10 @@ def folder() -> Iterator[Path]:
 
 
 @contextmanager
-def stack() -> Iterator[Stack]:
-    """A running stack; this process's Prefect client and database engine are pointed to it."""
+def stack(*, at: Path | None = None, **environment: str) -> Iterator[Stack]:
+    """A running stack, of another checkout if need be; this process's Prefect client and database are pointed to it."""
     with folder() as place:
-        shop = Shop(place / "shop")
+        shop = Shop(place / "shop", at=at, **environment)
         try:
             shop.start()
             running = Stack(shop)

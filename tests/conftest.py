@@ -7,6 +7,7 @@ Everything is started by the same code that `aftersales up` uses, on free ports 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -257,8 +258,9 @@ def emptied(url: str) -> None:
 class Shop:
     """A whole stack as `make run` starts it, in a home of its own on a free port."""
 
-    def __init__(self, home: Path, **environment: str) -> None:
+    def __init__(self, home: Path, *, at: Path | None = None, **environment: str) -> None:
         self.home = home
+        self.at = at  # another checkout than this one
         self.port = free_port()
         self.environment = {
             "AFTERSALES_HOME": str(home),
@@ -294,6 +296,7 @@ class Shop:
         with open(self.output, "wb") as output:
             self.process = subprocess.Popen(
                 [Path(sys.executable).with_name("aftersales"), "up"],
+                cwd=self.at,
                 env=_clean() | self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -327,6 +330,17 @@ class Shop:
         leftovers.stop(self.home)
 
 
+def never_quiet(folder: Path) -> Path:
+    """This checkout with notices that leave at any hour: a test runs by day and by night."""
+    root = Path(__file__).parents[1]
+    for name in ("prefect.yaml", "pyproject.toml", "flows", "tasks", "aftersales", "migrations"):
+        (folder / name).symlink_to(root / name)
+    shutil.copytree(root / "config", folder / "config")
+    notices = folder / "config" / "notices.yaml"
+    notices.write_text(re.sub(r'(?m)^(    \w+:) "[0-9:-]+"$', r"\1 null", notices.read_text()))
+    return folder
+
+
 def _clean() -> dict[str, str]:
     """This environment without what other fixtures set for themselves."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "AFTERSALES_"))}
@@ -337,8 +351,8 @@ def shops(short_folder: Path) -> Iterator[Callable[..., Shop]]:
     """Make a shop that is not started yet: `shops(AFTERSALES_AUTH="a:b")`. All are stopped at the end."""
     made: list[Shop] = []
 
-    def make(**environment: str) -> Shop:
-        made.append(Shop(short_folder / f"shop{len(made)}", **environment))
+    def make(*, at: Path | None = None, **environment: str) -> Shop:
+        made.append(Shop(short_folder / f"shop{len(made)}", at=at, **environment))
         return made[-1]
 
     yield make

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from pathlib import Path
@@ -22,7 +24,7 @@ from aftersales.gateways import channels
 from aftersales.gateways.channels import Channels
 from aftersales.settings import Settings
 from aftersales.store import outbox
-from aftersales.store.engine import transaction
+from aftersales.store.engine import engine, transaction
 from aftersales.terms import load
 from tasks import escalation, sending
 from tests.gateways.provider import KEY, Running
@@ -591,3 +593,90 @@ async def test_a_return_left_alone_is_seen_to_walk_the_whole_ladder(
     assert len(set(receiver.texts())) == len(receiver.received), "each once"
     delays = [text.partition("，已超时 ")[2].split("，")[0] for text in receiver.texts() if "超时升级" in text]
     assert delays == ["32 小时", "4 天"], "named as they are when it leaves, a weekend lies between"
+
+
+KILLED = """
+import asyncio, json, os, signal, sys
+from datetime import datetime, timedelta
+from pathlib import Path
+from sqlalchemy import event
+from aftersales.gateways import channels
+from aftersales.settings import Settings
+from aftersales.store import engine, outbox
+from aftersales.terms import load
+from tasks import sending
+
+url, address, at = sys.argv[1], sys.argv[2], datetime.fromisoformat(sys.argv[3])
+terms = load()
+document = json.dumps({"departments": {"aftersales": [address]}})
+known = channels.load(Settings(channels=document, home=Path("/nonexistent")), house=terms.house, staff=terms.staff())
+
+async def write(entry):
+    engine.connect(url)
+    async with engine.transaction() as connection:
+        await outbox.put(
+            connection, case_no=None, entry=entry, notice="DESK", recipient="department:aftersales", language="zh",
+            subject=entry, body="", data={}, created_at=at, expires_at=None,
+        )
+    await engine.disconnect()
+
+async def send(nth, where, when):
+    engine.connect(url)
+    seen = 0
+    def count(connection, cursor, statement, *rest):
+        nonlocal seen
+        if statement.lstrip().split(" ", 1)[0].lower() in ("insert", "update", "with"):
+            seen += 1
+            if seen == nth:
+                os.kill(os.getpid(), signal.SIGKILL)
+    event.listen(engine.engine().sync_engine, where, count)
+    await sending.look(known, at=when)
+
+def alone(work):
+    if not (child := os.fork()):
+        asyncio.run(work)
+        os._exit(0)
+    work.close()
+    return os.waitpid(child, 0)[1]
+
+deaths, nth, left = 0, 0, 1
+while left:  # each sender is a process of its own
+    nth += 1
+    for where in ("before_cursor_execute", "after_cursor_execute"):
+        assert alone(write(f"{nth} {where}")) == 0
+        left = alone(send(nth, where, at))
+        assert left in (0, signal.SIGKILL), left
+        deaths += left != 0
+        assert alone(send(0, where, at + sending.LEASE)) == 0
+print(deaths)
+"""
+
+
+async def test_a_sender_killed_between_any_two_writes_loses_nothing_and_says_what_may_be_double(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+):
+    """kill -9 right before and right after the first, the second … write of a sender, until one ends."""
+    when = time("2025-03-24 10:00")
+    url = engine().url.render_as_string(hide_password=False)
+
+    left = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", KILLED, url, receiver.url("a"), when.isoformat()],
+        capture_output=True,
+        text=True,
+    )
+
+    assert left.returncode == 0, left.stderr
+    assert int(left.stdout) >= 8
+    heard: dict[str, list[str]] = {}
+    for told in receiver.texts():
+        subject = told.splitlines()[0]
+        heard.setdefault(subject.removeprefix("【可能重复】"), []).append(subject)
+    assert len(heard) == (await outbox_states())["sent"] == sum((await outbox_states()).values()), "none is lost"
+    doubled = [each for each in heard.values() if len(each) > 1]
+    assert doubled and all(each[1] == f"【可能重复】{each[0]}" and len(each) == 2 for each in doubled)
+    async with transaction() as connection:
+        rows = (await connection.execute(text("select outbox_id, state from deliveries"))).all()
+    assert len(rows) == len(heard) and {row.state for row in rows} == {"sent"}

@@ -7,11 +7,12 @@ One shop for the whole page: the tests follow each other through its life, each 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -27,8 +28,10 @@ from sqlalchemy import text
 from aftersales.stack import postgres, prefect_settings, up
 from aftersales.store import engine
 from aftersales.store.engine import transaction
+from aftersales.terms import load
 from tasks.rounds import ROUND
-from tests.conftest import Shop
+from tests.conftest import Shop, never_quiet
+from tests.gateways.receivers import Receiver, receiving
 from tests.traps.conftest import RETURNS, Desk, Run
 from tests.traps.faults import test_long_waits as long_waits
 from tests.traps.faults.conftest import (
@@ -53,9 +56,18 @@ SECONDS = 20.0
 
 
 @pytest.fixture(scope="module")
-def shop(shops: Callable[..., Shop]) -> Shop:
-    """A shop as `make run` starts it."""
-    return shops().start()
+def receiver() -> Iterator[Receiver]:
+    """Somebody who is told what the shop tells its departments."""
+    with receiving() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shop(shops: Callable[..., Shop], receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """A shop as `make run` starts it, whose departments are told by day and by night."""
+    urls = {code: [receiver.url(code)] for code in load().house.departments}
+    at = never_quiet(tmp_path_factory.mktemp("checkout"))
+    return shops(at=at, AFTERSALES_CHANNELS=json.dumps({"departments": urls})).start()
 
 
 @pytest.fixture
@@ -134,6 +146,37 @@ async def what_is_set_up(desk: Desk) -> dict[str, Any]:
         "automations": sorted((found.name, found.id) for found in await desk.client.read_automations()),
         "variables": len((await desk.client.request("POST", "/variables/filter", json={})).json()),
     }
+
+
+async def falls_due(run: Run, gate: str, seconds: float) -> None:
+    """Let the window of a gate pass in so many seconds; its reminder is behind."""
+    async with transaction() as connection:
+        await connection.execute(
+            text(
+                "update promises set started_at = now() - interval '24 hours' + :wait * interval '1 second',"
+                " due_at = now() + :wait * interval '1 second', rungs = 1,"
+                " rung_at = now() + :wait * interval '1 second' where case_no = :case and entry = :gate"
+            ),
+            {"wait": seconds, "case": await run.case_no(), "gate": gate},
+        )
+
+
+async def test_esc04_a_breach_reaches_the_department_by_itself_once(desk: Desk, receiver: Receiver):
+    """Nothing is called by the test: the round comes by its schedule, the worker sends what it wrote."""
+    people = People(await apply(desk, "BREACH"))
+    await people.finish(until="review-0")
+    case_no = await people.run.case_no()
+
+    await falls_due(people.run, "review-0", 1)
+
+    def told() -> list[str]:
+        return [text for text in receiver.texts("customer_service") if case_no in text]
+
+    await until(told, "the department is told", seconds=100)
+    assert told()[0].startswith(f"已超时：{case_no} 审核") and f"/v2/runs/flow-run/{people.run.run_id}" in told()[0]
+    await asyncio.to_thread(time.sleep, 3)  # another look of the worker
+    assert len(told()) == 1
+    await people.finish()
 
 
 @pytest.mark.soak
