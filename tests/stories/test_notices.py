@@ -31,6 +31,7 @@ from tests.gateways.provider import KEY, Running
 from tests.gateways.receivers import Mailbox, Receiver, mailing, receiving
 from tests.stories.conftest import Shop, Telling
 from tests.stories.test_escalation import at, at_refund, time  # noqa: F401
+from tests.stories.test_escalation import many as many_cases
 from tests.stories.test_rehearsal import rehearse
 
 LIVE = load()
@@ -680,3 +681,66 @@ async def test_a_sender_killed_between_any_two_writes_loses_nothing_and_says_wha
     async with transaction() as connection:
         rows = (await connection.execute(text("select outbox_id, state from deliveries"))).all()
     assert len(rows) == len(heard) and {row.state for row in rows} == {"sent"}
+
+
+# --- thousands ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("open_", "due"),
+    [
+        pytest.param(600, 500, id="hundreds"),
+        pytest.param(20_000, 2_000, id="thousands", marks=[pytest.mark.soak, pytest.mark.timeout(3600)]),
+    ],
+)
+async def test_many_fall_due_while_one_channel_is_dead(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+    open_: int,
+    due: int,
+):
+    """Half belong to a department whose channel is down all day; its head, and everybody else, is told of each once."""
+    telling = await at_refund(shop, time)
+    await many_cases(telling, open_)
+    async with transaction() as connection:
+        await connection.execute(
+            text("update promises set due_at = due_at + interval '1 year', rung_at = due_at where stage = 'outer'")
+        )
+        await connection.execute(
+            text(
+                "update promises set due_at = due_at + interval '1 year', rung_at = due_at + interval '1 year'"
+                " where stage = 'refund' and case_no not in"
+                " (select case_no from promises where stage = 'refund' order by case_no limit :due)"
+            ),
+            {"due": due},
+        )
+        await connection.execute(text("update promises set owner = 'logistics' where stage = 'refund' and id % 2 = 0"))
+        await connection.execute(text("update outbox set state = 'withdrawn'"))  # what the customer was told before
+    receiver.answers["/logistics"] = (500, b"{}")
+    of_all = known(
+        departments={code: [receiver.url(code)] for code in ("aftersales", "logistics")},
+        staff={person: [receiver.url(person)] for person in ("A01", "L01")},
+    )
+
+    for minute in range(0, 8 * 60, 2):
+        time(f"2025-03-20 {9 + minute // 60:02}:{minute % 60:02}")
+        await escalation.look()
+        await sending.look(of_all)
+
+    async with transaction() as connection:
+        rows = (await connection.execute(text("select id, case_no, recipient, state, digest_id from outbox"))).all()
+    told = [row for row in rows if row.case_no and row.state != "withdrawn"]
+    assert {(row.recipient, row.state) for row in told} == {
+        ("department:aftersales", "sent"),
+        ("department:logistics", "given_up"),
+    }
+    assert len(told) == due and len({(row.case_no, row.recipient) for row in told}) == due
+    heard = "\n".join(receiver.texts("aftersales"))
+    digests = {row.digest_id for row in told if row.recipient == "department:aftersales"}
+    assert len(receiver.texts("aftersales")) == len(digests), "a digest is one message"
+    named = [row.case_no for row in told if row.recipient == "department:aftersales" and row.case_no in heard]
+    assert len(named) == len(set(named)) >= min(len(digests) * 50, due // 2)
+    lost = [each for each in receiver.texts("L01") if "没有送达" in each]
+    assert len(lost) == len({row.digest_id for row in told if row.recipient == "department:logistics"})
+    assert sending.FAILURES <= len(receiver.texts("logistics")) < 60, "the dead one is not hammered"
