@@ -32,13 +32,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     With `--dist loadgroup`, what shares a stack goes to one worker: a stack takes half a minute to start.
 
-    Those come first, so that at the end no worker is left alone with them.
+    Those come first, then what else takes minutes, so that at the end no worker is left alone with one of them.
     """
     for item in items:
         if item.get_closest_marker("stack"):
             shares = "stack" if "stack" in item.fixturenames else item.nodeid.partition("::")[0]  # type: ignore[attr-defined]
             item.add_marker(pytest.mark.xdist_group(shares))
-    items.sort(key=lambda item: item.get_closest_marker("stack") is None)
+    slow = ("tests/traps/faults/", "tests/traps/", "tests/stories/")
+
+    def place(item: pytest.Item) -> int:
+        if item.get_closest_marker("stack"):
+            return -1
+        return next((n for n, folder in enumerate(slow) if item.nodeid.startswith(folder)), len(slow))
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")
