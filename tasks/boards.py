@@ -46,15 +46,23 @@ async def refresh(client: PrefectClient, *, is_sure: bool = False, anew: bool = 
             if is_believed and last["writes"] == writes:
                 return 0
         terms = current_terms()
+        reader = desks.reader(terms)
         pages = rules.boards(
             groups=await boards.groups(connection, at=at),
             owed=await boards.nearest(connection, at=at, most=rules.MOST),
             terms=terms,
-            reader=desks.reader(terms),
+            reader=reader,
             at=at,
         )
         written = [
-            await runs.renew(connection, client, links.board(department), page, anew=anew)
+            await runs.renew(
+                connection,
+                client,
+                links.board(department),
+                says=page,
+                text=rules.dated(page, at=at, reader=reader),
+                anew=anew,
+            )
             for department, page in pages.items()
         ]
         await installation.keep(connection, LOOK, {"at": at.isoformat(), "writes": writes})

@@ -247,20 +247,34 @@ async def _publish(client: PrefectClient, key: str, write: Callable[[AsyncConnec
             await _keep(connection, client, key, await write(connection), known)
 
 
-async def renew(connection: AsyncConnection, client: PrefectClient, key: str, text: str, *, anew: bool = False) -> bool:
-    """Write a page that belongs to no run if it says something new, or `anew` in any case; False when it was not."""
+async def renew(
+    connection: AsyncConnection, client: PrefectClient, key: str, *, says: str, text: str, anew: bool = False
+) -> bool:
+    """
+    Write a page that belongs to no run, if it says something new, or `anew` in any case; False when it was not written.
+
+    `says` is what of its text counts as new.
+    """
     known = await installation.lock(connection, f"page:{key}")
-    if known and known["mark"] == _mark(text) and not anew:
+    if known and known["mark"] == _mark(says) and not anew:
         return False
-    await _keep(connection, client, key, text, known)
+    await _keep(connection, client, key, text, known, mark=_mark(says))
     return True
 
 
 async def _keep(
-    connection: AsyncConnection, client: PrefectClient, key: str, text: str, known: Mapping[str, str] | None
+    connection: AsyncConnection,
+    client: PrefectClient,
+    key: str,
+    text: str,
+    known: Mapping[str, str] | None,
+    *,
+    mark: str | None = None,
 ) -> None:
     """Write a page that belongs to no run, and remember it; when it is a new one, nothing else keeps its name."""
     kept = await _write(client, key, text, known)
+    if mark is not None:
+        kept["mark"] = mark
     await installation.keep(connection, f"page:{key}", kept)
     if known is None or kept["id"] != known["id"]:
         await _prune(client, key, kept["id"])

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from urllib.parse import quote
 from uuid import UUID
 
 from aftersales.rules import clocks, ladders
-from aftersales.rules.pages import Reader, cell, linked
+from aftersales.rules.pages import Reader, cell, linked, wide
 from aftersales.terms import Terms
 from aftersales.words import Stage, Urgency
 
@@ -23,6 +24,8 @@ HOUSE = ""
 # the most that a board lists; what lies behind is counted
 MOST = 200
 
+IN_TIME, CUSTOMERS = "还有时间", "等客户"
+_PLACES = [Urgency.LATE.label, Urgency.SOON.label, IN_TIME, CUSTOMERS]
 _STAGES = [*(stage.value for stage in Stage), "outer"]
 
 
@@ -77,9 +80,15 @@ def boards(
     return {HOUSE: hand.board("", groups, owed), **written}
 
 
+def dated(board: str, *, at: datetime, reader: Reader) -> str:
+    """A board with the time at which it was written, which is no part of what it says."""
+    title, _, rest = board.partition("\n\n")
+    return f"{title}\n\n更新于 {reader.time(at)}；每分钟核对一次，有变化才更新。\n\n{rest}"
+
+
 @dataclass(frozen=True, slots=True)
 class _Hand:
-    """What writes the boards of one moment: many promises fall due together, and are reckoned once."""
+    """What writes the boards of one moment: many promises fall due together, and whom they tell is reckoned once."""
 
     terms: Terms
     reader: Reader
@@ -93,18 +102,27 @@ class _Hand:
         if not groups:
             return "\n\n".join([*parts, "现在没有未办完的售后单。"])
         parts.append(self._counted(groups, is_house=is_house))
-        late = {each for each in owed if self._urgency(each) is Urgency.LATE}
-        nearest = sorted(owed, key=lambda each: (each not in late, each.ends_at, each.case_no, each.stage))[:MOST]
-        parts.append("\n".join([*self._columns(is_house), *(self._row(each, is_house) for each in nearest)]))
+        places = {each: _PLACES.index(self._place(each)) for each in owed}
+        nearest = sorted(owed, key=lambda each: (places[each], each.ends_at, each.case_no, each.stage))[:MOST]
+        for title, part in groupby(nearest, key=self._place):
+            rows = [self._row(each, is_house) for each in part]
+            parts += [f"## {title}", "\n".join([*_columns(is_house), *rows])]
         total = sum(group.count for group in groups)
         if total > len(nearest):
             parts.append(f"共 {total} 项，只列出最急的 {len(nearest)} 项，办完一项就补上一项。")
         return "\n\n".join(parts)
 
+    def _place(self, owed: Owed) -> str:
+        """Under which heading it stands."""
+        urgency = self._urgency(owed)
+        if urgency is not None:
+            return urgency.label
+        return CUSTOMERS if owed.lapses_at is not None else IN_TIME
+
     def _head(self, department: str) -> str:
         links = [_list(department, "本部门的待办")] if department else []
         links += [_list(each.label, f"{each.label}的单") for each in (Urgency.LATE, Urgency.SOON)]
-        return f"每分钟核对一次，有变化才更新。点售后单号打开表单（⋮ → Resume）。另见：{'、'.join(links)}。"
+        return f"点售后单号，在打开的页面上用 ⋮ → Resume 填表单。另见：{'、'.join(links)}。"
 
     def _counted(self, groups: Sequence[Group], *, is_house: bool) -> str:
         """How much there is at each stage."""
@@ -138,28 +156,15 @@ class _Hand:
         ]
         return "\n".join([*head, *lines])
 
-    def _columns(self, is_house: bool) -> list[str]:
-        names = ["售后单", *(["部门"] if is_house else []), "环节", "截止", "状态", "下一级"]
-        return [f"| {' | '.join(names)} |", f"| {' | '.join('---' for _ in names)} |"]
-
     def _row(self, owed: Owed, is_house: bool) -> str:
         cells = [
             linked(owed.case_no, owed.run_id),
             *([cell(self._department(owed.owner))] if is_house else []),
             _stage(owed.stage),
             self._spoken(owed.ends_at),
-            self._state(owed),
             self._next(owed),
         ]
         return f"| {' | '.join(cells)} |"
-
-    def _state(self, owed: Owed) -> str:
-        match self._urgency(owed):
-            case Urgency.LATE:
-                return f"**{Urgency.LATE.label}**"
-            case Urgency.SOON:
-                return Urgency.SOON.label
-        return "等客户" if owed.lapses_at is not None else ""
 
     def _next(self, owed: Owed) -> str:
         """Say when the next rung is reached, and whom it tells."""
@@ -195,6 +200,12 @@ class _Hand:
 
     def _spoken(self, at: datetime) -> str:
         return clocks.spoken(at, house=self.terms.house)
+
+
+def _columns(is_house: bool) -> list[str]:
+    # Prefect gives a page half of the window: what is short must not break
+    columns = [("售后单", 22), *([("部门", 10)] if is_house else []), ("环节", 10), ("截止", 16), ("下一级", 0)]
+    return [f"| {' | '.join(wide(*column) for column in columns)} |", f"| {' | '.join('---' for _ in columns)} |"]
 
 
 def _stage(stage: str) -> str:

@@ -179,7 +179,7 @@ def linked(case_no: str, run_id: object) -> str:
 def timeline_page(case_no: str, entries: Iterable[Dated], reader: Reader) -> str:
     """The whole history as a Markdown table."""
     # few columns, some with a least width: Prefect gives a page half of the window, and dates and names would break
-    head = " | ".join(_wide(*column) for column in (("时间", 16), ("谁", 18), ("事项", 10), ("结果", 0), ("截止", 14)))
+    head = " | ".join(wide(*column) for column in (("时间", 16), ("谁", 18), ("事项", 10), ("结果", 0), ("截止", 14)))
     rows = [f"| {head} |", "| --- | --- | --- | --- | --- |"]
     for entry in entries:
         row = reader.told(entry)
@@ -268,7 +268,7 @@ def cell(text: str) -> str:
     return " ".join(text.split())
 
 
-def _wide(heading: str, blanks: int) -> str:
+def wide(heading: str, blanks: int) -> str:
     """A column's heading that keeps the column from becoming narrower: characters and blanks that do not break."""
     return "\N{WORD JOINER}".join(heading) + "\N{NO-BREAK SPACE}" * blanks
 

@@ -58,9 +58,9 @@ async def nearest(connection: AsyncConnection, *, at: datetime, most: int) -> li
     """The most pressing that is open of each owner's real cases, with the runs that tell them."""
     open_ = _open(at).subquery()
     ends_at = func.coalesce(open_.c.lapses_at, open_.c.due_at)
-    # what is past and nobody's fault presses nobody
-    is_nobodys = and_(open_.c.rungs == 0, open_.c.rung_at.is_(None), ends_at <= at)
-    place = func.row_number().over(partition_by=open_.c.owner, order_by=(is_nobodys, ends_at, open_.c.id))
+    # first what was reminded of or is late, last what presses nobody here: the customer's time
+    order = (open_.c.rungs == 0, and_(open_.c.rungs == 0, open_.c.rung_at.is_(None)), ends_at, open_.c.id)
+    place = func.row_number().over(partition_by=open_.c.owner, order_by=order)
     ranked = select(open_, place.label("place")).subquery()
     teller = (
         select(RUNS.c.run_id)
