@@ -204,7 +204,7 @@ class _Hand:
 
 def _columns(is_house: bool) -> list[str]:
     # Prefect gives a page half of the window: what is short must not break
-    columns = [("售后单", 22), *([("部门", 10)] if is_house else []), ("环节", 10), ("截止", 16), ("下一级", 0)]
+    columns = [("售后单", 26), *([("部门", 14)] if is_house else []), ("环节", 10), ("截止", 8), ("下一级", 0)]
     return [f"| {' | '.join(wide(*column) for column in columns)} |", f"| {' | '.join('---' for _ in columns)} |"]
 
 
