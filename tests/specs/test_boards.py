@@ -125,6 +125,25 @@ def test_a_board_counts_what_waits_and_lists_the_late_first():
     ]
 
 
+def test_what_presses_more_stands_before_what_ends_sooner():
+    """A day's window is reminded of after one of an hour has begun; a customer may have less time than both."""
+    days = [DUE + timedelta(days=number) for number in range(1, 5)]
+    customer = owed("RT-1", rung_at=None, due_at=days[0], lapses_at=days[0])
+    in_time = owed("RT-2", due_at=days[1])
+    soon = owed("RT-3", rungs=1, rung_at=days[2], due_at=days[2])
+    long_late = late("RT-4", due_at=DUE - timedelta(days=2))
+
+    board = written(customer, in_time, soon, long_late, late("RT-5"))["aftersales"]
+
+    assert headings(board) == ["超时", "即将超时", "还有时间", "等客户"]
+    assert [[row[0] for row in table[1:]] for table in tables(board)[1:]] == [
+        ["RT-4", "RT-5"],
+        ["RT-3"],
+        ["RT-2"],
+        ["RT-1"],
+    ]
+
+
 @pytest.mark.parametrize(
     ("now", "urgency"),
     [
