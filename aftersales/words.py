@@ -223,6 +223,13 @@ class Stage(Named):
         return self in (Stage.CLOSED, Stage.REJECTED, Stage.CANCELLED)
 
 
+class Urgency(Named):
+    """How pressing what a case owes is: a tag of its run, and a word on the boards (ESC-04, ESC-05)."""
+
+    SOON = "soon", "即将超时"
+    LATE = "late", "超时"
+
+
 def matter(stage: str) -> str:
     """Name what is owed at a stage, as people read it: `验收`; the limit of the whole case is `整单`."""
     return "整单" if stage == "outer" else Stage(stage).label.removeprefix("待")

@@ -18,7 +18,7 @@ from aftersales.rules import clocks, masking, pages
 from aftersales.rules.standing import standing
 from aftersales.store import cases, orders, work
 from aftersales.terms import Terms
-from aftersales.words import Stage
+from aftersales.words import Stage, Urgency
 
 PROCESS = "退货"
 REHEARSED = "演练"
@@ -80,12 +80,18 @@ def reader(terms: Terms) -> pages.Reader:
 
 
 async def show(
-    leg: Leg, *, stage: Stage, promise: Mapping[str, Any] | None = None, order: orders.Shown | None = None
+    leg: Leg,
+    *,
+    stage: Stage,
+    promise: Mapping[str, Any] | None = None,
+    order: orders.Shown | None = None,
+    urgency: Urgency | None = None,
 ) -> str:
     """
     Bring the run's name, tags and pages up to date; answers the page that stands above the gate's form.
 
-    `promise` and `order` are of the gate where the case waits; without them the case has ended.
+    `promise` and `order` are of the gate where the case waits, `urgency` says how pressing the case is; without them it
+    has ended.
     """
     case, terms = leg.case, leg.terms
     assert case is not None
@@ -95,7 +101,7 @@ async def show(
     told = standing(history)
     owner = words.departments.get(promise["owner"], "") if promise else ""
     # the run's page shows three and counts the rest; the number stands in the name already
-    tags = [PROCESS, stage.label, *([owner] if owner else []), case.case_no]
+    tags = [*([urgency.label] if urgency else []), PROCESS, stage.label, *([owner] if owner else []), case.case_no]
     tags += [REHEARSED] if case.rehearsal else []
     tags += [PARKED] if leg.parked else []
     tags += [pages.SAMPLED] if "quality-0" in leg.entries else []

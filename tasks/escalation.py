@@ -154,7 +154,12 @@ async def _climb(case_no: str, promise_id: int, at: datetime, *, dry_run: bool) 
             await _write(connection, Leg(driver=None, case=case, terms=terms), promise, told, at)  # type: ignore[arg-type]
             behind = promise["rungs"] + len(reached)
             await rungs.climb(
-                connection, promise_id, rungs=behind, rung_at=ladder[behind].at if behind < len(ladder) else None
+                connection,
+                promise_id,
+                rungs=behind,
+                rung_at=ladder[behind].at if behind < len(ladder) else None,
+                # what follows the breach makes it no later than late
+                retags=any(rung.at <= promise["due_at"] for rung in reached),
             )
         return told
 

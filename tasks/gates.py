@@ -18,9 +18,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from aftersales import forms
 from aftersales.desk import leg as legs
 from aftersales.desk.leg import FormAnswer, Leg
-from aftersales.rules import authority, clocks, decisions, masking, messages, offers
+from aftersales.rules import authority, clocks, decisions, ladders, masking, messages, offers
 from aftersales.rules import standing as standings
-from aftersales.store import cases, journal, orders, parks, records, rungs, work
+from aftersales.store import boards, cases, journal, orders, parks, records, rungs, work
 from aftersales.store.engine import transaction
 from aftersales.store.journal import Entry
 from aftersales.terms import Terms
@@ -616,10 +616,12 @@ async def _leave(leg: Leg, gate: str, entry: str) -> Answer:
     async with transaction() as connection:
         promise = await cases.open_gate(connection, leg.case.case_no, gate)
         order = await orders.show(connection, leg.case.order_no)
+        owed = await boards.owed_by(connection, leg.case.case_no)
     if promise is None:
         return await _somebody_elses(leg, gate, entry)
     shown = promise["gate"]
-    summary = await desks.show(leg, stage=Stage(gate), promise=promise, order=order)
+    urgency = ladders.most_urgent(owed, at=leg.now())
+    summary = await desks.show(leg, stage=Stage(gate), promise=promise, order=order, urgency=urgency)
     schema = forms.schema(
         forms.GATES[gate],
         options=options_of(promise),

@@ -33,7 +33,7 @@ from aftersales.store import units as ledger
 from aftersales.store.engine import transaction
 from aftersales.store.journal import Entry
 from aftersales.words import Event, Unable
-from tasks import desks, gates, lapses, notices, outside
+from tasks import boards, desks, gates, lapses, notices, outside
 from tasks.cases import PROCESS, current_terms
 from tasks.steps import FIRST_REST, LONGEST_REST
 
@@ -129,7 +129,7 @@ async def look(client: PrefectClient, *, everything: bool = False, dry_run: bool
 
 async def look_from_outside(*, dry_run: bool = False) -> Round:
     """
-    Compare every open case from a command, and bring the work lists back to the desk.
+    Compare every open case from a command, and bring the work lists and the boards back to the desk.
 
     Raises Unable when Prefect cannot be reached.
     """
@@ -137,6 +137,7 @@ async def look_from_outside(*, dry_run: bool = False) -> Round:
         told = await look(client, everything=True, dry_run=dry_run)
         if not dry_run:
             await desks.publish_lists(client)
+            await boards.refresh(client, anew=True)
         return told
 
 

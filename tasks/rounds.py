@@ -12,7 +12,7 @@ from prefect.context import FlowRunContext
 
 from aftersales import clock
 from aftersales.desk.links import ROUND
-from tasks import escalation, sending
+from tasks import boards, escalation, sending
 from tasks import reconcile as reconciling
 
 # on every round's runs; and on those that found something, which are kept
@@ -34,14 +34,22 @@ async def reconcile() -> str:
 
 
 async def escalate() -> str:
-    """Tell whom time has made it necessary to tell, and leave a page about it (ESC-04 to ESC-09)."""
+    """
+    Tell whom time has made it necessary to tell, and leave a page about it (ESC-04 to ESC-09).
+
+    Then the tags of runs and the boards tell the same: whoever is told must find it there.
+    """
     async with get_client() as client:
         told = await escalation.look(being_told=partial(reconciling.being_told, client))
-        if not told.told:
-            return "没有到期的提醒"
-        await _leave(client, "escalation", "超时巡检：到了什么、通知了谁", told.page)
-    failed = f"，{len(told.failed)} 项出错，下一分钟再试" if told.failed else ""
-    return f"处理了 {len(told.told) - len(told.failed)} 项到期的提醒{failed}"
+        if told.told:
+            await _leave(client, "escalation", "超时巡检：到了什么、通知了谁", told.page)
+        untagged = await boards.tag(client)
+        await boards.refresh(client, is_sure=bool(told.told))
+    wrong = f"，{len(told.failed)} 项出错，下一分钟再试" if told.failed else ""
+    wrong += f"；{len(untagged)} 张单的标签没有更新，下一分钟再试，例如 {untagged[0]}" if untagged else ""
+    if not told.told:
+        return f"没有到期的提醒{wrong}"
+    return f"处理了 {len(told.told) - len(told.failed)} 项到期的提醒{wrong}"
 
 
 async def send() -> str:

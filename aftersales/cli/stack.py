@@ -120,13 +120,14 @@ def deploy(if_changed: bool) -> None:
         return
     from aftersales.desk import deployments
     from aftersales.store import engine
-    from tasks import desks
+    from tasks import boards, desks
 
     async def refine(client: Any) -> None:
         await deployments.refine(client)
         engine.connect(found.database_url)
         try:
             await desks.publish_lists(client)
+            await boards.refresh(client, anew=True)
         finally:
             await engine.disconnect()
 

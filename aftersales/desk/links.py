@@ -30,6 +30,11 @@ def home() -> str:
     return settings().ui_url or os.environ.get("PREFECT_API_URL", "").removesuffix("/api")
 
 
+def board(department: str) -> str:
+    """The key of a department's board, or of the house's (no department): Prefect takes no underscore in it."""
+    return f"board-{department.replace('_', '-')}" if department else "board"
+
+
 def runs(ui_url: str, *tags: str) -> str:
     """The run list of those that carry any of the tags (the run list knows no “all of them”)."""
     return f"{ui_url}/v2/runs?tags={quote(','.join(tags), safe='')}"
@@ -48,7 +53,11 @@ def form(ui_url: str, deployment_id: object) -> str:
 def links(
     ui_url: str, house: House, *, deployments: Mapping[str, str] | None = None, pages: Mapping[str, str] | None = None
 ) -> list[tuple[str, str]]:
-    """Everything that `make run` prints: the desk, the forms by name, and each department's work list."""
+    """Everything that `make run` prints: the desk, the forms by name, the pages, and what each department owes."""
+    boards = {
+        board(""): "全部门看板",
+        **{board(code): f"{department.name}看板" for code, department in house.departments.items()},
+    }
     return [
         ("工作台", f"{ui_url}/v2/dashboard"),
         *(
@@ -58,7 +67,7 @@ def links(
         ),
         *(
             (title, f"{ui_url}/v2/artifacts/artifact/{(pages or {})[key]}")
-            for key, title in PAGES.items()
+            for key, title in (PAGES | boards).items()
             if key in (pages or {})
         ),
         *((f"{department.name}的待办", runs(ui_url, department.name)) for department in house.departments.values()),

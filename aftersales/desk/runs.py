@@ -24,6 +24,7 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
+from prefect.client.schemas.filters import ArtifactFilter
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.context import FlowRunContext
 from prefect.exceptions import Abort, ObjectNotFound, Pause
@@ -41,6 +42,8 @@ from aftersales.words import AWAITED, Unable
 
 # the most rows that Prefect gives in one answer
 PAGE = 200
+# the most old versions of a page that are deleted when it is written for the first time
+PRUNED = 50
 
 _RESPONSE = re.compile(r"suspended-(?P<key>.+)-response")
 _SCHEMA = re.compile(r"suspended-(?P<key>.+)-schema")
@@ -241,8 +244,50 @@ async def _publish(client: PrefectClient, key: str, write: Callable[[AsyncConnec
         _queued.pop(key, None)  # from here on it reads: who comes now may have written something it does not see
         async with transaction() as connection:
             known = await installation.lock(connection, f"page:{key}")
-            text = await write(connection)
-            await installation.keep(connection, f"page:{key}", await _write(client, key, text, known))
+            await _keep(connection, client, key, await write(connection), known)
+
+
+async def renew(
+    connection: AsyncConnection, client: PrefectClient, key: str, *, says: str, text: str, anew: bool = False
+) -> bool:
+    """
+    Write a page that belongs to no run, if it says something new, or `anew` in any case; False when it was not written.
+
+    `says` is what of its text counts as new.
+    """
+    known = await installation.lock(connection, f"page:{key}")
+    if known and known["mark"] == _mark(says) and not anew:
+        return False
+    await _keep(connection, client, key, text, known, mark=_mark(says))
+    return True
+
+
+async def _keep(
+    connection: AsyncConnection,
+    client: PrefectClient,
+    key: str,
+    text: str,
+    known: Mapping[str, str] | None,
+    *,
+    mark: str | None = None,
+) -> None:
+    """Write a page that belongs to no run, and remember it; when it is a new one, nothing else keeps its name."""
+    kept = await _write(client, key, text, known)
+    if mark is not None:
+        kept["mark"] = mark
+    await installation.keep(connection, f"page:{key}", kept)
+    if known is None or kept["id"] != known["id"]:
+        await _prune(client, key, kept["id"])
+
+
+async def _prune(client: PrefectClient, key: str, kept: str) -> None:
+    """Delete what else bears a page's name: of a database that was lost, or of whoever was killed before remembering."""
+    found = await client.read_artifacts(
+        artifact_filter=ArtifactFilter.model_validate({"key": {"any_": [key]}}), limit=PRUNED
+    )
+    for artifact in found:
+        if str(artifact.id) != kept:
+            await client.request("DELETE", "/artifacts/{id}", path_params={"id": str(artifact.id)})
 
 
 async def _write(
@@ -260,7 +305,7 @@ async def _write(
 async def _rewrite(client: PrefectClient, artifact_id: str, text: str) -> bool:
     """Write a page anew; False when it is gone (deleted in the UI, or Prefect's database was lost)."""
     try:
-        await client.update_artifact(UUID(artifact_id), ArtifactUpdate(data=text))
+        await client.update_artifact(UUID(artifact_id), ArtifactUpdate(data=text, description=_title(text)))
     except httpx.HTTPStatusError as error:
         if error.response.status_code != httpx.codes.NOT_FOUND:
             raise

@@ -6,13 +6,14 @@ A ladder is reckoned anew from its promise each time; what is stored is how many
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from aftersales.rules import clocks
 from aftersales.terms import Calendar, Escalation, House, minutes
-from aftersales.words import Due
+from aftersales.words import Due, Urgency
 
 REMINDER = "reminder"
 OVERTAKEN = "到点前已超时，由超时通知代替"
@@ -59,6 +60,51 @@ def ladder(
     if at is not None:
         rungs.append(Rung(REMINDER, at, remind.rule, remind.notice, ("owner",)))
     return tuple(sorted(rungs, key=lambda rung: rung.at.astimezone(UTC)))
+
+
+def urgency(*, due_at: datetime, rungs: int, rung_at: datetime | None, at: datetime) -> Urgency | None:
+    """
+    Say how pressing a promise is: late from its due time on, soon late from its reminder on (ESC-04, ESC-05).
+
+    `rungs` are behind, the next one comes at `rung_at`. None while it is neither, and always where nobody climbs: the
+    time is the customer's.
+    """
+    if not rungs and rung_at is None:
+        return None
+    if clocks.is_overdue(due_at=due_at, at=at):
+        return Urgency.LATE
+    return Urgency.SOON if rungs else None
+
+
+def most_urgent(promises: Iterable[Mapping[str, Any]], *, at: datetime) -> Urgency | None:
+    """Say how pressing a case is: as pressing as the most pressing of what it owes."""
+    found = {urgency(due_at=p["due_at"], rungs=p["rungs"], rung_at=p["rung_at"], at=at) for p in promises}
+    return next((each for each in (Urgency.LATE, Urgency.SOON) if each in found), None)
+
+
+def told_at(
+    rung_at: datetime,
+    *,
+    stage: str,
+    due_at: datetime,
+    escalation: Escalation,
+    calendars: Mapping[int, Calendar],
+    house: House,
+) -> tuple[str, ...]:
+    """
+    Say by role whom the rung that is reached at `rung_at` tells, without reckoning the ladder below it.
+
+    Nobody when the ladder was changed since that time was reckoned.
+    """
+    if rung_at < due_at:
+        return ("owner",)
+    reached = [
+        step
+        for step in escalation.ladder(stage) or ()
+        if rung_at
+        == (due_at if step.after is None else clocks.later(due_at, step.after, calendars=calendars, house=house))
+    ]
+    return tuple(dict.fromkeys(role for step in reached for role in step.tell))
 
 
 def called(rung: Rung) -> str:

@@ -151,7 +151,7 @@ def work_page(kind: str, rows: Sequence[Mapping[str, Any]], reader: Reader, at: 
         title, head = "转账清单", "| 售后单 | 订单 | 金额（元） | 退款方式 | 登记时间 |"
         align = "| --- | --- | ---: | --- | --- |"
         lines = [
-            f"| {_linked(r)} | {cell(r['order_no'])} | {r['amount']:.2f} | {cell(r['route'])} | {reader.time(r['created_at'])} |"
+            f"| {linked(r['case_no'], r['run_id'])} | {cell(r['order_no'])} | {r['amount']:.2f} | {cell(r['route'])} | {reader.time(r['created_at'])} |"
             for r in rows
         ]
         total = sum((row["amount"] for row in rows), ZERO)
@@ -161,7 +161,7 @@ def work_page(kind: str, rows: Sequence[Mapping[str, Any]], reader: Reader, at: 
         head = "| 售后单 | 订单 | 地区 | 商品 | 登记时间 |"
         align = "| --- | --- | --- | --- | --- |"
         lines = [
-            f"| {_linked(r)} | {cell(r['order_no'])} | {cell(r['region'])} | {cell('、'.join(i['sku'] + ' ×' + str(i['quantity']) for i in r['data']['items']))} "
+            f"| {linked(r['case_no'], r['run_id'])} | {cell(r['order_no'])} | {cell(r['region'])} | {cell('、'.join(i['sku'] + ' ×' + str(i['quantity']) for i in r['data']['items']))} "
             f"| {reader.time(r['created_at'])} |"
             for r in rows
         ]
@@ -171,15 +171,15 @@ def work_page(kind: str, rows: Sequence[Mapping[str, Any]], reader: Reader, at: 
     return "\n".join([f"# {title}", "", f"更新于 {reader.time(at)}。", "", *table, foot])
 
 
-def _linked(row: Mapping[str, Any]) -> str:
+def linked(case_no: str, run_id: object) -> str:
     """A case's number that leads to its run, where its form is."""
-    return f"[{row['case_no']}](/v2/runs/flow-run/{row['run_id']})" if row["run_id"] else row["case_no"]
+    return f"[{case_no}](/v2/runs/flow-run/{run_id})" if run_id else case_no
 
 
 def timeline_page(case_no: str, entries: Iterable[Dated], reader: Reader) -> str:
     """The whole history as a Markdown table."""
     # few columns, some with a least width: Prefect gives a page half of the window, and dates and names would break
-    head = " | ".join(_wide(*column) for column in (("时间", 16), ("谁", 18), ("事项", 10), ("结果", 0), ("截止", 14)))
+    head = " | ".join(wide(*column) for column in (("时间", 16), ("谁", 18), ("事项", 10), ("结果", 0), ("截止", 14)))
     rows = [f"| {head} |", "| --- | --- | --- | --- | --- |"]
     for entry in entries:
         row = reader.told(entry)
@@ -268,7 +268,7 @@ def cell(text: str) -> str:
     return " ".join(text.split())
 
 
-def _wide(heading: str, blanks: int) -> str:
+def wide(heading: str, blanks: int) -> str:
     """A column's heading that keeps the column from becoming narrower: characters and blanks that do not break."""
     return "\N{WORD JOINER}".join(heading) + "\N{NO-BREAK SPACE}" * blanks
 

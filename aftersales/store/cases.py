@@ -303,6 +303,8 @@ async def extend(
             reminds=reminds,
             rungs=0,
             rung_at=rung_at,
+            # what had climbed stands among the tags of its run
+            retags=PROMISES.c.retags | (PROMISES.c.rungs > 0),
         )
     )
 

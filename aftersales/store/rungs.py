@@ -47,9 +47,15 @@ async def find(connection: AsyncConnection, promise_id: int, *, at: datetime) ->
     return dict(found) if found else None
 
 
-async def climb(connection: AsyncConnection, promise_id: int, *, rungs: int, rung_at: datetime | None) -> None:
-    """Put so many rungs of a promise behind; None when there is no other."""
-    await connection.execute(update(PROMISES).where(PROMISES.c.id == promise_id).values(rungs=rungs, rung_at=rung_at))
+async def climb(
+    connection: AsyncConnection, promise_id: int, *, rungs: int, rung_at: datetime | None, retags: bool
+) -> None:
+    """Put so many rungs of a promise behind; None when there is no other. `retags`: it is more pressing than before."""
+    await connection.execute(
+        update(PROMISES)
+        .where(PROMISES.c.id == promise_id)
+        .values(rungs=rungs, rung_at=rung_at, **({"retags": True} if retags else {}))
+    )
 
 
 async def withdraw(

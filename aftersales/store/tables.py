@@ -233,6 +233,7 @@ class PromiseRow(SQLModel, table=True):
         Index("promises_lapsing", "lapses_at", postgresql_where=text("ended_at is null and lapses_at is not null")),
         Index("promises_reminding", "due_at", postgresql_where=text("reminds and ended_at is null")),
         Index("promises_climbing", "rung_at", postgresql_where=text("ended_at is null and rung_at is not null")),
+        Index("promises_untagged", "case_no", postgresql_where=text("retags and ended_at is null")),
     )
     id: int | None = _key()
     case_no: str
@@ -253,6 +254,8 @@ class PromiseRow(SQLModel, table=True):
     # how many rungs of its ladder are behind, and when the next one is reached
     rungs: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
     rung_at: datetime | None = _instant(null=True)
+    # whether the tags of the case's run are to be set again: it climbed, or got more time after it had
+    retags: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     ended_at: datetime | None = _instant(null=True)
 
 

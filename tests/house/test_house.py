@@ -134,6 +134,13 @@ def test_every_department_has_its_link_in_the_handbook(department: str):
     assert f"/v2/runs?tags={LIVE.house.departments[department].name}>" in HANDBOOK
 
 
+@pytest.mark.parametrize("department", ["", *LIVE.house.departments])
+def test_every_board_has_its_link_in_the_handbook(department: str):
+    handbook = (ROOT / "docs" / "handbook" / "escalation.md").read_text()
+
+    assert f"/v2/artifacts/key/{links.board(department)}>" in handbook
+
+
 # --- notices --------------------------------------------------------------------------------------------------------
 
 

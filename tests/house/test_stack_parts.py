@@ -233,6 +233,20 @@ def test_links_lead_to_the_forms_and_to_each_departments_list():
     assert found["仓储部的待办"] == "http://127.0.0.1:4200/v2/runs?tags=%E4%BB%93%E5%82%A8%E9%83%A8"
 
 
+def test_links_lead_to_each_departments_board_and_to_the_houses():
+    departments = {
+        code: type("D", (), {"name": name})() for code, name in (("it_help", "支持部"), ("warehouse", "仓储部"))
+    }
+    house = House.model_construct(departments=departments)
+    pages = {links.board(code): code or "all" for code in ("", *departments)}
+
+    found = dict(links.links("http://127.0.0.1:4200", house, pages=pages))
+
+    assert list(pages) == ["board", "board-it-help", "board-warehouse"], "Prefect takes no underscore"
+    assert list(found) == ["工作台", "全部门看板", "支持部看板", "仓储部看板", "支持部的待办", "仓储部的待办"]
+    assert found["支持部看板"] == "http://127.0.0.1:4200/v2/artifacts/artifact/it_help"
+
+
 @pytest.mark.parametrize(
     ("host", "is_loopback"),
     [("127.0.0.1", True), ("localhost", True), ("::1", True), ("0.0.0.0", False), ("10.1.2.3", False), ("shop", False)],

@@ -1,0 +1,138 @@
+"""What the boards show, and which runs do not show yet how pressing their case is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, and_, func, or_, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from aftersales.rules.boards import Group, Owed
+from aftersales.store.tables import CaseRow, PromiseRow, RunRow
+
+CASES = CaseRow.__table__  # type: ignore[attr-defined]
+PROMISES = PromiseRow.__table__  # type: ignore[attr-defined]
+RUNS = RunRow.__table__  # type: ignore[attr-defined]
+
+# where the boards' rows are: a board says what it said before as long as nobody writes here
+SOURCES = ("promises", "runs")
+
+
+async def writes(connection: AsyncConnection) -> list[int]:
+    """
+    Count the rows that were ever written where the boards come from.
+
+    PostgreSQL counts them anyway, so that to ask costs the same however much is open. It tells of a transaction up to
+    some seconds after its end, never of one that has not ended: what is read after equal counts may be old for a
+    moment, never for good.
+    """
+    counted = ", ".join(
+        f"pg_stat_get_tuples_{what}('{table}'::regclass)"
+        for table in SOURCES
+        for what in ("inserted", "updated", "deleted")
+    )
+    return list((await connection.execute(text(f"select {counted}"))).one())
+
+
+async def groups(connection: AsyncConnection, *, at: datetime) -> list[Group]:
+    """Count what is open of real cases, by owner and stage, together with all that no rule of urgency tells apart."""
+    open_ = _open(at).subquery()
+    is_nobodys, is_past = and_(open_.c.rungs == 0, open_.c.rung_at.is_(None)), open_.c.due_at <= at
+    rows = await connection.execute(
+        select(
+            open_.c.owner,
+            open_.c.stage,
+            func.count().label("count"),
+            func.min(open_.c.due_at).label("due_at"),
+            func.min(open_.c.rungs).label("rungs"),
+            func.min(open_.c.rung_at).label("rung_at"),
+        ).group_by(open_.c.owner, open_.c.stage, is_past, open_.c.rungs > 0, is_nobodys)
+    )
+    return [Group(**row) for row in rows.mappings()]
+
+
+async def nearest(connection: AsyncConnection, *, at: datetime, most: int) -> list[Owed]:
+    """The most pressing that is open of each owner's real cases, with the runs that tell them."""
+    open_ = _open(at).subquery()
+    ends_at = func.coalesce(open_.c.lapses_at, open_.c.due_at)
+    # first what was reminded of or is late, last what presses nobody here: the customer's time
+    order = (open_.c.rungs == 0, and_(open_.c.rungs == 0, open_.c.rung_at.is_(None)), ends_at, open_.c.id)
+    place = func.row_number().over(partition_by=open_.c.owner, order_by=order)
+    ranked = select(open_, place.label("place")).subquery()
+    teller = (
+        select(RUNS.c.run_id)
+        .where(RUNS.c.case_no == ranked.c.case_no)
+        .order_by(RUNS.c.generation.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    names = ("case_no", "stage", "owner", "due_at", "lapses_at", "rungs", "rung_at")
+    rows = await connection.execute(
+        select(*(ranked.c[name] for name in names), teller.label("run_id")).where(ranked.c.place <= most)
+    )
+    return [Owed(**row) for row in rows.mappings()]
+
+
+def _open(at: datetime) -> Select[Any]:
+    """What is open of real cases; of the limit of a whole case, only what presses: its gate stands there already."""
+    names = ("id", "case_no", "stage", "owner", "due_at", "lapses_at", "rungs", "rung_at")
+    return (
+        select(*(PROMISES.c[name] for name in names))
+        .join(CASES, CASES.c.case_no == PROMISES.c.case_no)
+        .where(
+            PROMISES.c.ended_at.is_(None),
+            CASES.c.rehearsal.is_(None),
+            or_(PROMISES.c.stage != "outer", PROMISES.c.rungs > 0, PROMISES.c.due_at <= at),
+        )
+    )
+
+
+# --- tags -----------------------------------------------------------------------------------------------------------
+
+
+async def untagged(connection: AsyncConnection, *, limit: int) -> list[tuple[str, UUID]]:
+    """Cases whose run does not show yet how pressing they are, in no order, so that none is always left out."""
+    newest = (
+        select(RUNS.c.run_id)
+        .where(RUNS.c.case_no == PROMISES.c.case_no)
+        .order_by(RUNS.c.generation.desc())
+        .limit(1)
+        .lateral()
+    )
+    asked = (
+        select(PROMISES.c.case_no, newest.c.run_id)
+        .join(newest, newest.c.run_id.is_not(None))
+        .where(PROMISES.c.retags, PROMISES.c.ended_at.is_(None))
+        .distinct()
+        .subquery()
+    )
+    rows = await connection.execute(select(asked.c.case_no, asked.c.run_id).order_by(func.random()).limit(limit))
+    return [(row.case_no, row.run_id) for row in rows]
+
+
+async def owed_by(connection: AsyncConnection, case_no: str) -> list[Mapping[str, Any]]:
+    """What a case owes now, and how far each has climbed."""
+    rows = await connection.execute(
+        select(PROMISES.c.id, PROMISES.c.due_at, PROMISES.c.rungs, PROMISES.c.rung_at).where(
+            PROMISES.c.case_no == case_no, PROMISES.c.ended_at.is_(None)
+        )
+    )
+    return [dict(row) for row in rows.mappings()]
+
+
+async def tagged(connection: AsyncConnection, owed: Sequence[Mapping[str, Any]]) -> None:
+    """Mark what a run shows now; not what has climbed or was given more time since it was read."""
+    for promise in owed:
+        await connection.execute(
+            update(PROMISES)
+            .where(
+                PROMISES.c.id == promise["id"],
+                PROMISES.c.retags,
+                PROMISES.c.rungs == promise["rungs"],
+                PROMISES.c.due_at == promise["due_at"],
+            )
+            .values(retags=False)
+        )
