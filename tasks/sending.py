@@ -190,7 +190,8 @@ async def _begin(
     if quiet is not None:
         await outbox.put_off(connection, row["id"], quiet, QUIET)
         return None
-    away = await outbox.absences(connection, clocks.house_date(at, house=terms.house))
+    is_person = row["recipient"].startswith("staff:")
+    away = await outbox.absences(connection, clocks.house_date(at, house=terms.house)) if is_person else {}
     to = deliveries.whom(row["recipient"], away=away, house=terms.house, staff=staff)
     if rehearsal is not None:
         addresses, called = known.rehearsal, f"（发给{_reader().recipient(to.recipient)}）"
@@ -305,7 +306,8 @@ async def _must_wait(
     """When an address may be sent to, and why not now; None: now, what is past: never more."""
     if stood.get("state") == "failed" and stood["next_at"] > at:
         return stood["next_at"], ""
-    await outbox.one_at_a_time(connection, address.mark)
+    if address.per_minute is not None:
+        await outbox.one_at_a_time(connection, address.mark)
     now = clock.now()
     outcomes = await outbox.last_outcomes(connection, address.mark, now - A_MINUTE, FAILURES)
     if len(outcomes) == FAILURES and set(outcomes) == {"failed"}:
@@ -389,28 +391,28 @@ async def _record(
         state = "sent" if outcome.outcome == "done" else "failed"
         if state == "failed" and (again is None or outcome.outcome == "refused"):
             state = "given_up"
-        await outbox.keep(
-            connection,
-            row["id"],
-            address.mark,
+        stands = {
             **_kept(stood),
-            state=state,
-            next_at=again if state == "failed" else None,
-            ended_at=clock.now(),
-            reason=message.to.note if state == "sent" else outcome.reason,
-        )
+            "state": state,
+            "next_at": again if state == "failed" else None,
+            "ended_at": clock.now(),
+            "reason": message.to.note if state == "sent" else outcome.reason,
+        }
+        await outbox.keep(connection, row["id"], address.mark, **stands)
+        before[address.mark] = {**stood, **stands}
         if state == "sent":
             found.sent += 1
         else:
             told = f"{outcome.reason}，{'稍后再试' if state == 'failed' else '不再发送'}"
             found.told.append(Told(row["id"], row["case_no"] or "", who, address.channel, told))
-    return await _conclude(connection, message, at, terms)
+    return await _conclude(connection, message, before, at, terms)
 
 
-async def _conclude(connection: AsyncConnection, message: Message, at: datetime, terms: Terms) -> str:
+async def _conclude(
+    connection: AsyncConnection, message: Message, stands: Mapping[str, Mapping[str, Any]], at: datetime, terms: Terms
+) -> str:
     """End a notice that has nothing before it at any address; answers why when it arrived nowhere."""
     row = message.row
-    stands = await outbox.deliveries(connection, row["id"])
     mine = [stands.get(a.mark, {}) for a in message.addresses]
     is_sent = any(each.get("state") == "sent" for each in mine)
     is_ended = all(each.get("state") in ("sent", "given_up") for each in mine)
