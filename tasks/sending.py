@@ -463,15 +463,21 @@ async def _digest(at: datetime) -> None:
     for recipient in crowded:
         if deliveries.quiet_until(recipient, at, house=terms.house, sending=terms.sending, staff=terms.staff()):
             continue  # at its end there may be more, and fewer
-        async with transaction() as connection:
-            members = []
-            for row in await outbox.loose(connection, recipient, at=at):
-                if why := await _pointless(connection, row, at, terms):
-                    await outbox.settle(connection, row["id"], "withdrawn", at=at, reason=why)
-                else:
-                    members.append(row)
-            if len(members) <= terms.sending.digest_above:
-                continue
+        while await _digest_of(recipient, at, terms):
+            pass
+
+
+async def _digest_of(recipient: str, at: datetime, terms: Terms) -> bool:
+    """Make one message of what is due for a recipient, as much as one takes in; whether there is more of it."""
+    async with transaction() as connection:
+        rows = await outbox.loose(connection, recipient, at=at)
+        members = []
+        for row in rows:
+            if why := await _pointless(connection, row, at, terms):
+                await outbox.settle(connection, row["id"], "withdrawn", at=at, reason=why)
+            else:
+                members.append(row)
+        if len(members) > terms.sending.digest_above:
             subject, body = deliveries.digest([(row["subject"], "") for row in members])
             await outbox.digest(
                 connection,
@@ -485,6 +491,7 @@ async def _digest(at: datetime) -> None:
                 created_at=at,
                 expires_at=None,
             )
+    return len(rows) == outbox.MOST_DIGESTED
 
 
 async def _note(row: Mapping[str, Any], text: str, at: datetime) -> None:
