@@ -124,7 +124,7 @@ async def _move(
             "extensions": [*trace["extensions"], told],
         },
         lapses_at=lapses_at,
-        reminds=lapses_at is not None and lapses_at > moved.due_at,
+        remind_at=None if lapses_at is None else promises.reminder(terms, promise["stage"], moved, since=at),
         rung_at=climbs[0].at if climbs else None,
     )
     return promise["due_at"], moved

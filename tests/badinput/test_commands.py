@@ -67,7 +67,7 @@ COMMANDS = [
     # decide
     wrong("decide nothing", "decide", "缺少参数 售后单号（查看用法：aftersales decide --help）。"),
     wrong("decide without a gate", "decide {review}", "缺少参数 环节（查看用法：aftersales decide --help）。"),
-    wrong("decide at a gate that is none", "decide {review} 审批 --as C08", "环节 的值不对：没有环节“审批”，可选：review（审核）、correction（补正）、exception（例外审批）、pickup（取件）、receipt（收货）、tracing（查件）、inspection（验收）、resolution（处理决定）、sendback（寄回）、countersign（复核）、release（放款）、refund（退款）、reimbursement（补运费）（查看用法：aftersales decide --help）。"),
+    wrong("decide at a gate that is none", "decide {review} 审批 --as C08", "环节 的值不对：没有环节“审批”，可选：review（审核）、question（客户答复）、correction（补正）、exception（例外审批）、pickup（取件）、receipt（收货）、tracing（查件）、inspection（验收）、resolution（处理决定）、sendback（寄回）、countersign（复核）、release（放款）、refund（退款）、reimbursement（补运费）（查看用法：aftersales decide --help）。"),
     cannot("decide for a case that is not there", "decide RT-1 审核 --as C08 decision=通过", "没有售后单 RT-1，请核对单号（可用 aftersales case list 查看）。"),
     cannot("decide for a case with a slash", "decide RT/1 审核 --as C08 decision=通过", "没有售后单 RT/1，请核对单号（可用 aftersales case list 查看）。"),
     wrong("decide with a NUL", ["decide", "RT\x001", "审核", "--as", "C08"], "售后单号 的值不对：没有内容或含有空字符（查看用法：aftersales decide --help）。"),
@@ -77,7 +77,7 @@ COMMANDS = [
     cannot("decide as another department", "decide {review} 审核 --as W01 decision=通过", "经办人 W01 吴芳 不属于客户服务部，请由客户服务部的员工处理。", besides=REFUSED_DECISION),
     wrong("decide with two decisions", "decide {review} 审核 --as C08 decision=通过 decision=驳回", "审核结果写了两次，请只写一次（查看用法：aftersales decide --help）。"),
     wrong("decide with the operator among the words", "decide {review} 审核 --as C08 operator=C01", "操作人请用 --as 工号 指定，不写在项目里（查看用法：aftersales decide --help）。"),
-    wrong("decide with the gate among the words", "decide {review} 审核 --as C08 gate=refund-0 decision=通过", "审核没有“gate”这一项，可以填写：decision（审核结果）、reason（驳回理由）、missing（缺少的材料）、remark（备注）（查看用法：aftersales decide --help）。"),
+    wrong("decide with the gate among the words", "decide {review} 审核 --as C08 gate=refund-0 decision=通过", "审核没有“gate”这一项，可以填写：decision（审核结果）、reason（驳回理由）、missing（缺少的材料）、question（请客户补充什么）、remark（备注）（查看用法：aftersales decide --help）。"),
     cannot("decide with a control sign", ["decide", "{review}", "审核", "--as", "C08", "decision=通过", "remark=\a"], "审核没有填对（备注：含有不可见的控制字符，请删去后重填），请改正后重新提交。"),
     cannot("decide with 501 signs", ["decide", "{review}", "审核", "--as", "C08", "decision=通过", "remark=" + "长" * 501], "审核没有填对（备注：请填写最多 500 字，不含控制字符），请改正后重新提交。"),
     wrong("decide with an option that is none", "decide {review} 审核 --as C08 --force", "没有选项 --force（查看用法：aftersales decide --help）。"),
@@ -119,7 +119,7 @@ COMMANDS = [
     # case, customer
     cannot("show a case that is not there", "case show RT-20200101-0001", "没有售后单 RT-20200101-0001，请核对单号（可用 aftersales case list 查看）。"),
     wrong("show two cases", "case show {review} {refund}", "多余的参数 {refund}（查看用法：aftersales case show --help）。"),
-    wrong("list a stage that is none", "case list --stage 天上", "--stage 的值不对：没有阶段“天上”，可选：新申请、待审核、待补正、待例外审批、待取件、待收货、待查件、待验收、待处理决定、待寄回、待复核、待放款、待退款、待补运费、已完成、已驳回、已取消（查看用法：aftersales case list --help）。"),
+    wrong("list a stage that is none", "case list --stage 天上", "--stage 的值不对：没有阶段“天上”，可选：新申请、待审核、待客户答复、待补正、待例外审批、待取件、待收货、待查件、待验收、待处理决定、待寄回、待复核、待放款、待退款、待补运费、已完成、已驳回、已取消（查看用法：aftersales case list --help）。"),
     wrong("list a department that is none", "case list --department 财务部", "没有部门“财务部”，可选：客户服务部（customer_service）、物流与配送部（logistics）、仓储部（warehouse）、售后服务部（aftersales）、技术支持部（technical）（查看用法：aftersales case list --help）。"),
     wrong("list a million rows", "case list --limit 1000000", "--limit 的值不对：“1000000”应写成 1 到 10000 的整数（查看用法：aftersales case list --help）。"),
     cannot("contact without a phone", "case contact {review} --as C07 name=赵一", "联系人没有填对（邮箱：必填），请改正后重新提交。"),

@@ -894,6 +894,42 @@ async def test_gen08_the_outer_limit_moves_along_and_silence_gets_more_time_too(
     assert (await lapses.look(at=before.lapses_at)).is_empty
 
 
+async def test_num223_a_question_pauses_the_review_until_it_is_answered(shop, time):
+    """要先问顾客才能审核或验收: asked after 20 of 24 hours, answered a day later, 4 hours are left; no rejection."""
+    await shop.order()
+    telling = await shop.tell(shop.application())
+    time.on("2026-03-03 06:00")
+    await telling.decide("review", "C08", decision="请客户补充", question="请补拍吊牌照片")
+    assert telling.at == "question-0"
+    assert "请补拍吊牌照片" in (await notices(telling, "NTC-17"))[0] and await notices(telling, "NTC-03") == []
+
+    time.on("2026-03-04 06:00")
+    await telling.decide("question", "C07", answer="照片已发")
+
+    assert telling.at == "review-1"
+    assert (await promise(telling, "review-1")).due_at == house("2026-03-04 10:00")
+
+
+async def test_num223_silence_closes_a_review_and_not_an_inspection(shop, time):
+    """问了顾客，7 天没有答复: without goods the case ends, with them the inspection goes on (RET-07)."""
+    await shop.order("D1")
+    await shop.order("D2")
+    reviewed = await shop.tell(shop.application("D1"))
+    await reviewed.decide("review", "C08", decision="ask", question="吊牌照片")
+    arrived = await at_inspection(shop, order_no="D2")
+    await arrived.decide("inspection", "W03", result="ask", question="划痕何时有的")
+    await lapses.look(at=house("2026-03-06 00:00"))
+
+    told = await lapses.look(at=house("2026-03-10 00:00"))
+    await reviewed.again()
+    await arrived.again()
+
+    assert (told.ended, told.unanswered) == ([reviewed.case_no], [arrived.case_no])
+    assert await ended(reviewed) is Stage.CANCELLED
+    assert "未在期限内收到您的答复" in (await notices(reviewed, "NTC-09"))[0]
+    assert arrived.at == "inspection-1" and len(await notices(arrived, "NTC-19")) == 1
+
+
 async def test_ret04_a_correction_that_never_comes_closes_the_case_after_seven_days(shop):
     """驳回后没有补正: open until the last moment of Monday 9 March, closed at its end."""
     await shop.order()
