@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -322,6 +323,7 @@ class Returns(Strict):
     partial_refunds: int = Field(ge=0)
     refund_days: int = Field(ge=0)
     selfship_grace: LimitText
+    question_reminder: LimitText
     quality_sample: int = Field(ge=0, le=100)
     reasons: dict[Code, Reason]
     categories: dict[str, Literal["standard", "unopened", "manual"]]
@@ -968,6 +970,13 @@ def _check_returns(returns: _Document, house: _Document) -> None:
         if departments and isinstance(owner, str) and owner and owner not in departments:
             text = f"{_file(house)} 没有部门“{owner}”，{_nearest(owner, [str(d) for d in departments])}。"
             returns.wrong((*path, "owner"), text)
+
+    closes, reminds = _table(stages, "question").get("limit"), _inside(returns.data, "question_reminder")
+    with suppress(ValueError):  # what is no limit is told elsewhere
+        ends, first = Limit.parse(str(closes)), Limit.parse(str(reminds))
+        if ends.unit is first.unit and first.amount >= ends.amount:
+            text = f"{first} 不短于 stages.question 的 {ends}，请写更短的时间：先提醒客户，后结案。"
+            returns.wrong(("question_reminder",), text)
 
     free, freight = _inside(returns.data, "free_until_day"), _inside(returns.data, "freight_until_day")
     if type(free) is int and type(freight) is int and not free < freight:

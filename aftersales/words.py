@@ -201,6 +201,7 @@ class Stage(Named):
 
     OPENED = "opened", "新申请"
     REVIEW = "review", "待审核"
+    QUESTION = "question", "待客户答复"
     CORRECTION = "correction", "待补正"
     EXCEPTION = "exception", "待例外审批"
     PICKUP = "pickup", "待取件"
@@ -273,7 +274,7 @@ AWAITED: dict[Stage, tuple[Event, ...]] = {
 _ANY = frozenset({"case_no", "order_no"})
 # what a notice that time alone tells may name
 LADDER_NOTICE = _ANY | {"stage", "owner", "due", "late", "missed"}
-# what each notice of a return may name besides; the words are in config/notices (NTC-01 to NTC-11)
+# what each notice of a return may name besides; the words are in config/notices (NTC-01 to NTC-19)
 NOTICES = {
     "NTC-01": _ANY | {"due", "total"},
     "NTC-02": _ANY | {"next"},
@@ -285,6 +286,9 @@ NOTICES = {
     "NTC-08": _ANY | {"amount"},
     "NTC-09": _ANY | {"cause"},
     "NTC-11": _ANY | {"reason", "stage", "due", "was"},
+    "NTC-17": _ANY | {"question", "due"},
+    "NTC-18": _ANY | {"question", "due"},
+    "NTC-19": _ANY | {"stage"},
 }
 
 

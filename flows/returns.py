@@ -2,6 +2,7 @@
 Returns (退货): from the customer's request to the money back.
 
     review       we decide within 24 hours                              RET-02 … RET-04
+    question     the customer is asked first: the clock stands still    NUM-223
     exception    what no rule decides goes to the after-sales manager   POL-04, POL-06, P-23
     pickup       the goods travel back within 3 working days            RET-05, AMB-52
     receipt      the warehouse books what arrived, also in part         RET-06, P-14
@@ -18,7 +19,7 @@ from prefect import flow
 from aftersales import desk
 from aftersales.forms import Raw
 from aftersales.words import Event
-from tasks import cases, gates, money, parcels
+from tasks import cases, gates, money, parcels, questions
 
 
 @flow(name="returns", **desk.story)
@@ -47,7 +48,7 @@ async def returns(request: Raw = None) -> str:
 
 async def accepted(case: str) -> bool:
     """Review the application until it is approved or given up; what no rule decides goes to the manager."""
-    while (review := await gates.decide(case, "review")).rejected:
+    while (review := await decided(case, "review")).rejected:
         await cases.explain_rejection(case, review, final=False)
         correction = await gates.decide(case, "correction")
         if correction.withdrawn:
@@ -59,6 +60,15 @@ async def accepted(case: str) -> bool:
 
     await cases.confirm(case)
     return True
+
+
+async def decided(case: str, gate: str) -> gates.Answer:
+    """Have a gate decided; a question to the customer in between pauses its window, and silence closes a review."""
+    while (answer := await gates.decide(case, gate)).asks:
+        await questions.ask(case, answer)
+        if (await gates.decide(case, "question")).unanswered:
+            await questions.go_on(case, gate)
+    return answer
 
 
 async def allowed(case: str) -> bool:
@@ -90,7 +100,7 @@ async def paid_for_one_parcel(case: str) -> bool:
         return False
 
     await parcels.start_outer_limit(case)
-    inspection = await gates.decide(case, "inspection")
+    inspection = await decided(case, "inspection")
     if inspection.failed and not await let_through(case):
         return False
     return await agreed(case) and await paid(case)

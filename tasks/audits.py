@@ -177,6 +177,7 @@ class Window:
     running: int = 0
     extended: int = 0
     extensions: list[str] = field(default_factory=list)
+    paused: int = 0
     provisional: int = 0
     delays: list[tuple[Decimal, str]] = field(default_factory=list)
     unit: str = ""
@@ -219,6 +220,8 @@ async def windows(*, since: date, until: date) -> list[Window]:
         promises = await audit.windows(connection, **_period(since, until))
     found: dict[tuple[str, str, str], Window] = {}
     for promise in promises:
+        if "continued" in promise["trace"]:  # what was left of it goes on after a question, and is counted there
+            continue
         key = (promise["stage"], promise["owner"], promise["limit"])
         if key not in found:
             limit = Limit.parse(promise["limit"])
@@ -235,6 +238,7 @@ def _count(window: Window, promise: Mapping[str, Any], terms: Terms, now: dateti
     if moved := promise["trace"].get("extensions"):
         window.extended += 1
         window.extensions += [f"{promise['case_no']} 延至 {each['until']}：{each['reason']}" for each in moved]
+    window.paused += bool(promise["trace"].get("pauses"))
     window.provisional += bool(promise["provisional"])
     if not clocks.is_overdue(due_at=promise["due_at"], at=until):
         if ended:
@@ -252,7 +256,14 @@ def _count(window: Window, promise: Mapping[str, Any], terms: Terms, now: dateti
 def _delay(promise: Mapping[str, Any], until: datetime, terms: Terms) -> Decimal:
     """How late, in the limit's own unit: hours on its clock, or days that it counts."""
     unit = Limit.parse(promise["limit"]).unit
-    span = {"start_at": promise["due_at"], "until_at": until, "calendars": terms.calendars, "house": terms.house}
+    span = {
+        "start_at": promise["due_at"],
+        "until_at": until,
+        "calendars": terms.calendars,
+        "house": terms.house,
+        # what was late already when the customer was asked is not later for the time of the answer
+        "pauses": clocks.pauses_of(promise["trace"]),
+    }
     if unit in (Unit.WORKING_DAY, Unit.DAY):
         return Decimal(clocks.used_days(unit=unit, **span) + 1)
     return Decimal(int(clocks.used_time(unit=unit, **span).total_seconds())) / 3600

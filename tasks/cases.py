@@ -476,7 +476,8 @@ async def _end(leg: Leg, stage: Stage) -> str:
             await parks.end(connection, case_no, None, now)
             await cases.end_promise(connection, case_no, None, now)
             told_by_time = leg.terms.escalation.notices
-            await rungs.withdraw(connection, case_no, None, notices=told_by_time, reason="售后单已结束，不用再通知")
+            settled = [*told_by_time, *notices.QUESTION]
+            await rungs.withdraw(connection, case_no, None, notices=settled, reason="售后单已结束，不用再通知")
             if stage is Stage.CLOSED:
                 await _complete(connection, leg)
             if stage is Stage.CANCELLED:
@@ -511,11 +512,15 @@ async def _tell_of_untaken(connection: AsyncConnection, leg: Leg) -> None:
 
 
 def _why_cancelled(leg: Leg) -> str:
-    """Why a case ended before its goods came: the customer took it back, or nobody answered in time (RET-04, AMB-52)."""
+    """Why a case ended before its goods came: taken back, or nobody answered in time (RET-04, AMB-52, NUM-223)."""
     lapsed = [told.entry.rpartition("-")[0] for told in leg.history if told.data.get("lapsed")]
     if not lapsed:
         return "按您的要求取消"
-    return {"correction": "未在期限内收到补正材料", "pickup": "未在期限内收到寄回的商品"}[lapsed[-1]]
+    return {
+        "question": "未在期限内收到您的答复",
+        "correction": "未在期限内收到补正材料",
+        "pickup": "未在期限内收到寄回的商品",
+    }[lapsed[-1]]
 
 
 async def _call_off(connection: AsyncConnection, leg: Leg) -> None:

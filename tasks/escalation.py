@@ -145,7 +145,8 @@ async def _climb(case_no: str, promise_id: int, at: datetime, *, dry_run: bool) 
         if promise is None:
             return None
         due = Due(promise["started_at"], Limit.parse(promise["limit"]), promise["due_at"])
-        ladder = promises.rungs(terms, stage=promise["stage"], due=due, lapses_at=promise["lapses_at"])
+        pauses = clocks.pauses_of(promise["trace"])
+        ladder = promises.rungs(terms, stage=promise["stage"], due=due, lapses_at=promise["lapses_at"], pauses=pauses)
         reached = tuple(rung for rung in ladder[promise["rungs"] :] if rung.at <= at)
         told = Told(case_no, promise["stage"], promise["owner"], promise["due_at"], reached)
         if reached:

@@ -1,23 +1,32 @@
-"""A new last day for what a case waits for, through force majeure (GEN-08, AMB-51, NTC-11)."""
+"""A new last day for what a case, or each case of a region, waits for, through force majeure (GEN-08, AMB-51, NTC-11)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from hashlib import sha256
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales import clock
 from aftersales.desk.leg import Leg
+from aftersales.forms.fields import clean, seen
 from aftersales.rules import authority, clocks, masking
+from aftersales.rules import regions as rules
 from aftersales.rules.clocks import Extension
-from aftersales.store import cases, journal, rungs
+from aftersales.rules.regions import ForceMajeure
+from aftersales.store import cases, journal, regions, rungs
 from aftersales.store.engine import transaction
 from aftersales.terms import Terms
-from aftersales.words import Due, Limit, Right, Unable, matter
+from aftersales.words import Due, Limit, Right, Stage, Unable, matter
 from tasks import notices, outside, promises
+from tasks.cases import PROCESS, current_terms
 from tasks.gates import Refused
+
+# how long a reason is, as in the form of one case
+LEAST, MOST = 2, 500
 
 
 async def extend(case_no: str, *, operator: str, until: str, reason: str, key: str) -> str:
@@ -29,7 +38,10 @@ async def extend(case_no: str, *, operator: str, until: str, reason: str, key: s
     in the case's journal with its reason.
     """
     try:
-        return await _extend(case_no, operator=operator, until=until, reason=reason, key=key)
+        told = await _extend(case_no, operator=operator, until=until, reason=reason, key=key)
+        if told is None:
+            return f"{case_no} 的这次延期已登记过，未重复登记。"
+        return f"{case_no} 的“{matter(told.stage)}”已延期：{told.was} → {told.due}，客户已列入通知。"
     except Unable as error:
         async with transaction() as connection:
             case, terms = await outside.found(connection, case_no)
@@ -46,7 +58,138 @@ async def extend(case_no: str, *, operator: str, until: str, reason: str, key: s
         raise
 
 
-async def _extend(case_no: str, *, operator: str, until: str, reason: str, key: str) -> str:
+# --- a region -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """One case of a region: what it waited for until when, and until when now; `why` it was left out, or failed."""
+
+    case_no: str
+    region: str
+    stage: Stage
+    was: str = ""
+    due: str = ""
+    why: str = ""
+
+
+@dataclass
+class Regional:
+    """What became of the cases of a region; `nowhere` counts open cases whose order names no region."""
+
+    extended: list[Touched] = field(default_factory=list)
+    left_out: list[Touched] = field(default_factory=list)
+    failed: list[Touched] = field(default_factory=list)
+    nowhere: int = 0
+
+
+def force_majeure(
+    *,
+    regions: Sequence[str],
+    since: date,
+    until: date,
+    to: date,
+    reason: str,
+    stages: Sequence[Stage] = (),
+) -> ForceMajeure:
+    """Describe what happened, as the form of one case would take it. Raises Unable."""
+    try:
+        reason = masking.scrub(seen(clean(reason)))
+    except ValueError as error:
+        raise Refused(f"延期原因{error}。") from None
+    if not LEAST <= len(reason) <= MOST:
+        raise Refused(f"延期原因会告知客户，请写 {LEAST}～{MOST} 字，如：台风，快递停运。")
+    if since > until:
+        raise Refused(f"受影响的时间从 {since} 到 {until}，前后颠倒了，请对调。")
+    return ForceMajeure(tuple(regions), since, until, to, reason, frozenset(stages))
+
+
+async def extend_region(force: ForceMajeure, *, operator: str, dry_run: bool = False) -> Regional:
+    """
+    Move the due times of every case of some regions that force majeure has touched, each in a transaction of its own.
+
+    What a region is, is told by the order alone. `dry_run` only says what would be done. One that fails is told and
+    stops nothing; a second call with the same reason and date moves nothing twice. Raises Unable for whoever may not,
+    and for a region that no open case lies in.
+    """
+    terms = current_terms()
+    if no := authority.objection(operator=terms.staff().get(operator), named=operator, right=Right.EXTEND):
+        raise Refused(no)
+    told = Regional()
+    async with transaction() as connection:
+        there = await regions.of_open_cases(connection, process=PROCESS)
+        told.nowhere = there.pop("", 0)
+        meant = {region for asked in force.regions for region in _meant(asked, there)}
+        placed = await regions.placed(connection, meant, process=PROCESS)
+    for each in placed:
+        touched = Touched(each.case_no, each.region, each.stage)
+        try:
+            touched = _touched(touched, each.promise, force, terms)
+            if not touched.why and not dry_run:
+                assert each.promise is not None
+                touched = await _extend_one(touched, each.promise["entry"], force, operator)
+            (told.left_out if touched.why else told.extended).append(touched)
+        except Exception as error:  # one bad case stops nothing
+            told.failed.append(replace(touched, why=str(error) or type(error).__name__))
+    return told
+
+
+def _meant(asked: str, there: Mapping[str, int]) -> list[str]:
+    """The regions that somebody means by a name. Raises Refused, naming those there are."""
+    if found := rules.named(there, asked):
+        return found
+    names = "、".join(f"{region}（{count} 张）" for region, count in sorted(there.items())[:20])
+    raise Refused(
+        f"没有未结案的售后单在“{asked}”。地区按订单写的开头比较，如“浙江”“浙江 杭州”；"
+        + (f"现有：{names}。" if names else "现在没有写明地区的未结案售后单。")
+    )
+
+
+def _touched(touched: Touched, promise: Mapping[str, Any] | None, force: ForceMajeure, terms: Terms) -> Touched:
+    """Say what would become of one case."""
+    why = rules.untouched(stage=touched.stage, promise=promise, force=force, house=terms.house, at=clock.now())
+    if promise is None:
+        return replace(touched, why=why)
+    was = clocks.spoken(promise["due_at"], house=terms.house)
+    due = clocks.spoken(clocks.end_of_day(force.to, house=terms.house), house=terms.house)
+    return replace(touched, was=was, why=why, due="" if why else due)
+
+
+async def _extend_one(touched: Touched, entry: str, force: ForceMajeure, operator: str) -> Touched:
+    digest = sha256(force.reason.encode()).hexdigest()[:12]
+    told = await _extend(
+        touched.case_no,
+        operator=operator,
+        until=force.to.isoformat(),
+        reason=force.reason,
+        key=f"region/{entry}/{force.to}/{digest}",
+        entry=entry,
+    )
+    if told is None:
+        return replace(touched, why="这次延期已登记过", due="")
+    return replace(touched, was=told.was, due=told.due)
+
+
+# --- one case -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Extended:
+    """What was moved: the stage, and its due time before and after, as people read them."""
+
+    stage: str
+    was: str
+    due: str
+
+
+async def _extend(
+    case_no: str, *, operator: str, until: str, reason: str, key: str, entry: str = ""
+) -> Extended | None:
+    """
+    Move the due time of the open gate, which must be `entry` when that is named; None when the key has counted already.
+
+    Raises Unable.
+    """
     try:
         day = date.fromisoformat(until)
     except ValueError:
@@ -57,13 +200,15 @@ async def _extend(case_no: str, *, operator: str, until: str, reason: str, key: 
         if no := authority.objection(operator=terms.staff().get(operator), named=operator, right=Right.EXTEND):
             raise Refused(no)
         await cases.lock(connection, case_no)
-        entry = f"extended:{key}"
-        if await journal.find(connection, case_no, entry) is not None:
-            return f"{case_no} 的这次延期已登记过，未重复登记。"
+        written = f"extended:{key}"
+        if await journal.find(connection, case_no, written) is not None:
+            return None
         waiting = [promise for promise in await cases.promises(connection, case_no) if promise["ended_at"] is None]
         gates = [promise for promise in waiting if promise["gate"].get("gate")]
         if case.stage.is_over or not gates:
             raise Refused(f"{case_no} {case.stage.label}，没有等待办理的环节，不能延期。")
+        if entry and gates[-1]["entry"] != entry:
+            raise Refused(f"{case_no} 刚刚办到了下一环节（{case.stage.label}），没有延期，请再运行一次。")
         now = clock.now(case)
         was, due = await _move(connection, gates[-1], terms, Extension(day, reason), now)
         for outer in waiting:
@@ -75,7 +220,7 @@ async def _extend(case_no: str, *, operator: str, until: str, reason: str, key: 
         await journal.add(
             connection,
             case_no,
-            entry,
+            written,
             kind="extension",
             at=now,
             actor=operator,
@@ -88,10 +233,10 @@ async def _extend(case_no: str, *, operator: str, until: str, reason: str, key: 
             connection,
             leg,
             "NTC-11",
-            entry,
+            written,
             {"reason": reason, "stage": matter(gates[-1]["stage"]), "due": f"{spoken_due} 前", "was": spoken_was},
         )
-    return f"{case_no} 的“{matter(gates[-1]['stage'])}”已延期：{spoken_was} → {spoken_due}，客户已列入通知。"
+    return Extended(gates[-1]["stage"], spoken_was, spoken_due)
 
 
 async def _move(
@@ -124,7 +269,7 @@ async def _move(
             "extensions": [*trace["extensions"], told],
         },
         lapses_at=lapses_at,
-        reminds=lapses_at is not None and lapses_at > moved.due_at,
+        remind_at=None if lapses_at is None else promises.reminder(terms, promise["stage"], moved, since=at),
         rung_at=climbs[0].at if climbs else None,
     )
     return promise["due_at"], moved

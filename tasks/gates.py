@@ -60,6 +60,16 @@ class Answer:
         return "lost" in (self.data.get("rest"), self.data.get("result"))
 
     @property
+    def asks(self) -> bool:
+        """True when the customer is asked something first, and the gate opens again after the answer."""
+        return standings.asks(self.data)
+
+    @property
+    def unanswered(self) -> bool:
+        """True when the customer did not answer, and the case goes on without: its goods are here."""
+        return bool(self.data.get("unanswered"))
+
+    @property
     def brings_nothing(self) -> bool:
         """True when the rest of the goods is not coming any more, and no parcel came with that."""
         return self.data.get("rest") == "none" and not self.data.get("items")
@@ -80,7 +90,7 @@ LAPSE = "lapse"
 
 
 class Cancelled(Exception):
-    """The case was cancelled before its goods arrived, or nobody answered in time (RET-17, RET-04, AMB-52)."""
+    """The case was cancelled before its goods arrived, or nobody answered in time (RET-17, RET-04, AMB-52, NUM-223)."""
 
 
 class AlreadyDecided(Unable):
@@ -192,7 +202,11 @@ async def accept(
     await cases.end_promise(connection, case.case_no, entry, at)
     if promise["rungs"]:
         told_by_time = terms.escalation.notices
-        await rungs.withdraw(connection, case.case_no, entry, notices=told_by_time, reason="已办理，不用再通知")
+        reason = "已请客户补充，时限暂停，不用再通知" if standings.asks(answer) else "已办理，不用再通知"
+        await rungs.withdraw(connection, case.case_no, entry, notices=told_by_time, reason=reason)
+    if gate == standings.QUESTION:
+        reason = "客户没有答复，已过期限" if via == LAPSE else "客户已答复，不用再通知"
+        await rungs.withdraw(connection, case.case_no, entry, notices=notices.QUESTION, reason=reason)
     if gate in WORK:
         begun = f"{WORK[gate]}-{entry.rpartition('-')[2]}"
         await work.finish(connection, f"{case.case_no}/{begun}", reference=answer.get("reference", ""), at=at)

@@ -12,6 +12,9 @@ from aftersales.rules import clocks
 from aftersales.rules.deliveries import CUSTOMER
 from aftersales.store import outbox
 
+# what asks the customer something, and reminds of it
+QUESTION = ("NTC-17", "NTC-18")
+
 # a case that was settled before it came to us: its notices are written for the history alone
 _PAST = "导入的历史售后单，不再发送"
 

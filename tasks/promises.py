@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales.desk.leg import Leg
 from aftersales.rules import clocks, ladders, offers
+from aftersales.rules import standing as standings
+from aftersales.rules.clocks import Pause
 from aftersales.rules.ladders import Rung
-from aftersales.rules.standing import began_at, standing
 from aftersales.store import cases, journal
 from aftersales.store.engine import transaction
 from aftersales.terms import Promised, Terms
@@ -30,7 +31,7 @@ async def ask(leg: Leg, gate: str, entry: str) -> None:
     if asked in leg.entries:
         return
     promised = leg.terms.returns.on(leg.case.channel).stages[gate]
-    told = standing(leg.history)
+    told = standings.standing(leg.history)
     offer = offers.offer(gate=gate, standing=told, terms=leg.terms)
     form = {
         "gate": gate,
@@ -40,7 +41,6 @@ async def ask(leg: Leg, gate: str, entry: str) -> None:
         "context": {**offer.context, "key": f"{leg.case.case_no}/{entry}"},
         "demands": list(offer.demands),
     }
-    due = reckon(leg, gate, promised.limit)
     is_self_shipped = gate == "pickup" and told.request["shipping"] == Shipping.SELF
     async with transaction() as connection:
         await cases.lock(connection, leg.case.case_no)
@@ -53,8 +53,7 @@ async def ask(leg: Leg, gate: str, entry: str) -> None:
             stage=gate,
             promised=promised,
             gate=form,
-            lapses_at=lapse(leg.terms, gate, due.due_at) if gate == "correction" or is_self_shipped else None,
-            reminds=is_self_shipped,
+            lapses=is_self_shipped or gate in ("correction", standings.QUESTION),
         )
         await leg.note(
             connection,
@@ -89,7 +88,7 @@ def reckon(leg: Leg, stage: str, limit: Limit) -> Due:
     """
     assert leg.terms is not None
     return clocks.due(
-        start_at=began_at(leg.history, stage=stage) or leg.now(),
+        start_at=standings.began_at(leg.history, stage=stage) or leg.now(),
         limit=limit,
         calendars=leg.terms.calendars,
         house=leg.terms.house,
@@ -98,11 +97,12 @@ def reckon(leg: Leg, stage: str, limit: Limit) -> Due:
 
 def lapse(terms: Terms, gate: str, due_at: datetime) -> datetime:
     """
-    Say when a gate answers itself because nobody did: a correction that never comes, goods that are never sent.
+    Say when a gate answers itself because nobody did: an answer or a correction that never comes, goods never sent.
 
-    A correction lapses when it is due (RET-04); a self-shipment a grace time after it was due (AMB-52).
+    An answer and a correction lapse when they are due (NUM-223, RET-04); a self-shipment a grace time after it was due
+    (AMB-52).
     """
-    if gate == "correction":
+    if gate != Stage.PICKUP:
         return due_at
     # the due time is exclusive: the grace is counted from the last day itself
     last = due_at - timedelta(microseconds=1)
@@ -110,12 +110,38 @@ def lapse(terms: Terms, gate: str, due_at: datetime) -> datetime:
     return clocks.due(start_at=last, limit=grace, calendars=terms.calendars, house=terms.house).due_at
 
 
-def rungs(terms: Terms, *, stage: str, due: Due, lapses_at: datetime | None) -> tuple[Rung, ...]:
+def reminder(terms: Terms, gate: str, due: Due, *, since: datetime | None = None) -> datetime | None:
+    """
+    Say when the customer is reminded: of goods to be sent when that is due, of a question a while before it closes.
+
+    `since` is when the due time was moved: what would have been a reminder before that is none. Nobody is reminded of a
+    correction.
+    """
+    if gate == Stage.PICKUP:
+        return due.due_at
+    if gate != standings.QUESTION:
+        return None
+    first, last = (
+        clocks.due(start_at=due.start_at, limit=limit, calendars=terms.calendars, house=terms.house).due_at
+        for limit in (terms.returns.question_reminder, due.limit)
+    )
+    at = due.due_at - (last - first)
+    return at if since is None or at > since else None
+
+
+def rungs(
+    terms: Terms, *, stage: str, due: Due, lapses_at: datetime | None, pauses: Sequence[Pause] = ()
+) -> tuple[Rung, ...]:
     """Give the ladder of a promise (ESC-04); none where the customer's silence is the answer: nobody here is late."""
     if lapses_at is not None:
         return ()
     return ladders.ladder(
-        stage=stage, due=due, escalation=terms.escalation, calendars=terms.calendars, house=terms.house
+        stage=stage,
+        due=due,
+        escalation=terms.escalation,
+        calendars=terms.calendars,
+        house=terms.house,
+        pauses=pauses,
     )
 
 
@@ -127,14 +153,27 @@ async def give(
     stage: str,
     promised: Promised,
     gate: Mapping[str, Any] | None = None,
-    lapses_at: datetime | None = None,
-    reminds: bool = False,
+    lapses: bool = False,
 ) -> Any:
-    """Write one promise; answers its due time (exclusive)."""
+    """
+    Write one promise; answers its due time (exclusive). `lapses` means that silence answers it.
+
+    A gate that has asked the customer something goes on with what was left of its window when it asked, and with the
+    ladder where that stood if the question has given it no time (P-06, P-07, P-08).
+    """
     assert leg.case is not None
     assert leg.terms is not None
     due = reckon(leg, stage, promised.limit)
-    climbs = () if leg.case.is_past else rungs(leg.terms, stage=stage, due=due, lapses_at=lapses_at)
+    trace, behind = clocks.trace(due, promised.rule), 0
+    if asked := standings.interrupted(leg.history, gate=stage):
+        paused = await cases.promise_of(connection, leg.case.case_no, asked.entry)
+        due, trace = _resumed(leg.terms, paused, asked)
+        behind = paused["rungs"] if due.due_at == paused["due_at"] else 0
+        await cases.carry_on(connection, paused["id"], entry)
+    lapses_at = lapse(leg.terms, stage, due.due_at) if lapses else None
+    pauses = clocks.pauses_of(trace)
+    ladder = rungs(leg.terms, stage=stage, due=due, lapses_at=lapses_at, pauses=pauses)
+    climbs = () if leg.case.is_past else ladder[behind:]
     await cases.promise(
         connection,
         leg.case.case_no,
@@ -143,11 +182,27 @@ async def give(
         owner=promised.owner,
         rule=promised.rule,
         due=due,
-        trace=clocks.trace(due, promised.rule),
+        trace=trace,
         calendars=clocks.calendar_version(due, leg.terms.calendars),
         gate=gate,
         lapses_at=lapses_at,
-        reminds=reminds,
+        remind_at=reminder(leg.terms, stage, due) if lapses else None,
+        rungs=behind,
         rung_at=climbs[0].at if climbs else None,
     )
     return due.due_at
+
+
+def _resumed(terms: Terms, paused: Mapping[str, Any], asked: standings.Asked) -> tuple[Due, dict[str, Any]]:
+    """Move a promise by the question that was asked from it; answers its due time and its trace."""
+    assert asked.until_at is not None, "a gate opens again after the answer"
+    pause = Pause(asked.from_at, asked.until_at, f"等待客户答复：{_short(asked.question)}")
+    due = clocks.told(paused["trace"], house=terms.house)
+    due = clocks.paused(due=due, pauses=[pause], calendars=terms.calendars, house=terms.house)
+    return due, clocks.with_pause(paused["trace"], due, pause)
+
+
+def _short(text: str) -> str:
+    """A text as it fits into a line; the journal has all of it."""
+    line = " ".join(text.split())
+    return line if len(line) <= 60 else f"{line[:60]}…"

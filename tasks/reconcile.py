@@ -462,7 +462,8 @@ async def _lapses(client: PrefectClient) -> list[Finding]:
     told = await lapses.look(is_asleep=is_asleep)
     return [
         *(Finding(case_no, "到期无人办理", "按规则自动结案") for case_no in told.ended),
-        *(Finding(case_no, "自行寄回到期未寄出", "已提醒客户") for case_no in told.reminded),
+        *(Finding(case_no, "客户没有答复，商品已收到", "恢复计时，按现有情况办理") for case_no in told.unanswered),
+        *(Finding(case_no, "客户还没有寄出或答复", "已提醒客户") for case_no in told.reminded),
         *(Finding(text.partition("：")[0], "到期处理出错", failed=text.partition("：")[2]) for text in told.failed),
     ]
 

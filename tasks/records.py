@@ -28,6 +28,7 @@ from aftersales.store.engine import transaction
 from aftersales.store.journal import Entry
 from aftersales.terms import Terms
 from aftersales.words import Right, Staff, Unable, trouble
+from tasks import questions
 from tasks.cases import current_terms
 from tasks.outside import found
 
@@ -43,11 +44,16 @@ FORMS: dict[str, type[forms.Form]] = {CONTACT: ContactForm, ACCOUNT: AccountForm
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What became of a piece of evidence: `label` as people read it, not new when the case had it already."""
+    """
+    What became of a piece of evidence: `label` as people read it, not new when the case had it already.
+
+    `answers` means that it is the customer's answer to a question that was open (NUM-223).
+    """
 
     label: str
     is_new: bool
     is_masked: bool
+    answers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,22 +175,26 @@ def _file_name(path: Path) -> str:
 async def _keep(case_no: str, reference: str, name: str, operator: str, *, is_masked: bool) -> Kept:
     data = {"reference": reference, "name": name}
     async with transaction() as connection:
-        case, person = await _may_add(connection, case_no, operator)
+        case, terms, person = await _may_add(connection, case_no, operator)
         now = clock.now(case)
+        answers = False
+        # the case first, as whoever decides has it: else the two wait for each other
+        await cases.lock(connection, case_no)
         is_new = await records.add_evidence(
             connection, case_no=case_no, reference=reference, name=name, actor=person.id, at=now
         )
         if is_new:
             await _note(connection, case, "evidence", kind="evidence", actor=person.id, data=data)
-    return Kept(evidence_label(data), is_new, is_masked)
+            answers = await questions.take_evidence(connection, case, terms, person, evidence_label(data))
+    return Kept(evidence_label(data), is_new, is_masked, answers)
 
 
-async def _may_add(connection: AsyncConnection, case_no: str, operator: str) -> tuple[cases.Case, Staff]:
+async def _may_add(connection: AsyncConnection, case_no: str, operator: str) -> tuple[cases.Case, Terms, Staff]:
     case, terms = await found(connection, case_no)
     person = _person(terms, operator)
     if case.stage.is_over:
         raise Unable(f"{case_no} {case.stage.label}，结案后不再接收凭证；如需继续处理，请重新提交申请并附上凭证。")
-    return case, person
+    return case, terms, person
 
 
 # --- contacts and accounts ------------------------------------------------------------------------------------------

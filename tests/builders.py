@@ -87,6 +87,7 @@ def return_terms(**changes: Any) -> Returns:
         "payment_routes": ["支付宝", "微信支付", "银行卡"],
         "choose_route": False,
         "selfship_grace": "7 wd",
+        "question_reminder": "3 d",
         "selfship_freight_limit": "20.00",
         "second_approval_above": "500.00",
         "partial_refunds": 50,

@@ -277,7 +277,7 @@ def windows(since: date, until: date, form: str, out: Path | None) -> None:
     heads = {
         "stage": "环节", "department": "部门", "limit": "期限", "total": "到期", "on_time": "按时", "late": "超时办完",
         "overdue": "超时未办", "running": "未到期", "share": "按时率（%）", "average": "平均超时", "worst": "最长超时",
-        "unit": "单位", "worst_case": "最长的一张", "extended": "延期过", "provisional": "暂定",
+        "unit": "单位", "worst_case": "最长的一张", "extended": "延期过", "paused": "暂停过", "provisional": "暂定",
         "reasons": "延期的单和原因",
     }  # fmt: skip
     rows = []

@@ -369,14 +369,17 @@ def _promise_row(promise: Mapping[str, Any], page: Page) -> list[Any]:
 
     from aftersales import clock
     from aftersales.rules import clocks
+    from aftersales.rules.standing import asks
 
     house, ended_at = page.terms.house, promise["ended_at"]
     due = _due(promise["due_at"], promise["provisional"], ended_at or clock.now(page.case), house)
-    stage = matter(promise["stage"])
+    stage, done = matter(promise["stage"]), "（已办）"
+    if any(each.entry == promise["entry"] and asks(each.data) for each in page.history):
+        done = "（已暂停）"
     # the last line repeats the due time of the column before
     why = "\n".join(line for line in clocks.explain(promise["trace"]) if not line.startswith("截止"))
     return [
-        stage + ("" if ended_at is None else "（已办）"),
+        stage + ("" if ended_at is None else done),
         department_name(promise["owner"], house),
         promise["rule"],
         Text(due),
@@ -562,14 +565,25 @@ def add(case_no: str, what: str, operator: str, note: bool) -> None:
     from tasks import records
 
     path = Path(what).expanduser() if not note else None
-    if path is not None and _is_file(what, path):
-        kept = run(lambda: records.add_file(case_no, path, operator=operator))
-    else:
-        kept = run(lambda: records.add_text(case_no, what, operator=operator))
+    is_file = path is not None and _is_file(what, path)
+
+    async def keep() -> tuple[records.Kept, str]:
+        kept = await (
+            records.add_file(case_no, path, operator=operator)
+            if path is not None and is_file
+            else records.add_text(case_no, what, operator=operator)
+        )
+        return kept, await _wake(case_no) if kept.answers else ""
+
+    kept, warning = run(keep)
     if not kept.is_new:
         click.echo(f"{case_no} 已有这份凭证，未重复登记：{kept.label}")
         return
     click.echo(f"{case_no} 已登记凭证：{kept.label}" + ("（其中的个人信息已隐去）" if kept.is_masked else ""))
+    if kept.answers:
+        click.echo(f"{case_no} 正在等待客户答复，这份凭证就是答复，恢复计时。")
+    if warning:
+        click.echo(warning, err=True)
 
 
 def _is_file(text: str, path: Path) -> bool:

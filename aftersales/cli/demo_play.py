@@ -170,9 +170,12 @@ class _Play:
                     self.audience.overdue(owed)
             await escalation.look(rehearsal=self.rehearsal, at=here)
             await self._send(here)
-            for case_no in (await lapses.look(rehearsal=self.rehearsal, at=here)).ended:
+            told = await lapses.look(rehearsal=self.rehearsal, at=here)
+            for case_no in told.ended:
                 await self.desk.wake(case_no)
                 await self._rest(case_no)
+            for case_no in told.unanswered:
+                await self.desk.wake(case_no)
             if not due:
                 return
 

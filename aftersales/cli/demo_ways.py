@@ -175,6 +175,14 @@ def _reject(reason: str, *missing: str) -> Act:
     return _on(1, MORNING, "客服驳回", Fill("review", answer), Stage.CORRECTION)
 
 
+def _asked(gate: str, answer: Mapping[str, Any], day: int, says: str) -> Act:
+    return _on(day, time(10), says, Fill(gate, answer), Stage.QUESTION)
+
+
+def _answered(answer: str, day: int, at: time, to: Stage) -> Act:
+    return _on(day, at, "客户答复", Fill("question", {"answer": answer}, by_command=True), to)
+
+
 def _picked_up(day: int = 2) -> Act:
     return _on(
         day,
@@ -614,6 +622,36 @@ WAYS: tuple[Way, ...] = (
             _apply(),
             _reject("看不清吊牌", "吊牌照片"),
             _on(12, MORNING, "客户始终没有补正", Nothing(), Stage.CANCELLED),
+        ),
+        Stage.CANCELLED,
+        item=Item("TS-XS-01"),
+    ),
+    Way(
+        "asked",
+        "审核和验收各请客户补充一次，暂停计时，答复后接着办",
+        (
+            _apply(),
+            _asked("review", {"decision": Review.ASK, "question": "请补拍吊牌照片"}, 1, "客服请客户补充照片"),
+            _answered("照片已发到客服邮箱", 2, MORNING, Stage.REVIEW),
+            _on(2, time(11), "客服审核通过", Fill("review", {"decision": Review.APPROVE}), Stage.PICKUP),
+            _picked_up(3),
+            _received(5),
+            _asked("inspection", {"result": Result.ASK, "question": "鞋盒没有寄回，是否还在"}, 6, "仓库请客户说明"),
+            _answered("鞋盒已扔掉", 7, time(11), Stage.INSPECTION),
+            _on(7, AFTERNOON, "验收通过", Fill("inspection", {"result": Result.PASS}), Stage.REFUND),
+            _paid(8, reference="DEMO-0038"),
+        ),
+        Stage.CLOSED,
+        item=Item("XB-SB-03"),
+        refunds=(Refund(_yuan("189.00"), "pickup_freight"),),  # 177.00 (NUM-223)
+    ),
+    Way(
+        "never answered",
+        "审核请客户补充，七天没有答复，自动关闭",
+        (
+            _apply(),
+            _asked("review", {"decision": Review.ASK, "question": "请补拍吊牌照片"}, 1, "客服请客户补充照片"),
+            _on(12, MORNING, "客户始终没有答复", Nothing(), Stage.CANCELLED),
         ),
         Stage.CANCELLED,
         item=Item("TS-XS-01"),

@@ -25,10 +25,11 @@ class Wish(Named):
 
 
 class Review(Named):
-    """The reviewer's decision (RET-03, RET-04)."""
+    """The reviewer's decision (RET-03, RET-04); asking the customer is none yet (NUM-223)."""
 
     APPROVE = "approve", "通过"
     REJECT = "reject", "驳回"
+    ASK = "ask", "请客户补充"
 
 
 class Approval(Named):
@@ -95,10 +96,11 @@ class TellWay(Named):
 
 
 class Result(Named):
-    """What the inspection says (RET-07, RET-08)."""
+    """What the inspection says (RET-07, RET-08); asking the customer is no result yet (NUM-223)."""
 
     PASS = "pass", "通过"
     FAIL = "fail", "不通过"
+    ASK = "ask", "请客户补充"
 
 
 class RequestItem(Row):
@@ -151,6 +153,7 @@ class ReturnRequest(Form, title="退货申请"):
     remark: Remark = Field(default="", title="备注", description="请勿填写姓名、电话、账号")
 
 
+Question = Annotated[str, Text()]
 Freight = Annotated[Decimal | None, Money(optional=True)]
 Voucher = Annotated[str, Text(most=200)]
 
@@ -158,12 +161,18 @@ Voucher = Annotated[str, Text(most=200)]
 class ReviewForm(GateForm, name="review", title="审核"):
     """The review of an application (RET-03, RET-04)."""
 
-    needs: ClassVar[tuple[Needs, ...]] = (Needs("decision", Review.REJECT, "reason"),)
+    needs: ClassVar[tuple[Needs, ...]] = (
+        Needs("decision", Review.REJECT, "reason"),
+        Needs("decision", Review.ASK, "question"),
+    )
 
     decision: Annotated[Review, Choice(Review)] = Field(title="审核结果")
     reason: Annotated[str, Text()] = Field(default="", title="驳回理由", description="会告知客户")
     missing: Annotated[tuple[str, ...], Texts(Text(most=100, least=1))] = Field(
         default=(), title="缺少的材料", description="驳回时列出要客户补交的材料，会告知客户"
+    )
+    question: Question = Field(
+        default="", title="请客户补充什么", description="会告知客户；审核暂停计时，客户答复后接着审核"
     )
     remark: Remark = Field(
         default="", title="备注", description="仅内部可见；该有凭证而没有、仍要通过的，须在此写明依据"
@@ -173,6 +182,15 @@ class ReviewForm(GateForm, name="review", title="审核"):
     def rejected(self) -> bool:
         """True when the application was rejected."""
         return self.decision is Review.REJECT
+
+
+class QuestionForm(GateForm, name="question", title="客户答复"):
+    """What the customer answered to a question (NUM-223)."""
+
+    answer: Annotated[str, Text(least=1)] = Field(
+        title="客户的答复", description="客户怎样说的，一句即可；请勿填写姓名、电话、账号"
+    )
+    evidence: Evidence = Field(default=(), title="补充凭证", description="照片链接或说明，加在原有凭证之后")
 
 
 class CorrectionForm(GateForm, name="correction", title="补正"):
@@ -288,13 +306,19 @@ class CountersignForm(GateForm, name="countersign", title="复核"):
 class InspectionForm(GateForm, name="inspection", title="验收"):
     """The state of what arrived, by line and quantity (RET-07, RET-08)."""
 
-    needs: ClassVar[tuple[Needs, ...]] = (Needs("result", Result.FAIL, "reason"),)
+    needs: ClassVar[tuple[Needs, ...]] = (
+        Needs("result", Result.FAIL, "reason"),
+        Needs("result", Result.ASK, "question"),
+    )
 
     items: Annotated[tuple[InspectionItem, ...], Rows(least=1)] = Field(
-        title="验收明细", description="同一订单行等级或原因不同时分行填写"
+        default=(), title="验收明细", description="同一订单行等级或原因不同时分行填写；请客户补充时不用改"
     )
     result: Annotated[Result, Choice(Result)] = Field(title="验收结论")
     reason: Annotated[str, Text()] = Field(default="", title="不通过原因", description="会告知客户")
+    question: Question = Field(
+        default="", title="请客户补充什么", description="会告知客户；验收暂停计时，客户答复后接着验收"
+    )
     evidence: Evidence = Field(default=(), title="验收凭证", description="照片链接或说明")
     remark: Remark = Field(default="", title="备注")
 
@@ -379,6 +403,7 @@ GATES: dict[str, type[GateForm]] = {
     form.name: form
     for form in (
         ReviewForm,
+        QuestionForm,
         CorrectionForm,
         ExceptionForm,
         PickupForm,

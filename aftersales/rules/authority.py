@@ -10,6 +10,7 @@ from aftersales.words import Right, Staff
 # the right that each gate of a return asks for
 RIGHTS = {
     "review": Right.REVIEW,
+    "question": Right.APPLY,
     "correction": Right.APPLY,
     "exception": Right.APPROVE_EXCEPTION,
     "pickup": Right.PICKUP,

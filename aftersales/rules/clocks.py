@@ -213,14 +213,22 @@ def reminded(*, due: Due, share: int, minute: int, calendars: Mapping[int, Calen
     return at if _utc(due.start_at) < _utc(at) < _utc(due.due_at) else None
 
 
-def later(due_at: datetime, limit: Limit, *, calendars: Mapping[int, Calendar], house: House) -> datetime:
+def later(
+    due_at: datetime,
+    limit: Limit,
+    *,
+    calendars: Mapping[int, Calendar],
+    house: House,
+    pauses: Iterable[Pause] = (),
+) -> datetime:
     """
-    Tell when a limit ends that begins when another one has passed.
+    Tell when a limit ends that begins when another one has passed, `pauses` after that left out.
 
     A day that ends at 24:00 was the last of the one, so that the first of the other is the day after it.
     """
     start_at = due_at - timedelta(microseconds=1) if limit.unit in (Unit.WORKING_DAY, Unit.DAY) else due_at
-    return due(start_at=start_at, limit=limit, calendars=calendars, house=house).due_at
+    ends = due(start_at=start_at, limit=limit, calendars=calendars, house=house)
+    return paused(due=ends, pauses=pauses, calendars=calendars, house=house).due_at
 
 
 def is_overdue(*, due_at: datetime, at: datetime) -> bool:
@@ -450,6 +458,30 @@ def trace(
         ],
         "extensions": [{"until": e.until_on.isoformat(), "reason": e.reason} for e in extensions],
     }
+
+
+def told(trace: Mapping[str, Any], *, house: House) -> Due:
+    """Read a due time back from its trace, as it stands after its pauses and extensions."""
+    skipped = tuple(SkippedDay(date.fromisoformat(day["date"]), day["reason"]) for day in trace["skipped"])
+    start_at, due_at = (in_house(datetime.fromisoformat(trace[name]), house=house) for name in ("start", "due_at"))
+    # a date that a person gave is never provisional
+    missing = tuple(trace["missing"]) if trace["provisional"] else ()
+    return Due(start_at, Limit.parse(trace["limit"]), due_at, skipped, missing)
+
+
+def pauses_of(trace: Mapping[str, Any]) -> list[Pause]:
+    """Read the pauses of a trace."""
+    return [
+        Pause(datetime.fromisoformat(each["from"]), datetime.fromisoformat(each["until"]), each["reason"])
+        for each in trace["pauses"]
+    ]
+
+
+def with_pause(told_before: Mapping[str, Any], due: Due, pause: Pause) -> dict[str, Any]:
+    """Put a pause into a trace, with the due time it leads to; what was promised first stays visible (GEN-08)."""
+    paused_too = trace(due, told_before["rule"], pauses=[*pauses_of(told_before), pause])
+    kept = {name: told_before[name] for name in ("original_due_at", "extensions")}
+    return {**paused_too, **kept}
 
 
 def explain(trace: Mapping[str, Any]) -> list[str]:

@@ -12,13 +12,15 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from aftersales.rules.standing import Standing
+from aftersales.rules.standing import Standing, asks
 
 
 def disagreement(
     *, gate: str, answer: Mapping[str, Any], context: Mapping[str, Any], at: datetime | None = None
 ) -> str:
     """Say what an answer that is given at an instant (in house time) contradicts; an empty text when it fits."""
+    if asks(answer) or answer.get("question"):
+        return _question(answer)
     match gate:
         case "review":
             return _review(answer, context)
@@ -50,6 +52,15 @@ def too_late_to_cancel(*, case_no: str, standing: Standing, is_scanned: bool = F
         return f"{case_no} 的商品已收货，不能取消，请按验收结果继续处理。"
     if standing.is_lost or standing.bills:
         return f"{case_no} 的包裹已确认丢失，不能取消，请按丢失继续处理。"
+    return ""
+
+
+def _question(answer: Mapping[str, Any]) -> str:
+    """A question is no decision, and a decision asks nothing: what stood in the other's field would be lost unseen."""
+    if not asks(answer):
+        return "只有“请客户补充”才填写“请客户补充什么”，请删去这一项，或改选“请客户补充”。"
+    if answer.get("reason") or answer.get("missing"):
+        return "选“请客户补充”时，要客户做的都写在“请客户补充什么”里，请把理由和缺少的材料移过去。"
     return ""
 
 

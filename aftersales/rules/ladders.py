@@ -6,14 +6,15 @@ A ladder is reckoned anew from its promise each time; what is stored is how many
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from aftersales.rules import clocks
+from aftersales.rules.clocks import Pause
 from aftersales.terms import Calendar, Escalation, House, minutes
-from aftersales.words import Due, Urgency
+from aftersales.words import Due, Limit, Urgency
 
 REMINDER = "reminder"
 OVERTAKEN = "到点前已超时，由超时通知代替"
@@ -31,28 +32,30 @@ class Rung:
 
 
 def ladder(
-    *, stage: str, due: Due, escalation: Escalation, calendars: Mapping[int, Calendar], house: House
+    *,
+    stage: str,
+    due: Due,
+    escalation: Escalation,
+    calendars: Mapping[int, Calendar],
+    house: House,
+    pauses: Sequence[Pause] = (),
 ) -> tuple[Rung, ...]:
     """
     Give the rungs of a promise, the earliest first: the reminder, the breach, and what follows the breach.
 
-    None for a stage whose time is the customer's. A window too short for its reminder has none.
+    None for a stage whose time is the customer's. A window too short for its reminder has none. `due` has moved by the
+    `pauses` already; of a promise that was late before, they move what follows the breach (P-07).
     """
     steps = escalation.ladder(stage)
     if steps is None:
         return ()
-    rungs = [
-        Rung(
-            step.name,
-            due.due_at
-            if step.after is None
-            else clocks.later(due.due_at, step.after, calendars=calendars, house=house),
-            step.rule,
-            step.notice,
-            tuple(step.tell),
-        )
-        for step in steps
-    ]
+
+    def reached_at(after: Limit | None) -> datetime:
+        if after is None:
+            return due.due_at
+        return clocks.later(due.due_at, after, calendars=calendars, house=house, pauses=pauses)
+
+    rungs = [Rung(step.name, reached_at(step.after), step.rule, step.notice, tuple(step.tell)) for step in steps]
     remind = escalation.reminder
     at = clocks.reminded(
         due=due, share=remind.of_hours, minute=minutes(remind.on_last_day), calendars=calendars, house=house

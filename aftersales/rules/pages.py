@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from aftersales.rules.ladders import REMINDER
-from aftersales.rules.standing import Standing, Told, evidence_label, lines_of
+from aftersales.rules.standing import QUESTION, Standing, Told, asks, evidence_label, lines_of
 from aftersales.terms import Returns
 from aftersales.words import ZERO, AgeBand, Event, Grade, Line, Shipping, Staff, Stage, matter
 
@@ -211,6 +211,9 @@ def summary(
         parts.append(
             f"> ⏳ **正在等待外部系统：{cell(parked)}。系统会自动重试；已用其他方式办妥的，也可直接填写下面的表单。**"
         )
+    if standing.asked is not None:
+        asker = matter(standing.asked.gate)
+        parts.append(f"> ⏸ **等待客户答复，{asker}暂停计时：{cell(standing.asked.question)}**")
     parts.append(f"## {case_no} {stage.label}（{owner}）")
     parts.append(f"**请在 {due}处理**" if due else "")
     # the window that Prefect gives a form is narrow: a fact a line, not a column
@@ -359,6 +362,7 @@ def _what(entry: Dated, reader: Reader) -> tuple[str, str]:
 def _gate_name(name: str) -> str:
     return {
         "review": "审核",
+        "question": "客户答复",
         "correction": "补正",
         "exception": "例外审批",
         "pickup": "取件",
@@ -388,8 +392,12 @@ def _items(data: Mapping[str, Any]) -> str:
 
 def _decision(name: str, data: Mapping[str, Any], reader: Reader) -> str:
     if data.get("lapsed"):
-        return "期限内无人答复，自动关闭"
+        return "客户未答复，自动关闭" if name == QUESTION else "期限内无人答复，自动关闭"
+    if asks(data):
+        return f"请客户补充，暂停计时：{data['question']}"
     match name:
+        case "question":
+            return "客户未答复，按现有情况继续" if data.get("unanswered") else f"客户答复：{data['answer']}"
         case "review" | "exception" | "countersign":
             if data["decision"] == "approve":
                 return f"批准：{data['reason']}" if name == "exception" else "通过"

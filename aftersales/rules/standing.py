@@ -37,6 +37,8 @@ MISSING, LOST = "missing", "lost"
 # who agrees to a payment opens no new window for it: the customer's runs on (RET-09)
 AGREEING = ("exception", "countersign", "release")
 PAYING = ("release", "refund")
+# where the customer's answer to a question is waited for
+QUESTION = "question"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,21 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A question to the customer: the entry of the gate that asked, when, and what; None: not answered yet (NUM-223)."""
+
+    entry: str
+    question: str
+    from_at: datetime
+    until_at: datetime | None = None
+
+    @property
+    def gate(self) -> str:
+        """The gate whose window is paused meanwhile."""
+        return self.entry.rpartition("-")[0]
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """A return as its journal tells it."""
 
@@ -124,6 +141,8 @@ class Standing:
     bill_approvers: tuple[str, ...] = ()
     # of the whole case
     reimbursement: Mapping[str, Any] | None = None
+    # what the customer was asked and has not answered yet (NUM-223)
+    asked: Asked | None = None
 
     @property
     def items(self) -> list[Mapping[str, Any]]:
@@ -218,6 +237,7 @@ def standing(entries: Iterable[Told]) -> Standing:
     resolution: Mapping[str, Any] | None = None
     reckoned: Mapping[str, Any] | None = None
     reimbursement: Mapping[str, Any] | None = None
+    asked: Asked | None = None
     for entry in entries:
         name = entry.entry.rpartition("-")[0]
         if entry.kind in ("opened", "amended", "decision"):
@@ -243,6 +263,10 @@ def standing(entries: Iterable[Told]) -> Standing:
             is_refused = is_refused or (entry.entry.startswith("refund-") and entry.data["outcome"] == "refused")
         elif entry.kind != "decision":
             continue
+        elif asks(entry.data):
+            asked = Asked(entry.entry, entry.data["question"], entry.at)
+        elif name == QUESTION:
+            asked = None
         elif name in ("review", "exception", "countersign") and entry.data.get("decision") == "approve":
             approvers.append(entry.actor)
             (agreed_by if receipts else admitted_by).append(entry.actor)
@@ -291,21 +315,39 @@ def standing(entries: Iterable[Told]) -> Standing:
         is_refused,
         tuple(admitted_by + agreed_by),
         reimbursement,
+        asked,
     )
+
+
+def asks(answer: Mapping[str, Any]) -> bool:
+    """Whether a gate's answer is a question to the customer, after which the gate opens again (NUM-223)."""
+    return "ask" in (answer.get("decision"), answer.get("result"))
+
+
+def interrupted(entries: Iterable[Told], *, gate: str) -> Asked | None:
+    """Find the question that a gate has asked right before it opens again; None when its window begins anew."""
+    decided = [entry for entry in entries if entry.kind == "decision"][-2:]
+    if len(decided) < 2 or not asks(decided[0].data) or decided[1].entry.rpartition("-")[0] != QUESTION:
+        return None
+    asked = Asked(decided[0].entry, decided[0].data["question"], decided[0].at, decided[1].at)
+    return asked if asked.gate == gate else None
 
 
 def began_at(entries: Iterable[Told], *, stage: str) -> datetime | None:
     """
     Say when the window of a stage began: with what last happened to the case (RET-02 to RET-10); None before it opens.
 
-    What pays waits for those who agree, but the customer's window is the one that the inspection opened.
+    What pays waits for those who agree, but the customer's window is the one that the inspection opened. A question to
+    the customer opens no window but its own (NUM-223).
     """
     overlooked = AGREEING if stage in PAYING else ()
-    began = [
-        entry.at
-        for entry in entries
-        if entry.kind == "opened" or (entry.kind == "decision" and entry.entry.rpartition("-")[0] not in overlooked)
-    ]
+
+    def opens(entry: Told) -> bool:
+        name = entry.entry.rpartition("-")[0]
+        is_between = stage != QUESTION and (name == QUESTION or asks(entry.data))
+        return entry.kind == "decision" and name not in overlooked and not is_between
+
+    began = [entry.at for entry in entries if entry.kind == "opened" or opens(entry)]
     return began[-1] if began else None
 
 

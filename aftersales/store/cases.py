@@ -208,7 +208,8 @@ async def promise(
     calendars: str = "",
     gate: Mapping[str, Any] | None = None,
     lapses_at: datetime | None = None,
-    reminds: bool = False,
+    remind_at: datetime | None = None,
+    rungs: int = 0,
     rung_at: datetime | None = None,
 ) -> bool:
     """Write a promise; False when it was already given."""
@@ -228,7 +229,8 @@ async def promise(
             trace=trace,
             gate=gate or {},
             lapses_at=lapses_at,
-            reminds=reminds,
+            remind_at=remind_at,
+            rungs=rungs,
             rung_at=rung_at,
         )
         .on_conflict_do_nothing()
@@ -241,6 +243,21 @@ async def promises(connection: AsyncConnection, case_no: str) -> list[Mapping[st
     """A case's promises, oldest first."""
     rows = await connection.execute(select(PROMISES).where(PROMISES.c.case_no == case_no).order_by(PROMISES.c.id))
     return [dict(row) for row in rows.mappings()]
+
+
+async def promise_of(connection: AsyncConnection, case_no: str, entry: str) -> Mapping[str, Any]:
+    """The promise that was given under an entry's name."""
+    row = await connection.execute(select(PROMISES).where(PROMISES.c.case_no == case_no, PROMISES.c.entry == entry))
+    return dict(row.mappings().one())
+
+
+async def carry_on(connection: AsyncConnection, promise_id: int, entry: str) -> None:
+    """Write down that a paused promise goes on under another entry's name, so that nobody counts its window twice."""
+    await connection.execute(
+        update(PROMISES)
+        .where(PROMISES.c.id == promise_id)
+        .values(trace=PROMISES.c.trace.op("||")(func.jsonb_build_object("continued", entry)))
+    )
 
 
 async def open_gate(connection: AsyncConnection, case_no: str, gate: str) -> Mapping[str, Any] | None:
@@ -288,7 +305,7 @@ async def extend(
     due_at: datetime,
     trace: Mapping[str, Any],
     lapses_at: datetime | None,
-    reminds: bool,
+    remind_at: datetime | None,
     rung_at: datetime | None,
 ) -> None:
     """Move a promise's due time; its trace says why and what it was, its ladder begins anew (GEN-08)."""
@@ -300,7 +317,7 @@ async def extend(
             provisional=False,
             trace=dict(trace),
             lapses_at=lapses_at,
-            reminds=reminds,
+            remind_at=remind_at,
             rungs=0,
             rung_at=rung_at,
             # what had climbed stands among the tags of its run

@@ -21,8 +21,8 @@ async def lapsed(connection: AsyncConnection, *, at: datetime, rehearsal: str | 
 
 
 async def to_remind(connection: AsyncConnection, *, at: datetime, rehearsal: str | None) -> list[Mapping[str, Any]]:
-    """The promises that fell due of which the customer is to be reminded."""
-    return await _due(connection, PROMISES.c.reminds & (PROMISES.c.due_at <= at), rehearsal)
+    """The promises of which the customer is to be reminded."""
+    return await _due(connection, PROMISES.c.remind_at <= at, rehearsal)
 
 
 async def still_lapsed(connection: AsyncConnection, promise_id: int, *, at: datetime) -> Mapping[str, Any] | None:
@@ -32,7 +32,7 @@ async def still_lapsed(connection: AsyncConnection, promise_id: int, *, at: date
             PROMISES.c.id == promise_id,
             PROMISES.c.ended_at.is_(None),
             PROMISES.c.lapses_at <= at,
-            ~PROMISES.c.reminds,
+            PROMISES.c.remind_at.is_(None),
         )
     )
     found = row.mappings().one_or_none()
@@ -49,8 +49,8 @@ async def reminded(
     """
     row = await connection.execute(
         update(PROMISES)
-        .where(PROMISES.c.id == promise_id, PROMISES.c.reminds, PROMISES.c.due_at <= at, PROMISES.c.ended_at.is_(None))
-        .values(reminds=False, lapses_at=func.greatest(PROMISES.c.lapses_at, lapses_at))
+        .where(PROMISES.c.id == promise_id, PROMISES.c.remind_at <= at, PROMISES.c.ended_at.is_(None))
+        .values(remind_at=None, lapses_at=func.greatest(PROMISES.c.lapses_at, lapses_at))
         .returning(PROMISES)
     )
     found = row.mappings().one_or_none()

@@ -98,7 +98,7 @@ async def next_due(connection: AsyncConnection, rehearsal: str, *, until: dateti
     A jump stops there, so that nothing that is late is jumped over unseen; and where a notice may leave.
     """
     rows: list[Owed] = []
-    for column in (PROMISES.c.due_at, PROMISES.c.lapses_at, PROMISES.c.rung_at):
+    for column in (PROMISES.c.due_at, PROMISES.c.lapses_at, PROMISES.c.remind_at, PROMISES.c.rung_at):
         open_ = (
             select(PROMISES.c.case_no, PROMISES.c.stage, PROMISES.c.owner, column)
             .join(CASES, CASES.c.case_no == PROMISES.c.case_no)

@@ -231,7 +231,7 @@ class PromiseRow(SQLModel, table=True):
         UniqueConstraint("case_no", "entry"),
         Index("promises_open", "due_at", postgresql_where=text("ended_at is null")),
         Index("promises_lapsing", "lapses_at", postgresql_where=text("ended_at is null and lapses_at is not null")),
-        Index("promises_reminding", "due_at", postgresql_where=text("reminds and ended_at is null")),
+        Index("promises_reminding", "remind_at", postgresql_where=text("ended_at is null and remind_at is not null")),
         Index("promises_climbing", "rung_at", postgresql_where=text("ended_at is null and rung_at is not null")),
         Index("promises_untagged", "case_no", postgresql_where=text("retags and ended_at is null")),
     )
@@ -249,8 +249,7 @@ class PromiseRow(SQLModel, table=True):
     trace: dict = _json()
     gate: dict = _json()  # what the gate's form offers and is checked against, for whoever decides outside the UI
     lapses_at: datetime | None = _instant(null=True)  # when the gate answers itself, because nobody did
-    # whether the customer is reminded when the promise falls due; off again once that is done
-    reminds: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    remind_at: datetime | None = _instant(null=True)  # when the customer is reminded; empty again once that is done
     # how many rungs of its ladder are behind, and when the next one is reached
     rungs: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
     rung_at: datetime | None = _instant(null=True)

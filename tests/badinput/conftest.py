@@ -160,6 +160,8 @@ async def _cases(shop: Shop, patch: pytest.MonkeyPatch) -> dict[str, Telling]:
     found = {gate: await a_case(until=gate) for gate in (*WAY, "refund")}
     found["correction"] = await a_case(until="review")
     await found["correction"].decide("review", "C08", decision="reject", reason="看不清")
+    found["question"] = await a_case(until="review")
+    await found["question"].decide("review", "C08", decision="ask", question="吊牌照片")
     found["exception"] = await a_case(until="exception", age=40)
     found["tracing"] = await a_case(until="receipt")
     await found["tracing"].decide("receipt", "W02", items=[], rest="lost")

@@ -63,11 +63,13 @@ def wrong(what: str, args: str | list[str], sentence: str) -> Any:
 
 
 DAYS = "--from 2026-01-01 --to 2026-12-31"
+STORM, LATER = ("2026-11-20", "2026-11-25"), "2026-12-31"
+WHEN = f"--from {STORM[0]} --to {STORM[1]} --until {LATER}"
 COMMANDS = [
     # decide
     wrong("decide nothing", "decide", "缺少参数 售后单号（查看用法：aftersales decide --help）。"),
     wrong("decide without a gate", "decide {review}", "缺少参数 环节（查看用法：aftersales decide --help）。"),
-    wrong("decide at a gate that is none", "decide {review} 审批 --as C08", "环节 的值不对：没有环节“审批”，可选：review（审核）、correction（补正）、exception（例外审批）、pickup（取件）、receipt（收货）、tracing（查件）、inspection（验收）、resolution（处理决定）、sendback（寄回）、countersign（复核）、release（放款）、refund（退款）、reimbursement（补运费）（查看用法：aftersales decide --help）。"),
+    wrong("decide at a gate that is none", "decide {review} 审批 --as C08", "环节 的值不对：没有环节“审批”，可选：review（审核）、question（客户答复）、correction（补正）、exception（例外审批）、pickup（取件）、receipt（收货）、tracing（查件）、inspection（验收）、resolution（处理决定）、sendback（寄回）、countersign（复核）、release（放款）、refund（退款）、reimbursement（补运费）（查看用法：aftersales decide --help）。"),
     cannot("decide for a case that is not there", "decide RT-1 审核 --as C08 decision=通过", "没有售后单 RT-1，请核对单号（可用 aftersales case list 查看）。"),
     cannot("decide for a case with a slash", "decide RT/1 审核 --as C08 decision=通过", "没有售后单 RT/1，请核对单号（可用 aftersales case list 查看）。"),
     wrong("decide with a NUL", ["decide", "RT\x001", "审核", "--as", "C08"], "售后单号 的值不对：没有内容或含有空字符（查看用法：aftersales decide --help）。"),
@@ -77,7 +79,7 @@ COMMANDS = [
     cannot("decide as another department", "decide {review} 审核 --as W01 decision=通过", "经办人 W01 吴芳 不属于客户服务部，请由客户服务部的员工处理。", besides=REFUSED_DECISION),
     wrong("decide with two decisions", "decide {review} 审核 --as C08 decision=通过 decision=驳回", "审核结果写了两次，请只写一次（查看用法：aftersales decide --help）。"),
     wrong("decide with the operator among the words", "decide {review} 审核 --as C08 operator=C01", "操作人请用 --as 工号 指定，不写在项目里（查看用法：aftersales decide --help）。"),
-    wrong("decide with the gate among the words", "decide {review} 审核 --as C08 gate=refund-0 decision=通过", "审核没有“gate”这一项，可以填写：decision（审核结果）、reason（驳回理由）、missing（缺少的材料）、remark（备注）（查看用法：aftersales decide --help）。"),
+    wrong("decide with the gate among the words", "decide {review} 审核 --as C08 gate=refund-0 decision=通过", "审核没有“gate”这一项，可以填写：decision（审核结果）、reason（驳回理由）、missing（缺少的材料）、question（请客户补充什么）、remark（备注）（查看用法：aftersales decide --help）。"),
     cannot("decide with a control sign", ["decide", "{review}", "审核", "--as", "C08", "decision=通过", "remark=\a"], "审核没有填对（备注：含有不可见的控制字符，请删去后重填），请改正后重新提交。"),
     cannot("decide with 501 signs", ["decide", "{review}", "审核", "--as", "C08", "decision=通过", "remark=" + "长" * 501], "审核没有填对（备注：请填写最多 500 字，不含控制字符），请改正后重新提交。"),
     wrong("decide with an option that is none", "decide {review} 审核 --as C08 --force", "没有选项 --force（查看用法：aftersales decide --help）。"),
@@ -116,10 +118,23 @@ COMMANDS = [
     cannot("evidence by nobody", "evidence add {review} {folder}/photo.jpg --as X9", "经办人“X9”不在员工名单中，请用员工编号，如 C07。"),
     wrong("evidence without saying who", "evidence add {review} {folder}/photo.jpg", "缺少选项 --as（查看用法：aftersales evidence add --help）。"),
     cannot("list of a case that is not there", "evidence list RT-1", "没有售后单 RT-1，请核对单号（可用 aftersales case list 查看）。"),
+    # extend
+    wrong("extend nowhere", f"extend --from {STORM[0]} --to {STORM[1]} --until {LATER} --reason 台风 --as C01", "缺少选项 --region（查看用法：aftersales extend --help）。"),
+    wrong("extend without saying who", f"extend --region 浙江 {WHEN} --reason 台风", "缺少选项 --as（查看用法：aftersales extend --help）。"),
+    wrong("extend without a reason", f"extend --region 浙江 {WHEN} --as C01", "缺少选项 --reason（查看用法：aftersales extend --help）。"),
+    wrong("extend to a day that there is not", f"extend --region 浙江 --from {STORM[0]} --to {STORM[1]} --until 2026-02-30 --reason 台风 --as C01", "--until 的值不对：“2026-02-30”不是日期，请写成 2026-03-05 这样（查看用法：aftersales extend --help）。"),
+    wrong("extend a stage that is none", f"extend --region 浙江 {WHEN} --reason 台风 --as C01 --stage 天上", "--stage 的值不对：没有阶段“天上”，可选：新申请、待审核、待客户答复、待补正、待例外审批、待取件、待收货、待查件、待验收、待处理决定、待寄回、待复核、待放款、待退款、待补运费、已完成、已驳回、已取消（查看用法：aftersales extend --help）。"),
+    cannot("extend in one sign", f"extend --region 浙江 {WHEN} --reason 雨 --as C01", "延期原因会告知客户，请写 2～500 字，如：台风，快递停运。"),
+    cannot("extend for what nobody types", ["extend", "--region", "浙江", *WHEN.split(), "--reason", "台\a风", "--as", "C01"], "延期原因含有不可见的控制字符，请删去后重填。"),
+    cannot("extend backwards", f"extend --region 浙江 --from {STORM[1]} --to {STORM[0]} --until {LATER} --reason 台风 --as C01", f"受影响的时间从 {STORM[1]} 到 {STORM[0]}，前后颠倒了，请对调。"),
+    cannot("extend as nobody", f"extend --region 浙江 {WHEN} --reason 台风 --as X9", "经办人“X9”不在员工名单中，请用员工编号，如 C07。"),
+    cannot("a clerk extends", f"extend --region 浙江 {WHEN} --reason 台风 --as C07", "经办人 C07 王小明 没有“延期”权限，请换有权限的员工处理。"),
+    cannot("extend where nobody lives", f"extend --region 月球 {WHEN} --reason 台风 --as C01", "没有未结案的售后单在“月球”。地区按订单写的开头比较，如“浙江”“浙江 杭州”；现有：浙江 杭州（{cases} 张）。"),
+    cannot("extend by one sign of a region", f"extend --region 浙 {WHEN} --reason 台风 --as C01", "没有未结案的售后单在“浙”。地区按订单写的开头比较，如“浙江”“浙江 杭州”；现有：浙江 杭州（{cases} 张）。"),
     # case, customer
     cannot("show a case that is not there", "case show RT-20200101-0001", "没有售后单 RT-20200101-0001，请核对单号（可用 aftersales case list 查看）。"),
     wrong("show two cases", "case show {review} {refund}", "多余的参数 {refund}（查看用法：aftersales case show --help）。"),
-    wrong("list a stage that is none", "case list --stage 天上", "--stage 的值不对：没有阶段“天上”，可选：新申请、待审核、待补正、待例外审批、待取件、待收货、待查件、待验收、待处理决定、待寄回、待复核、待放款、待退款、待补运费、已完成、已驳回、已取消（查看用法：aftersales case list --help）。"),
+    wrong("list a stage that is none", "case list --stage 天上", "--stage 的值不对：没有阶段“天上”，可选：新申请、待审核、待客户答复、待补正、待例外审批、待取件、待收货、待查件、待验收、待处理决定、待寄回、待复核、待放款、待退款、待补运费、已完成、已驳回、已取消（查看用法：aftersales case list --help）。"),
     wrong("list a department that is none", "case list --department 财务部", "没有部门“财务部”，可选：客户服务部（customer_service）、物流与配送部（logistics）、仓储部（warehouse）、售后服务部（aftersales）、技术支持部（technical）（查看用法：aftersales case list --help）。"),
     wrong("list a million rows", "case list --limit 1000000", "--limit 的值不对：“1000000”应写成 1 到 10000 的整数（查看用法：aftersales case list --help）。"),
     cannot("contact without a phone", "case contact {review} --as C07 name=赵一", "联系人没有填对（邮箱：必填），请改正后重新提交。"),
@@ -230,6 +245,7 @@ async def test_a_command_that_cannot_says_so_in_one_sentence_and_changes_nothing
     names = {gate: case.case_no for gate, case in house.at.items()} | {"folder": str(folder)}
     async with transaction() as connection:
         bought_at = await connection.scalar(text("select ordered_at from orders where order_no = 'D1'"))
+        names["cases"] = await connection.scalar(text("select count(*)::text from cases where closed_at is null"))
     names["bought"] = bought_at.astimezone(ZoneInfo("Asia/Shanghai")).date().isoformat()
     words = [word.format_map(names) if "{" in word else word for word in args]
 

@@ -25,6 +25,7 @@ INSPECTED = [{**ARRIVED[0], "grade": "可再销售", "cause": "七天无理由"}
 # a complete answer at each gate, as the form sends it
 ANSWERS: dict[str, dict[str, Any]] = {
     "review": {"operator": "C08 陈晓", "decision": "通过"},
+    "question": {"operator": "C07 王小明", "answer": "照片已发"},
     "correction": {"operator": "C07 王小明", "decision": "补正重提"},
     "exception": {"operator": "A01 何静", "decision": "批准", "reason": "情况属实"},
     "pickup": {"operator": "L02 孙磊", "carrier": "顺丰", "tracking_no": "SF100200300"},
@@ -78,7 +79,7 @@ GATES = [
         "nothing at all",
         "review",
         {"operator": None, "decision": None},
-        "操作人：必填，从下拉框中选择；审核结果：必填，选择：通过、驳回",
+        "操作人：必填，从下拉框中选择；审核结果：必填，选择：通过、驳回、请客户补充",
     ),
     at_gate("a number for a decision", "review", {"decision": 1}, "审核结果：请填写文字"),
     at_gate("a list for a decision", "review", {"decision": ["通过"]}, "审核结果：请填写文字"),
@@ -113,7 +114,7 @@ GATES = [
         "a field that is not asked",
         "review",
         {"refund": "9999.00"},
-        "审核：有多余的项目，只能填写：受理环节、操作人、审核结果、驳回理由、缺少的材料、备注",
+        "审核：有多余的项目，只能填写：受理环节、操作人、审核结果、驳回理由、缺少的材料、请客户补充什么、备注",
     ),
     at_gate(
         "a rejection with nothing but blanks", "review", {"decision": "驳回", "reason": " \u3000\t\n"}, "驳回理由：必填"
@@ -140,6 +141,31 @@ GATES = [
         "缺少的材料：请填写最多 20 条，每条1～100 字，不含控制字符，空行请删除",
     ),
     at_gate("a text for a list", "review", {"missing": "发票"}, "缺少的材料：请填写成列表"),
+    at_gate(
+        "a question of blanks", "review", {"decision": "请客户补充", "question": " \u3000"}, "请客户补充什么：必填"
+    ),
+    against(
+        "an approval that asks",
+        "review",
+        {"question": "吊牌照片"},
+        "只有“请客户补充”才填写“请客户补充什么”，请删去这一项，或改选“请客户补充”。",
+    ),
+    against(
+        "a question that rejects",
+        "review",
+        {"decision": "请客户补充", "question": "吊牌照片", "reason": "看不清"},
+        "选“请客户补充”时，要客户做的都写在“请客户补充什么”里，请把理由和缺少的材料移过去。",
+    ),
+    at_gate("no answer", "question", {"answer": None}, "客户的答复：必填，1～500 字，不含控制字符"),
+    at_gate("an answer nobody sees", "question", {"answer": "\u200b"}, "客户的答复：请填写1～500 字，不含控制字符"),
+    at_gate("an answer of 501 characters", "question", {"answer": LONG}, "客户的答复：请填写1～500 字，不含控制字符"),
+    at_gate("a text for evidence", "question", {"evidence": "照片"}, "补充凭证：请填写成列表"),
+    at_gate(
+        "the warehouse answers",
+        "question",
+        {"operator": "W03 冯雪"},
+        "操作人：请选择：C01 周敏、C02 刘洋、C07 王小明、C08 陈晓",
+    ),
     at_gate("goods that are no list", "correction", {"items_": "SKU-1"}, "退货商品：请填写成列表"),
     at_gate("goods that are no rows", "correction", {"items_": ["SKU-1"]}, "退货商品第1行：填写的格式不对，请重新填写"),
     at_gate(
@@ -262,6 +288,19 @@ GATES = [
         "inspection",
         {"items_": [{**INSPECTED[0], "price": "0.01"}]},
         "验收明细第1行：有多余的项目，只能填写：订单行、数量、等级、实际原因",
+    ),
+    at_gate("asks for nothing", "inspection", {"result": "请客户补充"}, "请客户补充什么：必填"),
+    against(
+        "failed, and asks",
+        "inspection",
+        {"result": "不通过", "reason": "有划痕", "question": "何时有的"},
+        "只有“请客户补充”才填写“请客户补充什么”，请删去这一项，或改选“请客户补充”。",
+    ),
+    against(
+        "passed without a row",
+        "inspection",
+        {"items_": None},
+        "第 1 行收到 1 件，验收填写了 0 件，各等级数量之和须等于收到的数量。",
     ),
     at_gate("failed without a reason", "inspection", {"result": "不通过", "reason": " "}, "不通过原因：必填"),
     at_gate("evidence as a text", "inspection", {"evidence": "照片"}, "验收凭证：请填写成列表"),

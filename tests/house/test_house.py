@@ -123,7 +123,7 @@ def test_the_stories_know_exactly_the_gates_that_have_a_form():
     asked = {
         call.args[1].value
         for call in calls("flows")
-        if named(call) in ("decide", "expect") and isinstance(call.args[1], ast.Constant)
+        if named(call) in ("decide", "decided", "expect") and isinstance(call.args[1], ast.Constant)
     }
 
     assert asked == set(forms.GATES) == {stage.value for stage in terms.WAITING} == set(authority.RIGHTS)

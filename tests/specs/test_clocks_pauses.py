@@ -315,3 +315,37 @@ def test_gen_08_the_trace_keeps_the_first_due_time_visible():
         "原截止：3月11日（周二）24:00 前",
         "截止：3月20日（周四）24:00 前",
     ]
+
+
+@pytest.mark.parametrize("limit", ["24 h", "1 wd", "4 sh", "7 d"])
+def test_a_due_time_is_read_back_from_its_trace(limit: str):
+    promised = due("07 15:00", limit)
+
+    assert clocks.told(clocks.trace(promised, "RET-07"), house=house()) == promised
+
+
+def test_p06_a_second_pause_counts_from_where_the_first_has_moved_the_due_time():
+    """One working day from Monday the 10th, asked on the 11th and again on the 13th: the trace tells both."""
+    first, second = pause("11 10:00", "12 10:00"), pause("12 11:00", "13 10:00", "再问一次")
+    promised = due("10 10:00", "1 wd")
+    once = clocks.paused(due=promised, pauses=[first], calendars=CALENDARS, house=house())
+    told = clocks.with_pause(clocks.trace(promised, "RET-07"), once, first)
+
+    twice = clocks.paused(due=clocks.told(told, house=house()), pauses=[second], calendars=CALENDARS, house=house())
+    told = clocks.with_pause(told, twice, second)
+
+    assert twice.due_at == due("10 10:00", "1 wd", first, second).due_at
+    assert clocks.pauses_of(told) == [first, second]
+    assert told["original_due_at"] == "2025-03-12T00:00:00+08:00"
+    assert clocks.explain(told)[-2:] == ["原截止：3月11日（周二）24:00 前", "截止：3月13日（周四）24:00 前"]
+
+
+def test_gen08_a_pause_keeps_the_extension_before_it_in_the_trace():
+    promised = due("10 10:00", "1 wd")
+    moved = extended(promised, STORM)
+    told = clocks.trace(moved, "RET-07", extensions=[STORM], original=promised)
+
+    told = clocks.with_pause(told, moved, pause("12 10:00", "12 11:00"))
+
+    assert (told["extensions"], len(told["pauses"])) == ([{"until": "2025-03-20", "reason": "台风停运"}], 1)
+    assert told["original_due_at"] == "2025-03-12T00:00:00+08:00"

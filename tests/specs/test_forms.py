@@ -206,7 +206,7 @@ def test_choices_are_shown_in_chinese_and_stored_as_codes() -> None:
     shown = drawn(forms.ReviewForm)["properties"]
     read = forms.read(forms.ReviewForm, ANSWERS[forms.ReviewForm], options=OPTIONS[forms.ReviewForm])
 
-    assert shown["decision"]["enum"] == ["通过", "驳回"]
+    assert shown["decision"]["enum"] == ["通过", "驳回", "请客户补充"]
     assert shown["operator"]["enum"] == STAFF
     assert read.model_dump(mode="json")["decision"] == "approve"
     assert read.operator == "C07"
@@ -402,6 +402,10 @@ def test_texts_are_trimmed_and_empty_ones_left_out() -> None:
         pytest.param(
             forms.InspectionForm, {"result": "不通过"}, {"reason": "有划痕"}, id="a failed inspection says why"
         ),
+        pytest.param(forms.ReviewForm, {"decision": "请客户补充"}, {"question": "吊牌照片"}, id="a question says what"),
+        pytest.param(
+            forms.InspectionForm, {"result": "请客户补充"}, {"question": "划痕何时有的"}, id="so does an inspector's"
+        ),
         pytest.param(forms.ArrivalForm, {"tracking_no": ""}, {"tracking_no": "SF12"}, id="no case, then the parcel"),
         pytest.param(forms.ArrivalForm, {"tracking_no": ""}, {"case_no": "RT-1"}, id="no parcel, then the case"),
     ],
@@ -523,7 +527,7 @@ def test_a_wrong_cell_is_named_by_row_and_title() -> None:
 
 def test_free_text_is_known_so_that_steps_can_scrub_it() -> None:
     assert forms.free_text(forms.ReturnRequest) == {"evidence", "remark"}
-    assert forms.free_text(forms.ReviewForm) == {"reason", "missing", "remark"}
+    assert forms.free_text(forms.ReviewForm) == {"reason", "missing", "question", "remark"}
     assert forms.free_text(forms.RefundForm) == {"remark"}
 
 

@@ -159,6 +159,24 @@ def test_a_pause_moves_every_rung():
     assert climbed("review", moved)[:2] == [("reminder", "03-09 10:12"), ("breach", "03-09 15:00")]
 
 
+def test_p07_what_follows_the_breach_waits_for_a_pause_after_it():
+    """Late on Friday 7 March, 15:00; paused from 16:00 to Wednesday noon: the head on Wednesday 24:00, not on Monday."""
+    late = due("2025-03-06 15:00", "24 h")
+    pause = Pause(late.due_at + timedelta(hours=1), late.due_at + timedelta(days=4, hours=21), "等待客户答复")
+    kept = clocks.paused(due=late, pauses=[pause], calendars=PLAIN, house=house())
+
+    rungs = ladders.ladder(
+        stage="review", due=kept, escalation=shipped(), calendars=PLAIN, house=house(), pauses=[pause]
+    )
+
+    assert kept == late
+    assert [(rung.name, f"{rung.at:%m-%d %H:%M}") for rung in rungs[1:]] == [
+        ("breach", "03-07 15:00"),
+        ("head", "03-13 00:00"),
+        ("manager", "03-14 00:00"),
+    ]
+
+
 def test_gen08_an_extension_to_a_sunday_is_reminded_of_on_the_friday_before():
     moved = clocks.extended(
         due=due("2025-03-10 10:00", "3 wd"),

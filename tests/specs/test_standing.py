@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from aftersales.rules.standing import standing
+from aftersales.rules.standing import Asked, began_at, interrupted, standing
 from aftersales.words import Units
 
 AT = datetime(2026, 11, 20, 10, tzinfo=UTC)
@@ -150,3 +150,53 @@ def test_a_bill_that_was_taken_back_is_of_no_receipt():
 
     assert standing(entries).receipts[0].is_billed
     assert not standing([*entries, row("void-0", "bill", lines=[], total="0.00")]).receipts[0].is_billed
+
+
+def later(entry: str, hours: int, **data: Any) -> Any:
+    told = row(entry, "decision", **data)
+    told.at = AT + timedelta(hours=hours)
+    return told
+
+
+ASK = {"decision": "ask", "question": "吊牌照片"}
+
+
+def test_num223_a_question_is_open_until_it_is_answered():
+    asked = [opened(item()), later("review-0", 1, **ASK)]
+
+    told = standing(asked).asked
+    assert told is not None and (told.gate, told.question) == ("review", "吊牌照片")
+    assert standing([*asked, later("question-0", 2, answer="已补")]).asked is None
+
+
+def test_ret07_what_an_inspector_asks_is_no_inspection():
+    asked = later("inspection-0", 1, result="ask", question="何时有的", items=[])
+
+    told = standing([opened(item()), receipt(0, 3, "complete"), asked])
+
+    assert told.inspections == () and told.receipts[0].inspection is None
+
+
+@pytest.mark.parametrize(
+    ("stage", "hours"),
+    [
+        pytest.param("review", 0, id="the review goes on from the application"),
+        pytest.param("question", 1, id="the answer is waited for from the question on"),
+    ],
+)
+def test_num223_a_question_opens_no_window_but_its_own(stage: str, hours: int):
+    entries = [opened(item()), later("review-0", 1, **ASK)]
+    entries += [later("question-0", 5, answer="已补")] if stage == "review" else []
+
+    assert began_at(entries, stage=stage) == AT + timedelta(hours=hours)
+
+
+def test_ret04_what_follows_a_rejection_is_not_interrupted():
+    entries = [opened(item()), later("review-0", 1, **ASK), later("question-0", 5, answer="已补")]
+    assert interrupted(entries, gate="review") == Asked("review-0", "吊牌照片", entries[1].at, entries[2].at)
+    assert interrupted(entries, gate="inspection") is None
+
+    entries += [later("review-1", 6, decision="reject"), later("correction-0", 9, decision="resubmit")]
+
+    assert interrupted(entries, gate="review") is None
+    assert began_at(entries, stage="review") == AT + timedelta(hours=9)

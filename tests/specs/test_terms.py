@@ -50,6 +50,7 @@ stages:
   countersign: {limit: 1 wd, owner: aftersales, rule: RFD-02}
   release:    {limit: 2 wd, owner: aftersales, rule: RET-09}
   reimbursement: {limit: 2 wd, owner: aftersales, rule: MON-18}
+  question:   {limit: 7 d, owner: customer_service, rule: NUM-223}
 outer:   {limit: 7 wd, owner: aftersales, rule: RET-10}
 revisit: {limit: 7 d, owner: customer_service, rule: FUP-03}
 refund_bound: 3 wd
@@ -75,6 +76,7 @@ second_approval_above: "500.00"
 partial_refunds: 50
 refund_days: 365
 quality_sample: 5
+question_reminder: 3 d
 """
 
 CALENDAR = """\
@@ -98,7 +100,7 @@ ladders:
   stage:
     - {name: breach, rule: ESC-04, notice: NTC-01, tell: [owner]}
     - {name: head, rule: ESC-04, notice: NTC-07, tell: [head], after: 1 wd}
-returns: {review: stage, correction: null, exception: stage, pickup: stage, receipt: stage, tracing: stage,
+returns: {review: stage, question: null, correction: null, exception: stage, pickup: stage, receipt: stage, tracing: stage,
   inspection: stage, resolution: stage, sendback: stage, countersign: stage, release: stage, refund: stage,
   reimbursement: stage, outer: stage}
 """
@@ -195,32 +197,32 @@ def test_the_shipped_terms_are_right():
             id="GEN-03 a unit that does not exist",
         ),
         pytest.param(
-            "returns.yaml", "selfship_grace: 7 wd", "selfship_grace:", 29, "selfship_grace",
+            "returns.yaml", "selfship_grace: 7 wd", "selfship_grace:", 30, "selfship_grace",
             "没有填值，请写成时限，如 3 wd。",
             id="a key without value",
         ),
         pytest.param(
-            "returns.yaml", '"12.00"', "12.00", 23, "pickup_freight",
+            "returns.yaml", '"12.00"', "12.00", 24, "pickup_freight",
             '金额 12.00 没有写成加引号的两位小数，请写成 "12.00"。',
             id="money without quotes",
         ),
         pytest.param(
-            "returns.yaml", '"12.00"', "12", 23, "pickup_freight",
+            "returns.yaml", '"12.00"', "12", 24, "pickup_freight",
             '金额 12 没有写成加引号的两位小数，请写成 "12.00"。',
             id="money as a whole number",
         ),
         pytest.param(
-            "returns.yaml", '"12.00"', '"12.5"', 23, "pickup_freight",
+            "returns.yaml", '"12.00"', '"12.5"', 24, "pickup_freight",
             '金额“12.5”不是两位小数，请写成 "12.50"。',
             id="money with one decimal",
         ),
         pytest.param(
-            "returns.yaml", '"12.00"', '"12.345"', 23, "pickup_freight",
+            "returns.yaml", '"12.00"', '"12.345"', 24, "pickup_freight",
             '金额“12.345”不是两位小数的数，请写成 "12.00" 这样。',
             id="money with three decimals",
         ),
         pytest.param(
-            "returns.yaml", '"12.00"', '"-1.00"', 23, "pickup_freight",
+            "returns.yaml", '"12.00"', '"-1.00"', 24, "pickup_freight",
             '金额“-1.00”是负数，请写成不小于零的两位小数，如 "12.00"。',
             id="money below zero",
         ),
@@ -230,12 +232,12 @@ def test_the_shipped_terms_are_right():
             id="a place in a list is named by its id",
         ),
         pytest.param(
-            "returns.yaml", "free_until_day: 7", "free_until_day: 七", 20, "free_until_day",
+            "returns.yaml", "free_until_day: 7", "free_until_day: 七", 21, "free_until_day",
             "“七”用在这里不对，请写成整数，如 7。",
             id="a word where a number is needed",
         ),
         pytest.param(
-            "returns.yaml", "free_until_day: 7", "free_until_day: -1", 20, "free_until_day",
+            "returns.yaml", "free_until_day: 7", "free_until_day: -1", 21, "free_until_day",
             "-1 太小，请写成不小于 0 的整数。",
             id="a day below zero",
         ),
@@ -250,12 +252,12 @@ def test_the_shipped_terms_are_right():
             id="AMB-10 a misspelled choice",
         ),
         pytest.param(
-            "returns.yaml", "escalate", "approve", 18, "review_on_timeout",
+            "returns.yaml", "escalate", "approve", 19, "review_on_timeout",
             "“approve”不在可选值中，请写成 auto_approve。",
             id="AMB-09 a choice close to another",
         ),
         pytest.param(
-            "returns.yaml", "after_last_day: manual", "after_last_day: xyz", 22, "after_last_day",
+            "returns.yaml", "after_last_day: manual", "after_last_day: xyz", 23, "after_last_day",
             "“xyz”不在可选值中，请写成 manual 或 refuse 或 charge。",
             id="AMB-17 a choice close to none",
         ),
@@ -270,7 +272,7 @@ def test_the_shipped_terms_are_right():
             id="a word where a list is needed",
         ),
         pytest.param(
-            "returns.yaml", "{label: 七天无理由, fault: customer}", "七天无理由", 31, "reasons.no_reason",
+            "returns.yaml", "{label: 七天无理由, fault: customer}", "七天无理由", 32, "reasons.no_reason",
             "“七天无理由”用在这里不对，请写成一张表，如 {label: 文字, fault: seller 或 customer}。",
             id="a word where a table is needed",
         ),
@@ -296,8 +298,8 @@ def test_the_shipped_terms_are_right():
             id="an unknown key like none",
         ),
         pytest.param(
-            "returns.yaml", "choose_route: false\n", "choose_route: false\nfree_until_day: 9\n", 29, "free_until_day",
-            "“free_until_day”在第 20 行已经写过，请只留一处。",
+            "returns.yaml", "choose_route: false\n", "choose_route: false\nfree_until_day: 9\n", 30, "free_until_day",
+            "“free_until_day”在第 21 行已经写过，请只留一处。",
             id="a key written twice",
         ),
         # values with a meaning
@@ -347,7 +349,7 @@ def test_the_shipped_terms_are_right():
             id="a name of blanks",
         ),
         pytest.param(
-            "returns.yaml", "  quality:", "  Quality:", 32, "reasons.Quality",
+            "returns.yaml", "  quality:", "  Quality:", 33, "reasons.Quality",
             "“Quality”不能作代码，请用小写字母开头，只含小写字母、数字和 _，如 wrong_size。",
             id="a reason's code that is no code",
         ),
@@ -383,7 +385,7 @@ def test_the_shipped_terms_are_right():
             id="GEN-09 a stage owned by nobody",
         ),
         pytest.param(
-            "returns.yaml", "outer:   {limit: 7 wd, owner: aftersales", "outer:   {limit: 7 wd, owner: x", 15, "outer.owner",
+            "returns.yaml", "outer:   {limit: 7 wd, owner: aftersales", "outer:   {limit: 7 wd, owner: x", 16, "outer.owner",
             "house.yaml 没有部门“x”，可写：customer_service、aftersales。",
             id="RET-10 an outer limit owned by nobody",
         ),
@@ -393,22 +395,27 @@ def test_the_shipped_terms_are_right():
             id="GEN-09 a waiting stage without promise",
         ),
         pytest.param(
-            "returns.yaml", "outer: ", "  closed: {limit: 1 h, owner: aftersales, rule: X}\nouter: ", 15, "stages.closed",
-            "退货没有环节“closed”，可写：review、correction、exception、pickup、receipt、tracing、inspection、resolution、sendback、countersign、release、refund、reimbursement。",
+            "returns.yaml", "outer: ", "  closed: {limit: 1 h, owner: aftersales, rule: X}\nouter: ", 16, "stages.closed",
+            "退货没有环节“closed”，可写：review、question、correction、exception、pickup、receipt、tracing、inspection、resolution、sendback、countersign、release、refund、reimbursement。",
             id="GEN-09 a stage that does not wait",
         ),
         pytest.param(
-            "returns.yaml", "freight_until_day: 30", "freight_until_day: 7", 21, "freight_until_day",
+            "returns.yaml", "freight_until_day: 30", "freight_until_day: 7", 22, "freight_until_day",
             "7 不大于 free_until_day 的 7，请写更大的天数，如 30。",
             id="AMB-15 band B without a day",
         ),
         pytest.param(
-            "returns.yaml", "label: 质量问题", "label: 七天无理由", 32, "reasons.quality.label",
+            "returns.yaml", "question_reminder: 3 d", "question_reminder: 7 d", 41, "question_reminder",
+            "7 d 不短于 stages.question 的 7 d，请写更短的时间：先提醒客户，后结案。",
+            id="NUM-223 a reminder that comes with the end",
+        ),
+        pytest.param(
+            "returns.yaml", "label: 质量问题", "label: 七天无理由", 33, "reasons.quality.label",
             "名称“七天无理由”与 no_reason 的相同，请换一个，否则表单里分不清。",
             id="two reasons with one name",
         ),
         pytest.param(
-            "returns.yaml", "[支付宝, 微信支付]", "[]", 27, "payment_routes",
+            "returns.yaml", "[支付宝, 微信支付]", "[]", 28, "payment_routes",
             "一个付款方式也没有，请至少写一个。",
             id="MON-07 no way to pay back",
         ),
@@ -566,7 +573,7 @@ def test_all_mistakes_of_all_files_are_found_at_once(folder):
         ("staff.yaml", 4),
         ("returns.yaml", 2),
         ("returns.yaml", 3),
-        ("returns.yaml", 21),
+        ("returns.yaml", 22),
         ("calendars/2026.yaml", 5),
         ("calendars/2027.yaml", 2),
     ]

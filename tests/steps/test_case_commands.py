@@ -610,6 +610,21 @@ async def test_what_is_no_evidence_is_refused(aftersales, applied, home, tmp_pat
     assert not (home / "files").exists() or not list((home / "files").iterdir())
 
 
+async def test_num223_evidence_by_customer_service_is_the_answer_to_a_question(aftersales, applied):
+    await applied.decide("review", "C08", decision="ask", question="请补拍吊牌照片")
+    shown = await aftersales("case", "show", applied.case_no)
+
+    kept = await aftersales("evidence", "add", applied.case_no, "https://pics.example/tag", "--as", "C07")
+    await applied.again()
+    told = await aftersales("case", "show", applied.case_no)
+
+    assert "待客户答复，由客户服务部处理" in shown.out and "审核（已暂停）" in shown.out
+    assert (kept.code, f"{applied.case_no} 正在等待客户答复，这份凭证就是答复，恢复计时。" in kept.out) == (0, True)
+    assert applied.at == "review-1" and "待审核" in told.out
+    assert "请客户补充，暂停计时：请补拍吊牌照片" in told.out and "等待客户答复：请补拍吊牌照片" in told.out
+    assert "客户答复：补充凭证：https://pics.example/tag" in told.out
+
+
 # --- audit ------------------------------------------------------------------------------------------------------------
 
 

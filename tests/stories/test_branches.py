@@ -21,7 +21,7 @@ from aftersales.desk.bare import Bare
 from aftersales.rules import quality
 from aftersales.store.engine import transaction
 from aftersales.words import Event, Stage
-from tasks import cases, gates, lapses, outside, records
+from tasks import cases, extensions, gates, lapses, outside, records
 from tests.builders import HOUSE
 from tests.stories.conftest import Shop, Telling
 
@@ -892,6 +892,61 @@ async def test_gen08_the_outer_limit_moves_along_and_silence_gets_more_time_too(
     after = await promise(waiting, "pickup-0")
     assert after.lapses_at - before.lapses_at == after.due_at - before.due_at > timedelta(0)
     assert (await lapses.look(at=before.lapses_at)).is_empty
+
+
+async def test_gen08_force_majeure_moves_every_case_of_a_region(shop):
+    """一个地区的单都受影响: one reason and one new date for all of them; who lives elsewhere keeps the old one."""
+    await shop.order("D1", region="浙江省 杭州市")
+    await shop.order("D2", region="福建省 厦门市")
+    here, elsewhere = await approved(shop), await approved(shop, order_no="D2")
+    days = {"since": house("2026-03-04 00:00").date(), "until": house("2026-03-05 00:00").date()}
+    force = extensions.force_majeure(
+        regions=["浙江"], **days, to=house("2026-03-12 00:00").date(), reason="台风，快递停运"
+    )
+
+    told = await extensions.extend_region(force, operator="C02")
+
+    assert [each.case_no for each in told.extended] == [here.case_no]
+    assert (await promise(here, "pickup-0")).due_at == house("2026-03-13 00:00")
+    assert (await promise(elsewhere, "pickup-0")).due_at == house("2026-03-06 00:00")
+    (notice,) = await notices(here, "NTC-11")
+    assert "台风，快递停运" in notice and "3月12日" in notice
+
+
+async def test_num223_a_question_pauses_the_review_until_it_is_answered(shop, time):
+    """要先问顾客才能审核或验收: asked after 20 of 24 hours, answered a day later, 4 hours are left; no rejection."""
+    await shop.order()
+    telling = await shop.tell(shop.application())
+    time.on("2026-03-03 06:00")
+    await telling.decide("review", "C08", decision="请客户补充", question="请补拍吊牌照片")
+    assert telling.at == "question-0"
+    assert "请补拍吊牌照片" in (await notices(telling, "NTC-17"))[0] and await notices(telling, "NTC-03") == []
+
+    time.on("2026-03-04 06:00")
+    await telling.decide("question", "C07", answer="照片已发")
+
+    assert telling.at == "review-1"
+    assert (await promise(telling, "review-1")).due_at == house("2026-03-04 10:00")
+
+
+async def test_num223_silence_closes_a_review_and_not_an_inspection(shop, time):
+    """问了顾客，7 天没有答复: without goods the case ends, with them the inspection goes on (RET-07)."""
+    await shop.order("D1")
+    await shop.order("D2")
+    reviewed = await shop.tell(shop.application("D1"))
+    await reviewed.decide("review", "C08", decision="ask", question="吊牌照片")
+    arrived = await at_inspection(shop, order_no="D2")
+    await arrived.decide("inspection", "W03", result="ask", question="划痕何时有的")
+    await lapses.look(at=house("2026-03-06 00:00"))
+
+    told = await lapses.look(at=house("2026-03-10 00:00"))
+    await reviewed.again()
+    await arrived.again()
+
+    assert (told.ended, told.unanswered) == ([reviewed.case_no], [arrived.case_no])
+    assert await ended(reviewed) is Stage.CANCELLED
+    assert "未在期限内收到您的答复" in (await notices(reviewed, "NTC-09"))[0]
+    assert arrived.at == "inspection-1" and len(await notices(arrived, "NTC-19")) == 1
 
 
 async def test_ret04_a_correction_that_never_comes_closes_the_case_after_seven_days(shop):

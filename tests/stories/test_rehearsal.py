@@ -149,6 +149,8 @@ HAND_RECKONED = {
     "channel": (Stage.CLOSED, ["177.00"]),
     "never sent": (Stage.CANCELLED, []),
     "never corrected": (Stage.CANCELLED, []),
+    "asked": (Stage.CLOSED, ["177.00"]),
+    "never answered": (Stage.CANCELLED, []),
     "lost": (Stage.CLOSED, ["189.00"]),
     "found again": (Stage.CLOSED, ["177.00"]),
     "short": (Stage.CLOSED, ["167.98"]),

@@ -46,6 +46,7 @@ EXTENSION = "extension/延期"
 # what the UI sends, in the words that the forms show
 ANSWERS: dict[str, dict[str, Any]] = {
     "review": {"operator": "C08 陈晓", "decision": "通过"},
+    "question": {"operator": "C07 王小明", "answer": "照片已发"},
     "correction": {"operator": "C07 王小明", "decision": "补正重提"},
     "exception": {"operator": "A01 何静", "decision": "批准", "reason": "情况属实"},
     "tracing": {"operator": "L02 孙磊", "result": "已找到", "note": "在分拨中心"},

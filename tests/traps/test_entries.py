@@ -12,11 +12,13 @@ from prefect.states import Scheduled
 from sqlalchemy import text
 
 from aftersales import clock
+from aftersales.cli import extend
 from aftersales.desk import runs
+from aftersales.rules import clocks
 from aftersales.store import installation, journal
 from aftersales.store.engine import transaction
 from aftersales.words import Event, Right, Stage, Unable
-from tasks import desks, outside
+from tasks import desks, extensions, outside
 from tasks.cases import current_terms
 from tests.traps.conftest import ARRIVALS, CANCELLATION, EXTENSION, RETURNS, Desk, Run
 
@@ -216,6 +218,27 @@ async def test_gen08_an_extension_shows_on_the_form_that_stands_open(staffed: De
     day = f"{until.month}月{until.day}日"
     assert day not in before and day in await run.page()
     await run.fill("review-0")
+    await run.at("pickup-0-1")
+
+
+async def test_gen08_a_region_that_was_extended_shows_on_the_forms_that_stand_open(
+    staffed: Desk, monkeypatch: pytest.MonkeyPatch
+):
+    """As `aftersales extend` does, once every case has its new date."""
+    run = await staffed.apply()
+    await run.at("review-0-1")
+    today = clocks.house_date(clock.now(), house=current_terms().house)
+    force = extensions.force_majeure(
+        regions=["浙江"], since=today, until=today, to=today + timedelta(days=20), reason="台风，快递停运"
+    )
+    told = await extensions.extend_region(force, operator="C02")
+    monkeypatch.setenv("PREFECT_API_URL", str(staffed.client.api_url))
+
+    assert await extend._show_anew([each.case_no for each in told.extended]) == ""
+
+    await run.at("review-0-2")
+    assert "台风，快递停运" in await run.page()
+    assert (await run.submit())[0] == "ACCEPT"
     await run.at("pickup-0-1")
 
 
