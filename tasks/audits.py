@@ -311,6 +311,8 @@ def _told(row: Mapping[str, Any], reader: Reader, house: House) -> dict[str, str
         return clocks.in_house(at, house=house).strftime("%Y-%m-%d %H:%M:%S") if at else ""
 
     outcome = row["outcome"] or row["state"]
+    if row["state"] == "withdrawn" and outcome in ("queued", "failed"):
+        outcome = row["state"]
     return {
         "id": str(row["id"]),
         "case_no": row["case_no"] or "",
@@ -327,7 +329,7 @@ def _told(row: Mapping[str, Any], reader: Reader, house: House) -> dict[str, str
         "outcome": STATES[outcome] + ("（可能重复）" if row["is_doubtful"] else ""),
         "tries": str(row["tries"] or ""),
         "digest": str(row["digest_id"] or ""),
-        "reason": row["why"] or row["reason"],
+        "reason": row["reason"] if outcome == "withdrawn" else row["why"] or row["reason"],
     }
 
 

@@ -280,8 +280,11 @@ async def _address(
         if row["recipient"] == CUSTOMER:
             break
     if not now:
-        await outbox.put_off(connection, row["id"], min(later) if later else at + LEASE)
-        return None
+        if later and row["recipient"] != CUSTOMER:
+            await outbox.put_off(connection, row["id"], min(later))
+            return None
+        # nothing is left to send here: it is only concluded
+        return Message(row, to, (), frozenset(), frozenset(), addresses, "", "", "")
     words = await _words(connection, row, called, at, terms)
     if words is None:
         await outbox.settle(connection, row["id"], "withdrawn", at=at, reason=DONE)
@@ -343,18 +346,23 @@ async def _words(
             if why := await _pointless(connection, member, at, terms):
                 await outbox.withdraw_member(connection, member["id"], why, at)
             else:
-                members.append((member["subject"], await _link(connection, member)))
+                delay = f"（{_delay(member, at)}）" if member["data"].get("late") else ""
+                members.append((f"{member['subject']}{delay}", await _link(connection, member)))
         if not members:
             return None
         subject, body = deliveries.digest(members)
     elif late := row["data"].get("late"):
         # at night it was another delay (P-10)
-        body = body.replace(late, pages.spoken_delay(datetime.fromisoformat(row["data"]["due_at"]), at), 1)
+        body = body.replace(late, _delay(row, at), 1)
     if row["recipient"] == CUSTOMER:
         return subject, f"{called}{body}", short or body
     link = await _link(connection, row)
     body = "\n".join([f"{called}{body}", *([f"查看和办理：{link}"] if link else []), f"通知编号：{row['id']}"])
     return subject, body, body
+
+
+def _delay(row: Mapping[str, Any], at: datetime) -> str:
+    return pages.spoken_delay(datetime.fromisoformat(row["data"]["due_at"]), at)
 
 
 async def _link(connection: AsyncConnection, row: Mapping[str, Any]) -> str:

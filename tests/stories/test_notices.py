@@ -533,6 +533,14 @@ async def test_one_dead_channel_holds_up_no_other(
     assert sending.FAILURES <= len(receiver.texts("dead")) < 10, "it rests"
     assert await outbox_states() == {"sent": 10 * len(people), "queued": 10}
 
+    for minutes in range(0, 6 * 60 + 2, 2):
+        time(f"2025-03-13 {10 + minutes // 60:02}:{minutes % 60:02}")
+        await sending.look(known(staff=of_them))
+
+    assert await outbox_states() == {"sent": 10 * len(people) + 10, "given_up": 10}, "and the next level is told"
+    told = sorted(text.splitlines()[0] for text in receiver.texts("C01")[10:])
+    assert told == [f"没有送达：提醒 {number}" for number in range(10)]
+
 
 async def test_one_bad_notice_stops_nothing(
     shop: Shop,
