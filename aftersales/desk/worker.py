@@ -18,6 +18,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, nullcontext, suppress
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -50,6 +51,7 @@ from rich.console import Console
 from aftersales import clock
 from aftersales.desk import leg as legs
 from aftersales.desk import runs
+from aftersales.desk.links import ROUND
 from aftersales.desk.locks import Locks
 from aftersales.store import desk, engine
 from aftersales.store.engine import transaction
@@ -66,6 +68,8 @@ HEAL_SECONDS = 20.0
 DEPLOYMENT_SECONDS = 30.0
 # a stock worker takes no lock before its first step; leave its runs alone for as long as a slow start may take
 FOREIGN_GRACE_SECONDS = 120.0
+# a round that is so late is left to the next of its kind, when that one is due too
+OVERTAKEN_SECONDS = 90.0
 # tells our claim from a stock worker's
 CLAIM = "claimed by an aftersales worker"
 LEGS_AT_ONCE = 24
@@ -264,6 +268,10 @@ class Worker:
 
     async def _tell(self, flow_run: FlowRun) -> None:
         """Claim a run under its case's lock and tell one leg of its story."""
+        if await self._is_overtaken(flow_run):
+            with suppress(ObjectNotFound):  # another worker was faster
+                await self._client.delete_flow_run(flow_run.id)
+            return
         key = await runs.lock_key(flow_run)
         if not await self._locks.take(key):
             return  # somebody else tells this case; it is asked for again at the next poll
@@ -303,6 +311,25 @@ class Worker:
             pass  # the story waits at a gate
         except Abort as error:
             log.info("%s: %s", flow_run.name, error)  # cancelled, or claimed by somebody else
+
+    async def _is_overtaken(self, flow_run: FlowRun) -> bool:
+        """
+        Whether a round was due long ago and another of its kind is due since (trap 14).
+
+        While no worker runs, Prefect's scheduler goes on: hundreds would come one after the other, and the first of them
+        makes up for all.
+        """
+        due = flow_run.next_scheduled_start_time
+        if ROUND not in flow_run.tags or due is None or (clock.now() - due).total_seconds() < OVERTAKEN_SECONDS:
+            return False
+        later = FlowRunFilter.model_validate(
+            {
+                "state": {"type": {"any_": [StateType.SCHEDULED.value]}},
+                "deployment_id": {"any_": [flow_run.deployment_id]},
+                "next_scheduled_start_time": {"after_": due + timedelta(microseconds=1), "before_": clock.now()},
+            }
+        )
+        return await self._client.count_flow_runs(flow_run_filter=later) > 0
 
     async def _claim(self, flow_run: FlowRun) -> bool:
         """

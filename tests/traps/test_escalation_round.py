@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import timedelta
+from uuid import UUID
+
 from prefect.client.schemas.objects import FlowRun
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Scheduled
 from sqlalchemy import text
 
+from aftersales import clock
 from aftersales.desk.links import ROUND
 from aftersales.store.engine import transaction
 from tasks import reconcile, rounds
@@ -69,3 +76,43 @@ async def test_a_form_that_no_worker_has_read_yet_is_not_told_as_late(desk: Desk
     async with desk.worker():
         await run.at("pickup-0-1")
     assert await breaches(run) == []
+
+
+async def test_trap_14_after_an_outage_of_eight_hours_a_round_comes_once_not_480_times(desk: Desk):
+    """Prefect's scheduler went on without a worker; what it has laid down is left to the latest of them."""
+    deployment = await desk.client.read_deployment_by_name(NAME)
+    laid_down = [
+        await desk.client.create_flow_run_from_deployment(
+            deployment.id, state=Scheduled(scheduled_time=clock.now() - timedelta(minutes=minutes))
+        )
+        for minutes in (480, 479, 240, 30, 3, 2)
+    ]
+
+    async with desk.worker():
+        latest = await Run(desk.client, laid_down[-1].id).ends()
+        for earlier in laid_down[:-1]:
+            async with asyncio.timeout(30):
+                while await is_there(desk, earlier.id):  # noqa: ASYNC110 - nothing tells us when it is deleted
+                    await asyncio.sleep(0.1)
+
+    assert latest.state is not None and latest.state.is_completed()
+
+
+async def test_a_round_that_is_late_alone_still_comes(desk: Desk):
+    deployment = await desk.client.read_deployment_by_name(NAME)
+    at = clock.now() - timedelta(hours=8)
+    late = await desk.client.create_flow_run_from_deployment(deployment.id, state=Scheduled(scheduled_time=at))
+
+    async with desk.worker():
+        ended = await Run(desk.client, late.id).ends()
+
+    assert ended.state is not None and ended.state.is_completed()
+
+
+async def is_there(desk: Desk, run_id: UUID) -> bool:
+    """Whether Prefect still knows a run."""
+    try:
+        await desk.client.read_flow_run(run_id)
+    except ObjectNotFound:
+        return False
+    return True
