@@ -66,7 +66,7 @@ def list_(limit: int, as_json: bool) -> None:
 
 @notify.command("send")
 def send() -> None:
-    """立即发送到期的通知，与每分钟的通知巡检相同。"""
+    """立即发送到期的通知，与通知巡检相同。"""
     from tasks import sending
 
     told = run(sending.send_what_is_due)
