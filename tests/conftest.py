@@ -27,6 +27,54 @@ if TYPE_CHECKING:
     from tests.gateways.provider import Running
 
 
+def _group(item: pytest.Item) -> str:
+    """Whose stack a test shares: that of `stack`, or of its own page; empty when it needs none."""
+    if not item.get_closest_marker("stack"):
+        return ""
+    return "stack" if "stack" in item.fixturenames else item.nodeid.partition("::")[0]  # type: ignore[attr-defined]
+
+
+# what is running now, so that whoever does not need it is not slowed by it: an idle shop takes a fifth of a core
+_shops: list[Shop] = []
+_desks: list[RestingDesk] = []
+
+
+class RestingDesk:
+    """A Prefect server to which this process's client is pointed while a test asks for it, and which sleeps meanwhile."""
+
+    def __init__(self, pid: int, environment: dict[str, str]) -> None:
+        self.pid, self.environment = pid, environment
+        self.before: dict[str, str] = {}
+        self.is_awake = False
+
+    def wake(self, *, is_wanted: bool) -> None:
+        """Let it go on or lie still."""
+        if is_wanted == self.is_awake:
+            return
+        self.is_awake = is_wanted
+        if is_wanted:
+            os.kill(self.pid, signal.SIGCONT)
+            self.before = dict(os.environ)
+            os.environ.update(self.environment)
+        else:
+            os.kill(self.pid, signal.SIGSTOP)
+            os.environ.clear()
+            os.environ.update(self.before)
+        from prefect.context import refresh_global_settings_context
+
+        refresh_global_settings_context()
+
+
+@pytest.hookimpl(tryfirst=True)  # before any fixture
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Stop the shops of another group, and let Prefect's server lie still while no test asks it anything."""
+    for shop in [shop for shop in _shops if shop.group != _group(item)]:
+        _shops.remove(shop)
+        shop.end()
+    for desk in _desks:
+        desk.wake(is_wanted="prefect_api" in item.fixturenames)  # type: ignore[attr-defined]
+
+
 @pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
@@ -35,8 +83,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     Those come first, then what else takes minutes, so that at the end no worker is left alone with one of them.
     """
     for item in items:
-        if item.get_closest_marker("stack"):
-            shares = "stack" if "stack" in item.fixturenames else item.nodeid.partition("::")[0]  # type: ignore[attr-defined]
+        if shares := _group(item):
             item.add_marker(pytest.mark.xdist_group(shares))
     slow = ("tests/traps/faults/", "tests/traps/", "tests/stories/")
 
@@ -207,15 +254,14 @@ def prefect_api(postgres: str, short_folder: Path) -> Iterator[str]:
         )
     try:
         _until(lambda: up.ask(f"{api}/health") is True, 400, server, home / "server.log")
-        before = dict(os.environ)
-        os.environ.update(prefect_settings.client(home=home, api_url=api))
-        from prefect.context import refresh_global_settings_context
-
-        refresh_global_settings_context()
+        desk = RestingDesk(server.pid, prefect_settings.client(home=home, api_url=api))
+        desk.wake(is_wanted=True)
+        _desks.append(desk)
         yield api
-        os.environ.clear()
-        os.environ.update(before)
+        _desks.remove(desk)
+        desk.wake(is_wanted=False)
     finally:
+        server.send_signal(signal.SIGCONT)
         server.terminate()
         try:
             server.wait(10)
@@ -275,6 +321,8 @@ class Shop:
             "AFTERSALES_SERVE_PORT": str(free_port()),
             **environment,
         }
+        self.group = ""  # of the tests that share it
+        self.is_calm = False  # nothing in its tests is to disturb Prefect's server
         self.output = home.with_name(f"{home.name}.out")
         self.process: subprocess.Popen | None = None
         self.seconds = 0.0
@@ -327,6 +375,13 @@ class Shop:
         assert not (self.home / "stack.json").exists()
         return seconds
 
+    def end(self) -> None:
+        """Stop it when its tests are over, and see that they went well."""
+        assert not self.is_calm or "Traceback" not in (self.home / "logs" / "server.log").read_text(), (
+            "nothing disturbed Prefect's server"
+        )
+        assert self.stop() < 10
+
     def kill(self) -> None:
         """Take everything down hard, whatever state it is in; for the end of a test that failed."""
         from aftersales.stack import leftovers
@@ -371,6 +426,9 @@ def shops(short_folder: Path) -> Iterator[Callable[..., Shop]]:
 def stack(shops: Callable[..., Shop]) -> Iterator[Shop]:
     """The whole stack, running, for browser tests; at its end everything is seen to be gone."""
     shop = shops().start()
+    shop.group, shop.is_calm = "stack", True
+    _shops.append(shop)
     yield shop
-    assert "Traceback" not in (shop.home / "logs" / "server.log").read_text(), "nothing disturbed Prefect's server"
-    assert shop.stop() < 10
+    if shop in _shops:
+        _shops.remove(shop)
+        shop.end()

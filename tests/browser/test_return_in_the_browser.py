@@ -69,7 +69,7 @@ async def test_a_return_from_the_clerks_form_to_one_refund(browser, stack, album
     assert not OURS.search(page), page
 
     # --- a rejection without a reason is refused, the form stays open (trap 5); then it is approved
-    assert await ui.choices(desk.page, form, "审核结果") == ["通过", "驳回"]
+    assert await ui.choices(desk.page, form, "审核结果") == ["通过", "驳回", "请客户补充"]
     assert "驳回”时必填" in await (await ui.block(form, "驳回理由")).inner_text()
     await ui.fill(form, {"操作人": "C08 陈晓", "审核结果": "驳回"})
     refused = await ui.press_resume(desk.page)

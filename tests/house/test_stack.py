@@ -23,7 +23,9 @@ AUTH = "desk:s3cret"
 @pytest.fixture(scope="module")
 def shop(shops):
     """One shop for the whole page, with a login; the tests follow each other through its life."""
-    return shops(AFTERSALES_AUTH=AUTH).start()
+    shop = shops(AFTERSALES_AUTH=AUTH).start()
+    yield shop
+    shop.kill()
 
 
 def test_it_tells_where_to_click_and_writes_where_it_runs(shop):

@@ -18,10 +18,10 @@ STORY = Path(__file__).parents[3] / "flows" / "returns.py"
 # the old line, and what stands in its place in the changed story
 CHANGES = {
     # a step and a gate that nobody was asked before
-    '    inspection = await gates.decide(case, "inspection")\n': (
+    '    inspection = await decided(case, "inspection")\n': (
         "    await weigh(case)\n"
         '    await gates.decide(case, "exception")\n'
-        '    inspection = await gates.decide(case, "inspection")\n'
+        '    inspection = await decided(case, "inspection")\n'
     ),
     # the same step with another body under another name
     "await parcels.book_pickup(case)": "await arrange_pickup(case)",
