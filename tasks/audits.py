@@ -311,7 +311,7 @@ def _told(row: Mapping[str, Any], reader: Reader, house: House) -> dict[str, str
         return clocks.in_house(at, house=house).strftime("%Y-%m-%d %H:%M:%S") if at else ""
 
     outcome = row["outcome"] or row["state"]
-    if row["state"] == "withdrawn" and outcome in ("queued", "failed"):
+    if row["state"] == "withdrawn" and outcome in ("queued", "failed", "sending"):
         outcome = row["state"]
     return {
         "id": str(row["id"]),

@@ -19,7 +19,7 @@ from aftersales.desk import leg as legs
 from aftersales.desk.leg import Leg
 from aftersales.rules import authority, clocks, eligibility, masking, money, quality, units
 from aftersales.rules.standing import bill_data, standing
-from aftersales.store import cases, facts, journal, parks, rungs, work
+from aftersales.store import cases, facts, journal, parks, work
 from aftersales.store import imported as import_store
 from aftersales.store import units as ledger
 from aftersales.store.engine import transaction
@@ -477,7 +477,8 @@ async def _end(leg: Leg, stage: Stage) -> str:
             await cases.end_promise(connection, case_no, None, now)
             told_by_time = leg.terms.escalation.notices
             settled = [*told_by_time, *notices.QUESTION]
-            await rungs.withdraw(connection, case_no, None, notices=settled, reason="售后单已结束，不用再通知")
+            reason = "售后单已结束，不用再通知"
+            await notices.withdraw(connection, case_no, None, notices=settled, reason=reason, at=now)
             if stage is Stage.CLOSED:
                 await _complete(connection, leg)
             if stage is Stage.CANCELLED:

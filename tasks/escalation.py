@@ -225,13 +225,14 @@ async def _write(connection: AsyncConnection, leg: Leg, promise: Mapping[str, An
             },
         )
         if rung.name != ladders.REMINDER:
-            await rungs.withdraw(
+            await notices.withdraw(
                 connection,
                 leg.case.case_no,
                 promise["entry"],
                 rung=f"{ladders.REMINDER}{again}",
                 notices=leg.terms.escalation.notices,
                 reason=ladders.OVERTAKEN,
+                at=at,
             )
     for each in told.notices:
         await notices.put(

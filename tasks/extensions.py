@@ -17,7 +17,7 @@ from aftersales.rules import authority, clocks, masking
 from aftersales.rules import regions as rules
 from aftersales.rules.clocks import Extension
 from aftersales.rules.regions import ForceMajeure
-from aftersales.store import cases, journal, regions, rungs
+from aftersales.store import cases, journal, regions
 from aftersales.store.engine import transaction
 from aftersales.terms import Terms
 from aftersales.words import Due, Limit, Right, Stage, Unable, matter
@@ -253,8 +253,9 @@ async def _move(
         lapses_at = promises.lapse(terms, promise["gate"]["gate"], moved.due_at)
     if promise["rungs"]:
         told_by_time = terms.escalation.notices
-        await rungs.withdraw(
-            connection, promise["case_no"], promise["entry"], notices=told_by_time, reason="已延期，不用再通知"
+        reason = "已延期，不用再通知"
+        await notices.withdraw(
+            connection, promise["case_no"], promise["entry"], notices=told_by_time, reason=reason, at=at
         )
     climbs = promises.rungs(terms, stage=promise["stage"], due=moved, lapses_at=lapses_at)
     await cases.extend(

@@ -18,9 +18,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from aftersales import forms
 from aftersales.desk import leg as legs
 from aftersales.desk.leg import FormAnswer, Leg
-from aftersales.rules import authority, clocks, decisions, ladders, masking, messages, offers
+from aftersales.rules import authority, clocks, decisions, deliveries, ladders, masking, messages, offers
 from aftersales.rules import standing as standings
-from aftersales.store import boards, cases, journal, orders, parks, records, rungs, work
+from aftersales.store import boards, cases, journal, orders, parks, records, work
 from aftersales.store.engine import transaction
 from aftersales.store.journal import Entry
 from aftersales.terms import Terms
@@ -202,11 +202,14 @@ async def accept(
     await cases.end_promise(connection, case.case_no, entry, at)
     if promise["rungs"]:
         told_by_time = terms.escalation.notices
-        reason = "已请客户补充，时限暂停，不用再通知" if standings.asks(answer) else "已办理，不用再通知"
-        await rungs.withdraw(connection, case.case_no, entry, notices=told_by_time, reason=reason)
+        reason = "已请客户补充，时限暂停，不用再通知" if standings.asks(answer) else deliveries.DONE
+        await notices.withdraw(connection, case.case_no, entry, notices=told_by_time, reason=reason, at=at)
+    if gate == Stage.PICKUP and promise["lapses_at"] is not None:
+        reason = "客户逾期没有寄出" if via == LAPSE else "客户已寄出，不用再提醒"
+        await notices.withdraw(connection, case.case_no, entry, notices=("NTC-04",), reason=reason, at=at)
     if gate == standings.QUESTION:
         reason = "客户没有答复，已过期限" if via == LAPSE else "客户已答复，不用再通知"
-        await rungs.withdraw(connection, case.case_no, entry, notices=notices.QUESTION, reason=reason)
+        await notices.withdraw(connection, case.case_no, entry, notices=notices.QUESTION, reason=reason, at=at)
     if gate in WORK:
         begun = f"{WORK[gate]}-{entry.rpartition('-')[2]}"
         await work.finish(connection, f"{case.case_no}/{begun}", reference=answer.get("reference", ""), at=at)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales.desk.leg import Leg
 from aftersales.rules import clocks
 from aftersales.rules.deliveries import CUSTOMER
-from aftersales.store import outbox
+from aftersales.store import journal, outbox, rungs
 
 # what asks the customer something, and reminds of it
 QUESTION = ("NTC-17", "NTC-18")
@@ -66,6 +67,39 @@ async def put(
     )
     if to == CUSTOMER:
         await leg.note(connection, f"{entry}.{notice}", kind="notice", data={"notice": notice, "subject": subject})
+
+
+async def withdraw(
+    connection: AsyncConnection,
+    case_no: str,
+    promised: str | None,
+    *,
+    notices: Collection[str],
+    rung: str = "",
+    reason: str,
+    at: datetime,
+) -> None:
+    """
+    Withdraw what a ladder has told and nobody has sent yet, and let the history say why (P-12).
+
+    Called under the case's lock; whoever sends takes that lock before a notice's, too.
+    """
+    for row in await rungs.withdraw(connection, case_no, promised, notices=notices, rung=rung, reason=reason, at=at):
+        await say(connection, {**row, "case_no": case_no}, f"没有发送：{reason}", at=at)
+
+
+async def say(connection: AsyncConnection, row: Mapping[str, Any], text: str, *, at: datetime) -> None:
+    """Let a case's history say what became of a notice, where it was not simply sent; once each. Under the case's lock."""
+    what = {"没有发送": "withdrawn", "没有送达": "given_up"}.get(text.partition("：")[0], "stand_in")
+    await journal.add(
+        connection,
+        row["case_no"],
+        f"{row['entry']}.{row['recipient']}.{what}",
+        kind="delivery",
+        at=at,
+        actor="system",
+        data={"notice": row["notice"], "to": row["recipient"], "subject": row["subject"], "text": text},
+    )
 
 
 async def tell_customer(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,14 +23,14 @@ from aftersales import clock
 from aftersales.desk import links
 from aftersales.gateways import Outcome, channels
 from aftersales.gateways.channels import Address, Channels
-from aftersales.rules import clocks, deliveries, ladders, pages
+from aftersales.rules import clocks, deliveries, pages
 from aftersales.rules.deliveries import CUSTOMER, Whom
 from aftersales.settings import settings
-from aftersales.store import cases, journal, outbox, records
+from aftersales.store import cases, outbox, records
 from aftersales.store.engine import transaction
 from aftersales.terms import Terms
 from aftersales.words import Unable
-from tasks import desks
+from tasks import desks, notices
 from tasks.cases import current_terms
 
 log = logging.getLogger("aftersales.notices")
@@ -44,20 +44,25 @@ A_MINUTE = timedelta(minutes=1)
 # an address whose last sends failed, all in the last minute, rests a minute, so that it holds up no other
 FAILURES = 3
 EXPIRED = "过了有效时间，不再发送"
-DONE = "已办理，不用再通知"
-MOVED = "时限已改，不用再通知"
 NO_CHANNEL = "没有渠道，等待设置"
 NO_CONTACT = "没有可用的联系方式"
 ELSEWHERE = "改发其他地址"
 RESTING = "渠道连续失败，暂停一分钟"
 CROWDED = "渠道每分钟条数已满，稍后发送"
 QUIET = "静默时段，结束后发送"
+MANY = "一分钟内已有多条，合并后发送"
 REHEARSED = "【演练】"
+
+
+# what a digest does not tell any more, and why
+LeftOut = list[tuple[Mapping[str, Any], str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
     """A notice in the middle of being sent: to which of its addresses now, and which it has in all."""
+
+    is_rehearsed: bool
 
     row: Mapping[str, Any]
     to: Whom
@@ -107,11 +112,18 @@ class Round:
         return [(str(each.outbox_id), each.case_no, each.recipient, each.channel, each.outcome) for each in self.told]
 
 
-async def look(known: Channels, *, rehearsal: str | None = None, at: datetime | None = None) -> Round:
+async def look(
+    known: Channels,
+    *,
+    rehearsal: str | None = None,
+    at: datetime | None = None,
+    is_stopping: Callable[[], bool] = lambda: False,
+) -> Round:
     """
     Send everything that is due at `at` (now), several at once; what fails is put off and stops nothing.
 
     `rehearsal` names the rehearsal whose notices and clock are meant: they go to the channels for rehearsals alone.
+    Nothing more is begun once it `is_stopping`.
     """
     found = Round()
     if rehearsal is not None and not known.rehearsal:
@@ -120,35 +132,35 @@ async def look(known: Channels, *, rehearsal: str | None = None, at: datetime | 
         await _digest(at or clock.now())
 
     async def one_after_the_other() -> None:
-        while await _one(found, known, rehearsal, at or clock.now()):
+        while not is_stopping() and await _one(found, known, rehearsal, at or clock.now()):
             pass
 
-    await asyncio.gather(*(one_after_the_other() for _ in range(AT_ONCE)))
+    # whoever fails leaves the others time to write down what they have sent
+    ends = await asyncio.gather(*(one_after_the_other() for _ in range(AT_ONCE)), return_exceptions=True)
+    for end in ends:
+        if end is not None:
+            raise end
     return found
 
 
 async def _one(found: Round, known: Channels, rehearsal: str | None, at: datetime) -> bool:
     """Send the notice that is due first; False when there is none."""
     outbox_id = None
+    left_out: LeftOut = []
     try:
         async with transaction() as connection:
             row = await outbox.claim(connection, at=at, rehearsal=rehearsal)
             if row is None:
                 return False
             outbox_id = row["id"]
-            begun = await _begin(connection, row, known, rehearsal, at)
+            begun = await _begin(connection, row, known, rehearsal, at, left_out)
+        await _tell_left_out(found, left_out, at)
         if isinstance(begun, str):
-            await _ended(found, row, begun, at)
-            return True
-        if begun is None:
-            return True
-        outcomes = await asyncio.gather(*(_send(begun, address, known) for address in begun.now))
-        async with transaction() as connection:
-            why = await _record(connection, begun, outcomes, at, found)
-        if begun.to.note and any(each.outcome == "done" for each in outcomes):
-            await _note(row, begun.to.note, at)
-        if why:
-            await _note(row, f"没有送达：{why}", at)
+            await _end(found, row, begun, known, at)
+        elif begun is not None:
+            outcomes = await asyncio.gather(*(_send(begun, address, known) for address in begun.now))
+            async with transaction() as connection:
+                await _record(connection, begun, outcomes, known, at, found)
         return True
     except (sqlalchemy.exc.OperationalError, OSError):
         raise
@@ -162,37 +174,60 @@ async def _one(found: Round, known: Channels, rehearsal: str | None, at: datetim
         return True
 
 
-async def _ended(found: Round, row: Mapping[str, Any], why: str, at: datetime) -> None:
-    """Count a notice that ended before it was sent, and let the history say why (P-12)."""
-    if why == NO_CONTACT:
-        found.told.append(Told(row["id"], row["case_no"] or "", _reader().recipient(row["recipient"]), "", why))
-    else:
+async def _tell_left_out(found: Round, left_out: LeftOut, at: datetime) -> None:
+    """Let the history say what a digest has left out, each under its case's lock."""
+    for member, why in left_out:
         found.withdrawn += 1
-    await _note(row, f"没有发送：{why}", at)
+        if member["case_no"] is not None:
+            async with transaction() as connection:
+                await cases.lock(connection, member["case_no"])
+                await notices.say(connection, member, f"没有发送：{why}", at=at)
+
+
+async def _end(found: Round, row: Mapping[str, Any], why: str, known: Channels, at: datetime) -> None:
+    """End a notice before it was sent, and let the history say why, in one transaction (P-12)."""
+    async with transaction() as connection:
+        # first the case, then its notice, as everybody does who ends a matter
+        if row["case_no"] is not None:
+            await cases.lock(connection, row["case_no"])
+        if not await outbox.take(connection, row["id"]):
+            return
+        if why == NO_CONTACT:
+            await _give_up(connection, row, why, (), known, at)
+            found.told.append(Told(row["id"], row["case_no"] or "", _reader().recipient(row["recipient"]), "", why))
+            return
+        await outbox.withdraw(connection, row["id"], why, at)
+        found.withdrawn += 1
+        if row["case_no"] is not None:
+            await notices.say(connection, row, f"没有发送：{why}", at=at)
 
 
 # --- before ---------------------------------------------------------------------------------------------------------
 
 
 async def _begin(
-    connection: AsyncConnection, row: Mapping[str, Any], known: Channels, rehearsal: str | None, at: datetime
+    connection: AsyncConnection,
+    row: Mapping[str, Any],
+    known: Channels,
+    rehearsal: str | None,
+    at: datetime,
+    left_out: LeftOut,
 ) -> Message | str | None:
     """Write down that a notice is being sent; a sentence when it has ended, None when it is put off."""
     terms = current_terms()
     staff = terms.staff()
-    if row["expires_at"] is not None and at >= row["expires_at"]:
-        await outbox.settle(connection, row["id"], "withdrawn", at=at, reason=EXPIRED)
-        return EXPIRED
-    if pointless := await _pointless(connection, row, at, terms):
-        await outbox.settle(connection, row["id"], "withdrawn", at=at, reason=pointless)
-        return pointless
-    quiet = deliveries.quiet_until(row["recipient"], at, house=terms.house, sending=terms.sending, staff=staff)
-    if quiet is not None:
-        await outbox.put_off(connection, row["id"], quiet, QUIET)
-        return None
+    # whoever ends it takes the case's lock first: until then it is out of the others' sight
+    await outbox.put_off(connection, row["id"], at + LEASE)
+    if stale := await _stale(connection, row, at, terms):
+        return stale
     is_person = row["recipient"].startswith("staff:")
     away = await outbox.absences(connection, clocks.house_date(at, house=terms.house)) if is_person else {}
     to = deliveries.whom(row["recipient"], away=away, house=terms.house, staff=staff)
+    quiet = deliveries.quiet_until(to.recipient, at, house=terms.house, sending=terms.sending, staff=staff)
+    if quiet is not None:
+        await outbox.leave_out_of_quiet(connection, row["id"], quiet - at)
+        await outbox.put_off(connection, row["id"], quiet, QUIET)
+        return None
     if rehearsal is not None:
         addresses, called = known.rehearsal, f"（发给{_reader().recipient(to.recipient)}）"
     elif to.recipient == CUSTOMER:
@@ -201,14 +236,20 @@ async def _begin(
             return None
         addresses, called = known.of_customer(await records.reach_customer(connection, row["case_no"])), ""
         if not addresses:
-            await _give_up(connection, row, NO_CONTACT, at, terms)
             return NO_CONTACT
     else:
         addresses, called = known.of(to.recipient, staff)
+        if addresses and row["notice"] != outbox.DIGEST:
+            most = terms.sending.digest_above
+            if await outbox.sent_lately(connection, row["recipient"], at - A_MINUTE, most) >= most:
+                await outbox.put_off(connection, row["id"], at + A_MINUTE, MANY)
+                return None
     if not addresses:
         await outbox.put_off(connection, row["id"], None, NO_CHANNEL)
         return None
-    return await _address(connection, row, to, addresses, called, at, terms)
+    return await _address(
+        connection, row, to, addresses, called, at, terms, is_rehearsed=rehearsal is not None, left_out=left_out
+    )
 
 
 async def _address(
@@ -219,6 +260,9 @@ async def _address(
     called: str,
     at: datetime,
     terms: Terms,
+    *,
+    is_rehearsed: bool,
+    left_out: LeftOut,
 ) -> Message | str | None:
     """Choose the addresses that a notice goes to now: of a customer's the first that works, else all."""
     before = await outbox.deliveries(connection, row["id"])
@@ -226,6 +270,9 @@ async def _address(
     for mark, stood in before.items():
         if mark not in marks and stood["state"] not in ("sent", "given_up"):
             await outbox.keep(connection, row["id"], mark, state="given_up", reason=ELSEWHERE, **_kept(stood))
+    # in one order for all, so that two senders never wait for each other
+    for mark in sorted(address.mark for address in addresses if address.per_minute is not None):
+        await outbox.one_at_a_time(connection, mark)
     now: list[Address] = []
     later: list[datetime] = []
     again: set[str] = set()
@@ -284,13 +331,11 @@ async def _address(
             await outbox.put_off(connection, row["id"], min(later))
             return None
         # nothing is left to send here: it is only concluded
-        return Message(row, to, (), frozenset(), frozenset(), addresses, "", "", "")
-    words = await _words(connection, row, called, at, terms)
+        return Message(is_rehearsed, row, to, (), frozenset(), frozenset(), addresses, "", "", "")
+    words = await _words(connection, row, called, at, terms, left_out)
     if words is None:
-        await outbox.settle(connection, row["id"], "withdrawn", at=at, reason=DONE)
-        return DONE
-    await outbox.put_off(connection, row["id"], at + LEASE)
-    return Message(row, to, tuple(now), frozenset(again), frozenset(doubtful), addresses, *words)
+        return deliveries.DONE
+    return Message(is_rehearsed, row, to, tuple(now), frozenset(again), frozenset(doubtful), addresses, *words)
 
 
 def _kept(stood: Mapping[str, Any]) -> dict[str, Any]:
@@ -309,8 +354,6 @@ async def _must_wait(
     """When an address may be sent to, and why not now; None: now, what is past: never more."""
     if stood.get("state") == "failed" and stood["next_at"] > at:
         return stood["next_at"], ""
-    if address.per_minute is not None:
-        await outbox.one_at_a_time(connection, address.mark)
     now = clock.now()
     outcomes = await outbox.last_outcomes(connection, address.mark, now - A_MINUTE, FAILURES)
     if len(outcomes) == FAILURES and set(outcomes) == {"failed"}:
@@ -322,29 +365,27 @@ async def _must_wait(
     return None, ""
 
 
-async def _pointless(connection: AsyncConnection, row: Mapping[str, Any], at: datetime, terms: Terms) -> str:
-    """Say why there is nothing to tell any more; empty when there is (P-12)."""
-    if row["case_no"] is None or row["notice"] not in terms.escalation.notices:
+async def _stale(connection: AsyncConnection, row: Mapping[str, Any], at: datetime, terms: Terms) -> str:
+    """Say why a notice is not worth sending any more; empty when it is (P-12, NUM-224)."""
+    if row["expires_at"] is not None and at >= row["expires_at"]:
+        return EXPIRED
+    if row["case_no"] is None:
         return ""
     promise = await outbox.promise_of(connection, row["case_no"], row["entry"].partition(".")[0])
-    if promise is None or promise["ended_at"] is not None:
-        return DONE
-    is_late = promise["due_at"] <= at
-    if row["notice"] == terms.escalation.reminder.notice:
-        return ladders.OVERTAKEN if is_late else ""
-    return "" if is_late else MOVED
+    return deliveries.pointless(row["notice"], row["entry"], promise, at=at, escalation=terms.escalation)
 
 
 async def _words(
-    connection: AsyncConnection, row: Mapping[str, Any], called: str, at: datetime, terms: Terms
+    connection: AsyncConnection, row: Mapping[str, Any], called: str, at: datetime, terms: Terms, left_out: LeftOut
 ) -> tuple[str, str, str] | None:
     """What a notice says now: subject, text, and text for SMS; None when nothing of it is left to say."""
     subject, body, short = row["subject"], row["body"], row["data"].get("short", "")
     if row["notice"] == outbox.DIGEST:
         members = []
         for member in await outbox.digested(connection, row["id"]):
-            if why := await _pointless(connection, member, at, terms):
-                await outbox.withdraw_member(connection, member["id"], why, at)
+            if why := await _stale(connection, member, at, terms):
+                await outbox.withdraw(connection, member["id"], why, at)
+                left_out.append((member, why))
             else:
                 delay = f"（{_delay(member, at)}）" if member["data"].get("late") else ""
                 members.append((f"{member['subject']}{delay}", await _link(connection, member)))
@@ -376,7 +417,7 @@ async def _link(connection: AsyncConnection, row: Mapping[str, Any]) -> str:
 async def _send(message: Message, address: Address, known: Channels) -> Outcome:
     is_doubtful = address.mark in message.doubtful
     subject = f"{deliveries.DOUBTFUL if is_doubtful else ''}{message.subject}"
-    if message.addresses == known.rehearsal:
+    if message.is_rehearsed:
         subject = f"{REHEARSED}{subject}"
     body = message.short if address.channel == channels.SMS else message.body
     # the SMS gateway knows the key again by itself; whoever has only the text is told that it may be the second
@@ -387,10 +428,18 @@ async def _send(message: Message, address: Address, known: Channels) -> Outcome:
 
 
 async def _record(
-    connection: AsyncConnection, message: Message, outcomes: Sequence[Outcome], at: datetime, found: Round
-) -> str:
-    """Write down what came of a notice at each address, and whether it is at its end; answers why nothing arrived."""
+    connection: AsyncConnection,
+    message: Message,
+    outcomes: Sequence[Outcome],
+    known: Channels,
+    at: datetime,
+    found: Round,
+) -> None:
+    """Write down what came of a notice at each address, and whether it is at its end."""
     row, terms = message.row, current_terms()
+    is_sent = any(each.outcome == "done" for each in outcomes)
+    if row["case_no"] is not None and (message.to.note or not is_sent):
+        await cases.lock(connection, row["case_no"])
     before = await outbox.deliveries(connection, row["id"])
     who = _reader().recipient(message.to.recipient)
     for address, outcome in zip(message.now, outcomes, strict=True):
@@ -402,6 +451,8 @@ async def _record(
         stands = {
             **_kept(stood),
             "state": state,
+            # whoever did not answer may have it: the next one says so
+            "is_doubtful": stood["is_doubtful"] or (outcome.outcome == "unknown" and address.channel != channels.SMS),
             "next_at": again if state == "failed" else None,
             "ended_at": clock.now(),
             "reason": message.to.note if state == "sent" else outcome.reason,
@@ -413,50 +464,75 @@ async def _record(
         else:
             told = f"{outcome.reason}，{'稍后再试' if state == 'failed' else '不再发送'}"
             found.told.append(Told(row["id"], row["case_no"] or "", who, address.channel, told))
-    return await _conclude(connection, message, before, at, terms)
+    if is_sent and message.to.note and row["case_no"] is not None:
+        await notices.say(connection, row, message.to.note, at=at)
+    await _conclude(connection, message, before, known, at)
 
 
 async def _conclude(
-    connection: AsyncConnection, message: Message, stands: Mapping[str, Mapping[str, Any]], at: datetime, terms: Terms
-) -> str:
-    """End a notice that has nothing before it at any address; answers why when it arrived nowhere."""
+    connection: AsyncConnection,
+    message: Message,
+    stands: Mapping[str, Mapping[str, Any]],
+    known: Channels,
+    at: datetime,
+) -> None:
+    """End a notice that has nothing before it at any address."""
     row = message.row
     mine = [stands.get(a.mark, {}) for a in message.addresses]
     is_sent = any(each.get("state") == "sent" for each in mine)
     is_ended = all(each.get("state") in ("sent", "given_up") for each in mine)
     if is_ended or (is_sent and row["recipient"] == CUSTOMER):
         lost = "；".join(each["reason"] for each in mine if each and each["state"] == "given_up")
-        if not is_sent:
-            await _give_up(connection, row, lost, at, terms)
-            return lost
-        await outbox.settle(connection, row["id"], "sent", at=at, reason=lost)
-        return ""
+        if is_sent:
+            await outbox.settle(connection, row["id"], "sent", at=at, reason=lost)
+        else:
+            await _give_up(connection, row, lost, message.addresses, known, at)
+        return
     # a customer's next address is tried at once, the others when they may be
     waiting = [each.get("next_at") or at for each in mine if each.get("state") not in ("sent", "given_up")]
     await outbox.put_off(connection, row["id"], waiting[0] if row["recipient"] == CUSTOMER else min(waiting))
-    return ""
 
 
-async def _give_up(connection: AsyncConnection, row: Mapping[str, Any], why: str, at: datetime, terms: Terms) -> None:
-    """End a notice that reaches nobody, and tell the next level instead (P-11)."""
+async def _give_up(
+    connection: AsyncConnection,
+    row: Mapping[str, Any],
+    why: str,
+    dead: Sequence[Address],
+    known: Channels,
+    at: datetime,
+) -> None:
+    """
+    End a notice that reaches nobody, and tell the next level instead (P-11); under the case's lock.
+
+    A level that is reached at the same dead addresses alone is passed over.
+    """
     if not await outbox.settle(connection, row["id"], "given_up", at=at, reason=why):
         return
-    owner = terms.returns.stages["review"].owner
-    above = deliveries.above(row["recipient"], house=terms.house, staff=terms.staff(), owner=owner)
-    if not above:
-        return
+    terms = current_terms()
+    staff = terms.staff()
     case = await cases.read(connection, row["case_no"]) if row["case_no"] else None
-    who = _reader().recipient(row["recipient"])
+    if case is not None:
+        await notices.say(connection, row, f"没有送达：{why}", at=at)
+    owner = terms.returns.stages["review"].owner
+    above = row["recipient"]
+    while above := deliveries.above(above, house=terms.house, staff=staff, owner=owner):
+        addresses, _ = known.of(above, staff)
+        if not addresses or set(addresses) - set(dead):
+            break
+    if not above:
+        log.warning("Notice %s reached nobody, and nobody is above", row["id"])
+        return
     await outbox.put(
         connection,
         is_rehearsed=case is not None and case.rehearsal is not None,
         case_no=row["case_no"],
         entry=f"{row['entry']}.undelivered",
-        notice="DESK",
+        # of the same kind: when the matter is done, there is nothing to tell here either
+        notice=row["notice"] if row["notice"] != outbox.DIGEST else "DESK",
         recipient=above,
         language=row["language"],
         subject=f"没有送达：{row['subject']}",
-        body=f"发给{who}的通知没有送达（{why}），请另行告知。原文：{row['body']}",
+        body=f"发给{_reader().recipient(row['recipient'])}的通知没有送达（{why}），请另行告知。原文：{row['body']}",
         data={},
         created_at=at,
         expires_at=None,
@@ -479,12 +555,8 @@ async def _digest_of(recipient: str, at: datetime, terms: Terms) -> bool:
     """Make one message of what is due for a recipient, as much as one takes in; whether there is more of it."""
     async with transaction() as connection:
         rows = await outbox.loose(connection, recipient, at=at)
-        members = []
-        for row in rows:
-            if why := await _pointless(connection, row, at, terms):
-                await outbox.settle(connection, row["id"], "withdrawn", at=at, reason=why)
-            else:
-                members.append(row)
+        # what is stale is ended one by one, with a word in its case's history
+        members = [row for row in rows if not await _stale(connection, row, at, terms)]
         if len(members) > terms.sending.digest_above:
             subject, body = deliveries.digest([(row["subject"], "") for row in members])
             await outbox.digest(
@@ -499,32 +571,7 @@ async def _digest_of(recipient: str, at: datetime, terms: Terms) -> bool:
                 created_at=at,
                 expires_at=None,
             )
-    return len(rows) == outbox.MOST_DIGESTED
-
-
-async def _note(row: Mapping[str, Any], text: str, at: datetime) -> None:
-    """
-    Let the case's history say what became of a notice, where it was not simply sent.
-
-    In a transaction of its own: whoever ends a case holds its row and waits for its notices, so nobody may do it the
-    other way round.
-    """
-    if row["case_no"] is None:
-        return
-    async with transaction() as connection:
-        await journal.add(
-            connection,
-            row["case_no"],
-            f"{row['entry']}.{row['recipient']}.{_short(text)}",
-            kind="delivery",
-            at=at,
-            actor="system",
-            data={"notice": row["notice"], "to": row["recipient"], "subject": row["subject"], "text": text},
-        )
-
-
-def _short(text: str) -> str:
-    return {"没有发送": "withdrawn", "没有送达": "given_up"}.get(text.partition("：")[0], "stand_in")
+    return len(members) > terms.sending.digest_above and len(rows) == outbox.MOST_DIGESTED
 
 
 def _reader() -> pages.Reader:
@@ -547,16 +594,24 @@ def known_channels() -> Channels:
     return _known
 
 
-async def send_what_is_due() -> Round:
+async def send_what_is_due(is_stopping: Callable[[], bool] = lambda: False) -> Round:
     """Send what has been written by now; costs one short question when there is nothing."""
     global _has_begun
     async with transaction() as connection:
         if not _has_begun:
             # what waits for a channel may have one since this process was started
-            await outbox.look_again(connection, clock.now())
+            await outbox.look_again(connection, _reached(known_channels()), clock.now())
         is_due = await outbox.is_anything_due(connection, clock.now())
     _has_begun = True
-    return await look(known_channels()) if is_due else Round()
+    return await look(known_channels(), is_stopping=is_stopping) if is_due else Round()
+
+
+def _reached(known: Channels) -> list[str]:
+    """Every recipient who has an address, or whose customers' channel there is."""
+    terms = current_terms()
+    staff = terms.staff()
+    anybody = [*(f"department:{code}" for code in terms.house.departments), *(f"staff:{person}" for person in staff)]
+    return [each for each in anybody if known.of(each, staff)[0]] + ([CUSTOMER] if known.reach_customers else [])
 
 
 # --- for people -----------------------------------------------------------------------------------------------------

@@ -78,6 +78,10 @@ GONE = "它的部署已被删除，请重新运行 make run；未办完的售后
 DRAIN_SECONDS = 4.0
 
 
+# what is done beside the legs; it is handed whether the worker is about to leave, and then begins nothing more
+Chore = Callable[[Callable[[], bool]], Any]
+
+
 class LeanClient(PrefectClient):
     """The API client of a leg: it leaves out what the engine asks and tells without need (three calls a leg)."""
 
@@ -137,10 +141,11 @@ class Worker:
         *,
         name: str,
         poll_seconds: float = POLL_SECONDS,
-        chores: Mapping[Callable[[], Any], float] | None = None,
+        chores: Mapping[Chore, float] | None = None,
     ) -> None:
         self._client = client
-        self._chores = {self._heartbeat: HEARTBEAT_SECONDS, self.heal: HEAL_SECONDS, **(chores or {})}
+        self._chores = chores or {}
+        self._is_leaving_something = False
         self._locks = locks
         self._name = name
         self._poll_seconds = poll_seconds
@@ -155,7 +160,14 @@ class Worker:
     async def run(self, on_ready: Callable[[], None] | None = None) -> None:
         """Work until told to stop, then let the legs under way end (within seconds) and leave."""
         await self._heartbeat()
-        chores = [asyncio.create_task(self._every(seconds, chore)) for chore, seconds in self._chores.items()]
+        chores = [
+            asyncio.create_task(self._every(HEARTBEAT_SECONDS, self._heartbeat)),
+            asyncio.create_task(self._every(HEAL_SECONDS, self.heal)),
+            *(
+                asyncio.create_task(self._every(seconds, functools.partial(chore, self._stopping.is_set)))
+                for chore, seconds in self._chores.items()
+            ),
+        ]
         await self.heal()
         if on_ready is not None:
             on_ready()
@@ -178,8 +190,8 @@ class Worker:
 
     @property
     def is_busy(self) -> bool:
-        """Whether a leg is still under way."""
-        return bool(self._legs)
+        """Whether a leg or a chore is still under way."""
+        return bool(self._legs) or self._is_leaving_something
 
     def stop(self) -> None:
         """Take on nothing new."""
@@ -403,7 +415,8 @@ class Worker:
 
     async def _drain(self, chores: list[asyncio.Task[None]]) -> None:
         """Let legs under way come to their gate and chores to their end; what takes longer is healed by the next worker."""
-        await asyncio.wait([*self._legs.values(), *chores], timeout=DRAIN_SECONDS)
+        _, left = await asyncio.wait([*self._legs.values(), *chores], timeout=DRAIN_SECONDS)
+        self._is_leaving_something = bool(left)
         for chore in chores:
             chore.cancel()
 
@@ -426,7 +439,7 @@ def _is_ours_to_heal(flow_run: FlowRun) -> bool:
 
 @asynccontextmanager
 async def hired(
-    *, name: str, poll_seconds: float = POLL_SECONDS, chores: Mapping[Callable[[], Any], float] | None = None
+    *, name: str, poll_seconds: float = POLL_SECONDS, chores: Mapping[Chore, float] | None = None
 ) -> AsyncIterator[Worker]:
     """
     A worker with its own locks and client, in the settings and the context that its legs need.
@@ -452,7 +465,7 @@ async def work(
     *,
     poll_seconds: float = POLL_SECONDS,
     on_ready: Callable[[], None] | None = None,
-    chores: Mapping[Callable[[], Any], float] | None = None,
+    chores: Mapping[Chore, float] | None = None,
 ) -> None:
     """Run one worker until SIGTERM or SIGINT."""
     engine.connect_from_settings()
@@ -474,7 +487,7 @@ async def work(
         await engine.disconnect()
 
 
-def run(chores: Mapping[Callable[[], Any], float] | None = None) -> None:
+def run(chores: Mapping[Chore, float] | None = None) -> None:
     """Run one worker: `aftersales worker`; `chores` are done beside its legs, each every so many seconds."""
     logging.getLogger("aftersales").setLevel(logging.INFO)
     for name in ("prefect.flow_runs", "prefect.task_runs"):

@@ -42,6 +42,8 @@ MOST_BYTES = {"wecombot": 2048, "dingtalk": 20_000, "feishu": 20_000, "lark": 20
 LONGEST_SEND = 30.0
 # sends at once; more would not be faster in one process
 THREADS = 8
+# it may have arrived
+SILENT = "没有在规定时间内回复"
 _WAITS = "cto=5&rto=15&retry=0"
 _SCHEMA = re.compile(r"[a-z][a-z0-9+.-]{1,20}://", re.IGNORECASE)
 
@@ -74,7 +76,6 @@ class Channels:
     rehearsal: tuple[Address, ...] = ()
     email: str = field(default="", repr=False)
     sms: HttpMessages | None = None
-    version: str = ""
 
     @property
     def reach_customers(self) -> bool:
@@ -155,10 +156,9 @@ def load(settings: Settings, *, house: House, staff: Mapping[str, Staff]) -> Cha
     sms = None
     if settings.sms_url:
         sms = HttpMessages(settings.sms_url, settings.sms_key.get_secret_value())
-    version = hashlib.sha256(f"{text}\0{settings.sms_url}".encode()).hexdigest()
     if not text.strip():
-        return Channels(sms=sms, version=version)
-    return _read(text, where, house, staff, sms, version)
+        return Channels(sms=sms)
+    return _read(text, where, house, staff, sms)
 
 
 def _secret(path: Path, *, is_needed: bool) -> str:
@@ -182,9 +182,7 @@ def _secret(path: Path, *, is_needed: bool) -> str:
         raise Unable(f"{path} 读不出来（{trouble(error)}），请检查读取权限。") from None
 
 
-def _read(
-    text: str, where: str, house: House, staff: Mapping[str, Staff], sms: HttpMessages | None, version: str
-) -> Channels:
+def _read(text: str, where: str, house: House, staff: Mapping[str, Staff], sms: HttpMessages | None) -> Channels:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
@@ -203,7 +201,7 @@ def _read(
     email = customers.get(EMAIL) or ""
     if email:
         _check_mail(email, f"{where} 的 customers.email")
-    return Channels(departments, people, rehearsal, email, sms, version)
+    return Channels(departments, people, rehearsal, email, sms)
 
 
 def _table(value: Any, where: str, known: Sequence[str]) -> dict[str, Any]:
@@ -251,17 +249,27 @@ def _addresses(urls: Any, where: str) -> tuple[Address, ...]:
             )
         if len(plugin) > 1:
             raise Unable(f"{here}里有几个收件人，送到与否要分别记录，请一个收件人写一个地址。")
-        address = Address(mark(url), urlsplit(url).scheme.lower(), url)
+        address = Address(mark(url), _channel(plugin), url)
         if address.mark not in [each.mark for each in found]:
             found.append(address)
     return tuple(found)
 
 
 def _check_mail(url: Any, where: str) -> None:
-    if not isinstance(url, str) or not re.match(r"mailtos?://", url) or re.search(r"[?&]to=", url):
+    is_mail = isinstance(url, str) and re.match(r"mailtos?://", url) and not re.search(r"[?&]b?(to|cc)=", url)
+    if not is_mail:
         raise Unable(f"{where} 应当是发信的邮箱，写成 mailtos://用户:密码@主机?from=发件地址，不写收件人。")
-    if _plugin(f"{url}{'&' if '?' in url else '?'}to=a@example.com") is None:
+    plugin = _plugin(f"{url}{'&' if '?' in url else '?'}to=a@example.com")
+    if plugin is None:
         raise Unable(f"{where} Apprise 不认识，请写成 mailtos://用户:密码@主机?from=发件地址。")
+    if len(plugin) != 1:  # somebody named behind the host would get every customer's mail
+        raise Unable(f"{where} 的主机后面写着收件人，请删去，写成 mailtos://用户:密码@主机?from=发件地址。")
+
+
+def _channel(plugin: Any) -> str:
+    """Name a service by its class: its own web address leads to it too."""
+    name = plugin.protocol or plugin.secure_protocol
+    return name if isinstance(name, str) else name[0]
 
 
 def mark(url: str) -> str:
@@ -287,7 +295,9 @@ def _plugin(url: str) -> Any:
 @functools.cache
 def _quiet() -> None:
     """Keep what Apprise and what it calls log out of every log: it quotes addresses. Why a send failed is heard here."""
-    logging.getLogger("apprise").addFilter(_Ear())
+    log = logging.getLogger("apprise")
+    log.addFilter(_Ear())
+    log.setLevel(logging.DEBUG)  # a time-out is told there alone
     for name in ("urllib3.connectionpool", "urllib3.connection", "urllib3.util.retry"):
         logging.getLogger(name).addFilter(lambda record: _told.get() is None)
 
@@ -297,7 +307,7 @@ class _Ear(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         told = _told.get()
-        if told is not None and record.levelno >= logging.WARNING:
+        if told is not None and (record.levelno >= logging.WARNING or "timed out" in record.getMessage()):
             told.append(record.getMessage())
         return False
 
@@ -364,12 +374,15 @@ async def _by_apprise(address: Address, subject: str, body: str) -> Outcome:
         sending = asyncio.get_running_loop().run_in_executor(_threads(), copy_context().run, send)
         is_sent = await asyncio.wait_for(sending, LONGEST_SEND)
     except TimeoutError:
-        return Outcome("failed", reason="没有在规定时间内回复")
+        return Outcome("unknown", reason=SILENT)
     except Exception as error:  # whatever a plugin raises: its text may quote the address
         return Outcome("failed", reason=f"渠道出错（{type(error).__name__}）")
     if is_sent is None:
         return Outcome("failed", reason="地址不能用了，请检查渠道文件")
-    return Outcome("done") if is_sent else Outcome("failed", reason=_why(told))
+    if is_sent:
+        return Outcome("done")
+    why = _why(told)
+    return Outcome("unknown" if why == SILENT else "failed", reason=why)
 
 
 @functools.cache
@@ -384,6 +397,8 @@ def _why(told: Sequence[str]) -> str:
         return "机器人的回复看不懂" if found[1] == "unreadable" else f"机器人拒收（错误码 {found[1]}）"
     if found := re.search(r"error=(\d{3})", said):
         return f"对方回复 HTTP {found[1]}"
+    if "timed out" in said and "connect timeout" not in said:
+        return SILENT
     return "连接失败或被拒绝"
 
 

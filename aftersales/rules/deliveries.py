@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from typing import Any
 
-from aftersales.rules import clocks
-from aftersales.terms import House, Sending, quiet_hours
+from aftersales.rules import clocks, ladders
+from aftersales.terms import Escalation, House, Sending, quiet_hours
 from aftersales.words import Limit, Staff, Unit
 
 CUSTOMER = "customer"
+DONE = "已办理，不用再通知"
+MOVED = "时限已改，不用再通知"
 DOUBTFUL = "【可能重复】"
 # a digest names so many; whoever wants all of them opens the board
 NAMED = 50
@@ -46,6 +49,28 @@ def whom(recipient: str, *, away: Mapping[str, str], house: House, staff: Mappin
     return Whom(f"department:{owner}", f"{_named(first, staff)}不在，发给{house.departments[owner].name}")
 
 
+def pointless(
+    notice: str, entry: str, promise: Mapping[str, Any] | None, *, at: datetime, escalation: Escalation
+) -> str:
+    """
+    Say why there is nothing to tell any more; empty when there is (P-12).
+
+    `entry` names the promise that the notice is about, then the rung; `promise` is that promise as it stands now. Only
+    what time tells can lose its point: that something was done stays true.
+    """
+    told_by_time = notice in escalation.notices
+    if not told_by_time and not entry.partition(".")[2].startswith(ladders.REMINDER):
+        return ""
+    if promise is None or promise["ended_at"] is not None:
+        return DONE
+    if not told_by_time:
+        return ""
+    is_late = clocks.is_overdue(due_at=promise["due_at"], at=at)
+    if notice == escalation.reminder.notice:
+        return ladders.OVERTAKEN if is_late else ""
+    return "" if is_late else MOVED
+
+
 def _in_order(first: str, *, away: Mapping[str, str], house: House, staff: Mapping[str, Staff]) -> Iterator[str]:
     """Somebody and whoever stands in for them, then the same of each level above."""
     level, seen = first, set[str]()
@@ -59,12 +84,16 @@ def _in_order(first: str, *, away: Mapping[str, str], house: House, staff: Mappi
 
 
 def _above(staff_id: str, *, house: House, staff: Mapping[str, Staff]) -> str:
-    """The next level above somebody: the head of the department, then the after-sales manager; empty above that."""
+    """
+    The next level above somebody: the head of the department, then the after-sales manager; empty above that.
+
+    Above every head stands the manager, also where the heads of two departments work in each other's.
+    """
     if staff_id == house.aftersales_manager:
         return ""
+    is_head = staff_id in {department.head for department in house.departments.values()}
     department = house.departments.get(staff[staff_id].department) if staff_id in staff else None
-    head = department.head if department else ""
-    return head if head and head != staff_id else house.aftersales_manager
+    return house.aftersales_manager if is_head or department is None else department.head
 
 
 def above(recipient: str, *, house: House, staff: Mapping[str, Staff], owner: str) -> str:

@@ -8,7 +8,7 @@ transaction that writes down that the send begins.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Select, func, select, true, update
@@ -107,10 +107,15 @@ async def put_off(connection: AsyncConnection, outbox_id: int, until: datetime |
     )
 
 
-async def look_again(connection: AsyncConnection, at: datetime) -> int:
-    """Let every notice that waits for a channel be looked at: there may be one now."""
+async def look_again(connection: AsyncConnection, recipients: Collection[str], at: datetime) -> int:
+    """Let what waits for a channel be looked at, of recipients who have one now."""
     waiting = select(OUTBOX.c.id).select_from(OUTBOX.outerjoin(CASES, CASES.c.case_no == OUTBOX.c.case_no))
-    waiting = waiting.where(OUTBOX.c.state == "queued", OUTBOX.c.next_at.is_(None), CASES.c.rehearsal.is_(None))
+    waiting = waiting.where(
+        OUTBOX.c.state == "queued",
+        OUTBOX.c.next_at.is_(None),
+        OUTBOX.c.recipient.in_(recipients),
+        CASES.c.rehearsal.is_(None),
+    )
     found = await connection.execute(update(OUTBOX).where(OUTBOX.c.id.in_(waiting)).values(next_at=at))
     return found.rowcount
 
@@ -123,9 +128,42 @@ async def settle(connection: AsyncConnection, outbox_id: int, state: str, *, at:
         .values(state=state, settled_at=at, reason=reason, next_at=None)
     )
     if found.rowcount and state in ("sent", "given_up"):
-        members = update(OUTBOX).where(OUTBOX.c.digest_id == outbox_id, OUTBOX.c.state == "digested")
-        await connection.execute(members.values(state=state, settled_at=at))
+        # in the order in which everybody takes them, so that nobody waits for each other
+        members = select(OUTBOX.c.id).where(OUTBOX.c.digest_id == outbox_id, OUTBOX.c.state == "digested")
+        ids = list(await connection.scalars(members.order_by(OUTBOX.c.id).with_for_update()))
+        await connection.execute(update(OUTBOX).where(OUTBOX.c.id.in_(ids)).values(state=state, settled_at=at))
     return bool(found.rowcount)
+
+
+async def take(connection: AsyncConnection, outbox_id: int) -> bool:
+    """Lock a notice that still waits; False when somebody has ended it."""
+    query = select(OUTBOX.c.id).where(OUTBOX.c.id == outbox_id, OUTBOX.c.state.in_(WAITING)).with_for_update()
+    return await connection.scalar(query) is not None
+
+
+async def sent_lately(connection: AsyncConnection, recipient: str, since: datetime, most: int) -> int:
+    """How many notices a recipient was sent one by one since then, or is being sent; no more than `most` are counted."""
+    lately = (
+        select(OUTBOX.c.id)
+        .where(
+            OUTBOX.c.recipient == recipient,
+            OUTBOX.c.settled_at > since,
+            OUTBOX.c.state == "sent",
+            OUTBOX.c.digest_id.is_(None),
+        )
+        .limit(most)
+        .subquery()
+    )
+    return await connection.scalar(select(func.count()).select_from(lately)) or 0
+
+
+async def leave_out_of_quiet(connection: AsyncConnection, outbox_id: int, length: timedelta) -> None:
+    """Let quiet hours not count as time in which a notice was tried."""
+    await connection.execute(
+        update(DELIVERIES)
+        .where(DELIVERIES.c.outbox_id == outbox_id, DELIVERIES.c.state.in_(("failed", "queued", "sending")))
+        .values(first_at=DELIVERIES.c.first_at + length)
+    )
 
 
 async def promise_of(connection: AsyncConnection, case_no: str, promised: str) -> Mapping[str, Any] | None:
@@ -233,12 +271,12 @@ async def digested(connection: AsyncConnection, digest_id: int) -> list[Mapping[
     return [dict(row) for row in rows.mappings()]
 
 
-async def withdraw_member(connection: AsyncConnection, outbox_id: int, reason: str, at: datetime) -> None:
-    """Take out of a digest what is not to be told any more."""
+async def withdraw(connection: AsyncConnection, outbox_id: int, reason: str, at: datetime) -> None:
+    """Withdraw one notice, also out of a digest that nobody has sent."""
     await connection.execute(
         update(OUTBOX)
-        .where(OUTBOX.c.id == outbox_id, OUTBOX.c.state == "digested")
-        .values(state="withdrawn", reason=reason, settled_at=at)
+        .where(OUTBOX.c.id == outbox_id, OUTBOX.c.state.in_(WAITING))
+        .values(state="withdrawn", reason=reason, settled_at=at, next_at=None, digest_id=None)
     )
 
 

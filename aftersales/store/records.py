@@ -206,7 +206,7 @@ async def reach(connection: AsyncConnection, case_no: str) -> dict[str, str]:
 
 
 async def reach_customer(connection: AsyncConnection, case_no: str) -> dict[str, str]:
-    """Where a customer is told: the contact recorded for the case, else the order's own. Never logged (GEN-10)."""
+    """Where a customer is told: phone and mail recorded for the case, each else the order's own. Never logged (GEN-10)."""
     order = (
         await connection.execute(
             select(ORDERS.c.contact_phone, ORDERS.c.contact_email)
@@ -217,5 +217,8 @@ async def reach_customer(connection: AsyncConnection, case_no: str) -> dict[str,
     recorded = await connection.scalar(
         select(CONTACTS.c.data).where(CONTACTS.c.case_no == case_no, CONTACTS.c.kind == "contact")
     )
-    named = recorded or {"phone": order.contact_phone, "email": order.contact_email}
-    return {"phone": named.get("phone", ""), "email": named.get("email", "")}
+    named = recorded or {}
+    return {
+        "phone": named.get("phone") or order.contact_phone,
+        "email": named.get("email") or order.contact_email,
+    }

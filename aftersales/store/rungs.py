@@ -66,22 +66,31 @@ async def withdraw(
     notices: Collection[str],
     rung: str = "",
     reason: str,
-) -> None:
+    at: datetime,
+) -> list[Mapping[str, Any]]:
     """
     Withdraw what the ladder of a promise (None: of each of the case's) has told and nobody has sent yet.
 
-    `notices` are those that time alone tells; `rung` names one rung of the ladder.
+    `notices` are those that time alone tells; `rung` names one rung of the ladder. Answers what was withdrawn.
     """
     entry = (
         OUTBOX.c.entry == f"{promised}.{rung}" if rung else OUTBOX.c.entry.startswith(f"{promised}.", autoescape=True)
     )
-    await connection.execute(
-        update(OUTBOX)
+    found = await connection.execute(
+        select(OUTBOX.c.id, OUTBOX.c.entry, OUTBOX.c.recipient, OUTBOX.c.notice, OUTBOX.c.subject)
         .where(
             OUTBOX.c.case_no == case_no,
             entry if promised is not None else true(),
             OUTBOX.c.notice.in_(notices),
             OUTBOX.c.state.in_(WAITING),
         )
-        .values(state="withdrawn", reason=reason, next_at=None)
+        .order_by(OUTBOX.c.id)
+        .with_for_update()
     )
+    rows: list[Mapping[str, Any]] = [dict(row) for row in found.mappings()]
+    await connection.execute(
+        update(OUTBOX)
+        .where(OUTBOX.c.id.in_([row["id"] for row in rows]))
+        .values(state="withdrawn", reason=reason, settled_at=at, next_at=None, digest_id=None)
+    )
+    return rows

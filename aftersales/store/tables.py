@@ -282,7 +282,8 @@ class OutboxRow(SQLModel, table=True):
     __tablename__ = "outbox"
     __table_args__ = (
         UniqueConstraint("case_no", "entry", "recipient"),
-        Index("outbox_due", "next_at", postgresql_where=text("state = 'queued'")),
+        Index("outbox_due", "next_at", "id", postgresql_where=text("state = 'queued'")),
+        Index("outbox_told", "recipient", "settled_at"),
         Index("outbox_digested", "digest_id", postgresql_where=text("digest_id is not null")),
     )
     id: int | None = _key()

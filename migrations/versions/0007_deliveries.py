@@ -13,7 +13,13 @@ def upgrade() -> None:
     op.add_column("outbox", sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("outbox", sa.Column("digest_id", sa.BigInteger(), nullable=True))
     op.drop_index("outbox_waiting", "outbox")
-    op.create_index("outbox_due", "outbox", ["next_at"], postgresql_where=sa.text("state = 'queued'"))
+    op.create_index("outbox_due", "outbox", ["next_at", "id"], postgresql_where=sa.text("state = 'queued'"))
+    op.create_index("outbox_told", "outbox", ["recipient", "settled_at"])
+    # what was written while nothing was sent is no news any more
+    op.execute(
+        "update outbox set state = 'withdrawn', reason = '升级之前写的通知，不再发送'"
+        " where state = 'queued' and created_at < now() - interval '1 day'"
+    )
     op.create_index("outbox_digested", "outbox", ["digest_id"], postgresql_where=sa.text("digest_id is not null"))
     op.create_table(
         "deliveries",

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from aftersales.rules import clocks, deliveries
+from aftersales.rules import clocks, deliveries, ladders
 from aftersales.rules.deliveries import Whom
 from aftersales.terms import load
 
@@ -150,3 +150,49 @@ def test_a_long_text_is_cut_within_the_bytes_of_a_channel(most: int):
 
     assert len(cut.encode()) <= most and cut.endswith("（太长，其余请在系统中查看）")
     assert deliveries.fitted("短", most) == "短"
+
+
+def test_p11_above_two_heads_who_work_in_each_others_department_stands_the_manager():
+    departments = {
+        **HOUSE.departments,
+        "logistics": HOUSE.departments["logistics"].model_copy(update={"head": "W01"}),
+        "warehouse": HOUSE.departments["warehouse"].model_copy(update={"head": "L01"}),
+    }
+    crossed = HOUSE.model_copy(update={"departments": departments})
+
+    assert deliveries.above("staff:W01", house=crossed, staff=STAFF, owner="customer_service") == "staff:A01"
+    away = {"W01": "", "L01": ""}
+    assert deliveries.whom("staff:W01", away=away, house=crossed, staff=STAFF).recipient == "staff:A01"
+
+
+OPEN, LATE, ENDED = (
+    {"ended_at": ended, "due_at": at(due)}
+    for ended, due in (
+        (None, "2026-03-14 00:00"),
+        (None, "2026-03-13 00:00"),
+        (at("2026-03-13 09:00"), "2026-03-13 00:00"),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("notice", "entry", "promise", "why"),
+    [
+        pytest.param("NTC-10", "refund-0.breach", LATE, "", id="a breach that lasts"),
+        pytest.param("NTC-10", "refund-0.breach", ENDED, deliveries.DONE, id="P-12 done in between"),
+        pytest.param("NTC-10", "refund-0.breach", OPEN, deliveries.MOVED, id="GEN-08 more time in between"),
+        pytest.param("NTC-10", "refund-0.breach", None, deliveries.DONE, id="a promise that there is not"),
+        pytest.param("ESC-05", "refund-0.reminder", OPEN, "", id="ESC-05 a reminder in time"),
+        pytest.param("ESC-05", "refund-0.reminder", LATE, ladders.OVERTAKEN, id="ESC-05 a reminder that was overtaken"),
+        pytest.param(
+            "NTC-15", "refund-0.head.undelivered", ENDED, deliveries.DONE, id="what did not arrive, and is done"
+        ),
+        pytest.param("NTC-04", "pickup-0.reminder-1", ENDED, deliveries.DONE, id="AMB-52 the goods were sent"),
+        pytest.param("NTC-04", "pickup-0.reminder", LATE, "", id="AMB-52 the goods were not sent"),
+        pytest.param("NTC-07", "refunded-0", None, "", id="what was done stays true"),
+    ],
+)
+def test_p12_what_has_lost_its_point_is_not_told(notice: str, entry: str, promise: object, why: str):
+    found = deliveries.pointless(notice, entry, promise, at=at("2026-03-13 10:00"), escalation=LIVE.escalation)
+
+    assert found == why

@@ -654,6 +654,7 @@ while left:  # each sender is a process of its own
     nth += 1
     for where in ("before_cursor_execute", "after_cursor_execute"):
         assert alone(write(f"{nth} {where}")) == 0
+        at += 2 * sending.LEASE  # a minute does not take in more than ten
         left = alone(send(nth, where, at))
         assert left in (0, signal.SIGKILL), left
         deaths += left != 0
@@ -753,3 +754,127 @@ async def test_many_fall_due_while_one_channel_is_dead(
     lost = [each for each in receiver.texts("L01") if "没有送达" in each]
     assert len(lost) == len({row.digest_id for row in told if row.recipient == "department:logistics"})
     assert sending.FAILURES <= len(receiver.texts("logistics")) < 60, "the dead one is not hammered"
+
+
+# --- what a review found --------------------------------------------------------------------------------------------
+
+
+async def test_a_burst_that_is_written_while_a_look_is_running_becomes_few_messages(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+):
+    one = known(departments={"aftersales": [receiver.url("a")]})
+    await many(10)
+    await sending.look(one)
+    async with transaction() as connection:
+        await connection.execute(text("update outbox set entry = 'first' || entry"))
+    await many(40)
+    await sending.look(one)
+    assert len(receiver.received) <= 10 + sending.AT_ONCE, "ten a minute, and those under way"
+
+    time("2025-03-13 10:02")
+    await sending.look(one)
+
+    assert len(receiver.received) <= 11 + sending.AT_ONCE and "项提醒" in receiver.texts()[-1]
+
+
+async def test_p15_a_receiver_that_takes_it_and_does_not_answer_is_told_again_with_a_mark(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    telling = await breached(shop, time)
+    monkeypatch.setattr(channels, "_WAITS", "cto=5&rto=0.3&retry=0")
+    receiver.delay = 1.0
+    one = known(departments={"aftersales": [receiver.url("a")]})
+
+    await sending.look(one)
+    assert await ledger(telling, "refund-0.breach") == [("json", "failed", 1, True)]
+    receiver.delay = 0.0
+    await sending.look(one, at=clock.now() + MINUTE)
+    await asyncio.sleep(1.0)
+
+    assert sorted(told.startswith("【可能重复】") for told in receiver.texts()) == [False, True]
+
+
+async def test_aud04_what_was_done_before_its_digest_left_is_withdrawn_with_a_word(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+):
+    telling = await breached(shop, time)
+    await many(12)
+    await sending._digest(clock.now())
+    assert await states(telling, "refund-0.breach") == [("department:aftersales", "digested")]
+
+    await telling.decide("refund", "A03", amount="188.00", reference="ALI-1")
+    await sending.look(known(departments={"aftersales": [receiver.url("a")]}))
+
+    (row,) = await telling.rows("outbox", "state, digest_id", "and entry = 'refund-0.breach'")
+    assert (row.state, row.digest_id) == ("withdrawn", None)
+    assert "没有发送：已办理，不用再通知" in await history(telling)
+    assert telling.case_no not in receiver.texts()[0]
+
+
+async def test_a_robot_shared_with_rehearsals_tells_real_matters_as_real(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+):
+    await breached(shop, time)
+
+    await sending.look(known(departments={"aftersales": [receiver.url("a")]}, rehearsal=[receiver.url("a")]))
+
+    assert not receiver.texts()[0].startswith(sending.REHEARSED)
+
+
+async def test_p11_a_head_reached_at_the_same_dead_address_is_passed_over(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+):
+    """L01 has no address of their own: what the department's robot does not take reaches nobody there."""
+    await many(1, "department:logistics")
+    receiver.answers["/dead"] = (500, b"{}")
+    of_all = known(departments={"logistics": [receiver.url("dead")]}, staff={"A01": [receiver.url("manager")]})
+
+    for minute in range(0, 6 * 60 + 2, 2):
+        time(f"2025-03-13 {10 + minute // 60:02}:{minute % 60:02}")
+        await sending.look(of_all)
+
+    assert ["没有送达：提醒 0" in told for told in receiver.texts("manager")] == [True]
+
+
+async def test_two_departments_that_name_shared_robots_in_another_order_never_wait_for_each_other(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    from apprise.plugins import wecombot
+
+    monkeypatch.setattr(wecombot.NotifyWeComBot, "notify_url", f"http://{receiver.base}/robot?key={{key}}")
+    await many(9, "department:logistics")
+    await many(9, "department:aftersales")
+    both = ["wecombot://aaaaaaaaaa", "wecombot://bbbbbbbbbb"]
+
+    await sending.look(known(departments={"logistics": both, "aftersales": both[::-1]}))
+
+    assert len(receiver.received) == 36
+
+
+async def test_p10_the_night_uses_up_nothing_of_the_time_to_try(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+):
+    await many(1)
+    receiver.answers["/a"] = (500, b"{}")
+    one = known(departments={"aftersales": [receiver.url("a")]})
+    for wall in ("2025-03-13 21:58", "2025-03-13 21:59", "2025-03-13 22:01", "2025-03-14 08:00"):
+        time(wall)
+        await sending.look(one)
+
+    assert await outbox_states() == {"queued": 1}, "two hours, not ten, have passed"
