@@ -293,10 +293,9 @@ async def notices(
     house = terms.house
     recipients: list[str] = []
     if department:
-        code = next((c for c, d in house.departments.items() if department in (c, d.name)), "")
+        code = desks.department(department, terms)
         if not code:
-            names = "、".join(f"{code}（{each.name}）" for code, each in house.departments.items())
-            raise Unable(f"没有部门“{department}”，可写：{names}。")
+            raise Unable(f"没有部门“{department}”，可写：{desks.departments(terms)}。")
         recipients = [f"department:{code}", *(f"staff:{s.id}" for s in terms.staff().values() if s.department == code)]
     async with transaction() as connection:
         if case_no:

@@ -69,6 +69,16 @@ async def parcels(words: pages.Reader, connection: AsyncConnection) -> str:
     return pages.parcel_page(await cases.orphans(connection), words, clock.now())
 
 
+def department(text: str, terms: Terms) -> str:
+    """The code of a department that somebody named by code or name; empty when there is none."""
+    return next((code for code, each in terms.house.departments.items() if text in (code, each.name)), "")
+
+
+def departments(terms: Terms) -> str:
+    """Every department by code and name, for whoever named none."""
+    return "、".join(f"{code}（{each.name}）" for code, each in terms.house.departments.items())
+
+
 def reader(terms: Terms) -> pages.Reader:
     """What turns a journal's codes into words."""
     return pages.Reader(

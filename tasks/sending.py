@@ -624,11 +624,9 @@ async def test(whom: str) -> list[tuple[str, str]]:
     Raises Unable: nobody of that name, or no address.
     """
     terms = current_terms()
-    departments = terms.house.departments
-    code = next((code for code, department in departments.items() if whom in (code, department.name)), "")
+    code = desks.department(whom, terms)
     if not code and whom not in terms.staff():
-        names = "、".join(f"{code}（{department.name}）" for code, department in departments.items())
-        raise Unable(f"没有部门或员工“{whom}”，部门可写：{names}；员工写编号，如 C07。")
+        raise Unable(f"没有部门或员工“{whom}”，部门可写：{desks.departments(terms)}；员工写编号，如 C07。")
     addresses, called = known_channels().of(f"department:{code}" if code else f"staff:{whom}", terms.staff())
     if not addresses:
         raise Unable(f"“{whom}”还没有通知渠道，请写进渠道文件后重新启动（样子见 docs/handbook/notices.md）。")
