@@ -32,8 +32,8 @@ from tests.gateways.receivers import Receiver, receiving
 
 DUE = int(os.environ.get("BENCH_DUE", "1000"))
 OPEN = [int(n) for n in os.environ.get("BENCH_OPEN", "10000,1000000").split(",")]
-BREACHES = int(os.environ.get("BENCH_BREACHES", "30"))
-APART = float(os.environ.get("BENCH_APART", "6.5"))
+BREACHES = int(os.environ.get("BENCH_BREACHES", "25"))
+APART = float(os.environ.get("BENCH_APART", "8"))
 NOTICES = int(os.environ.get("BENCH_NOTICES", "2000"))
 ROUNDS = int(os.environ.get("BENCH_LOOKS", "3"))
 MOST_RATIO, MOST_P95, MOST_EMPTY = 1.5, 65.0, 0.030
