@@ -67,8 +67,25 @@ def _due(query: Select, at: datetime, rehearsal: str | None) -> Select:
 
 
 async def claim(connection: AsyncConnection, *, at: datetime, rehearsal: str | None) -> Mapping[str, Any] | None:
-    """The notice that is due first and that nobody else has in hand, locked until this transaction ends."""
-    query = _due(select(OUTBOX), at, rehearsal).order_by(OUTBOX.c.next_at, OUTBOX.c.id).limit(1)
+    """
+    The notice that is due first and that nobody else has in hand, locked until this transaction ends.
+
+    What one recipient is told about a case comes one after the other: not before what is being sent to them.
+    """
+    earlier = OUTBOX.alias()
+    is_under_way = select(DELIVERIES.c.id).where(
+        DELIVERIES.c.outbox_id == earlier.c.id, DELIVERIES.c.state == "sending"
+    )
+    is_due = func.coalesce(earlier.c.next_at, earlier.c.created_at) <= at if rehearsal else earlier.c.next_at <= at
+    before = select(earlier.c.id).where(
+        earlier.c.case_no == OUTBOX.c.case_no,
+        earlier.c.recipient == OUTBOX.c.recipient,
+        earlier.c.id < OUTBOX.c.id,
+        earlier.c.state == "queued",
+        is_due | is_under_way.exists(),
+    )
+    query = _due(select(OUTBOX), at, rehearsal).where(~before.exists())
+    query = query.order_by(OUTBOX.c.next_at, OUTBOX.c.id).limit(1)
     row = (await connection.execute(query.with_for_update(of=OUTBOX, skip_locked=True))).mappings().one_or_none()
     return dict(row) if row else None
 

@@ -358,6 +358,22 @@ async def test_a_customer_gets_mail_about_the_case_and_no_address_is_kept(
     assert "example.com" not in str(rows) and [row.state for row in rows] == ["sent"]
 
 
+async def test_a_customer_is_told_in_the_order_in_which_it_happened(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    mailbox: Mailbox,
+):
+    await shop.order(email="li@example.com")
+    telling = await shop.tell(shop.application())
+    await telling.decide("review", "C08", decision="approve")
+    await telling.decide("pickup", "L02", carrier="顺丰", tracking_no="SF1001")
+    written = [row.subject for row in await telling.rows("outbox", "subject", "order by id")]
+
+    await sending.look(known(customers={"email": f"mailto://127.0.0.1:{mailbox.port}?from=a@shop.example"}))
+
+    assert len(written) >= 3 and [str(mail["Subject"]) for _, mail in mailbox.received] == written
+
+
 async def test_ret11_a_customer_who_cannot_be_texted_gets_mail(
     shop: Shop,
     time: Any,  # noqa: F811
