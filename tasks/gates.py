@@ -200,9 +200,9 @@ async def accept(
         assert standing is not None, "a name that is taken stands in the journal"
         raise AlreadyDecided(await told_late(case.case_no, gate, standing, terms))
     await cases.end_promise(connection, case.case_no, entry, at)
-    if promise["rungs"]:
+    if promise["rungs"] or standings.asks(answer):
         told_by_time = terms.escalation.notices
-        reason = "已请客户补充，时限暂停，不用再通知" if standings.asks(answer) else "已办理，不用再通知"
+        reason = promises.ASKED if standings.asks(answer) else "已办理，不用再通知"
         await rungs.withdraw(connection, case.case_no, entry, notices=told_by_time, reason=reason)
     if gate == standings.QUESTION:
         reason = "客户没有答复，已过期限" if via == LAPSE else "客户已答复，不用再通知"
