@@ -36,7 +36,8 @@ async def do(query: str, **values: Any) -> None:
 async def nearest(at: datetime, most: int = rules.MOST) -> list[Owed]:
     """What the boards list."""
     async with transaction() as connection:
-        return await boards.nearest(connection, at=at, most=most)
+        owners = {group.owner for group in await boards.groups(connection, at=at)}
+        return await boards.nearest(connection, owners=owners, most=most)
 
 
 async def counted(at: datetime) -> Counter[tuple[str, str, Any]]:
@@ -82,6 +83,23 @@ async def test_esc09_the_limit_of_the_whole_case_stands_there_once_it_presses(sh
     assert before == {"refund"}
     assert {owed.stage for owed in await nearest(time("2025-03-26 09:00"))} == {"refund", "outer"}
     assert (await counted(time("2025-03-26 09:00")))["aftersales", "outer", ladders.Urgency.SOON] == 1
+
+
+async def test_the_most_pressing_are_found_without_reading_all_that_is_open(shop: Shop, time: Any):
+    telling = await at_refund(shop, time)
+    await many(telling, 3000)
+    await do("analyze")
+
+    async with transaction() as connection:
+        found = await boards.nearest(connection, owners=["aftersales", "logistics"], most=5)
+        read = await connection.scalar(
+            text(
+                "select pg_stat_get_xact_tuples_returned('promises'::regclass)"
+                " + pg_stat_get_xact_tuples_fetched('promises'::regclass)"
+            )
+        )
+
+    assert len(found) == 5 and read < 50
 
 
 async def test_what_is_done_and_what_is_rehearsed_stands_nowhere(shop: Shop, time: Any):
