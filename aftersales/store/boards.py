@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from aftersales.rules import clocks
 from aftersales.rules.boards import Group, Owed
 from aftersales.store.tables import LISTED, PRESSING, CaseRow, PromiseRow, RunRow
 
@@ -81,13 +82,14 @@ async def nearest(connection: AsyncConnection, *, owners: Collection[str], most:
         .limit(1)
         .scalar_subquery()
     )
+    pauses = select(PROMISES.c.trace["pauses"]).where(PROMISES.c.id == listed.c.id).scalar_subquery()
     names = ("case_no", "stage", "owner", "due_at", "lapses_at", "rungs", "rung_at")
     rows = await connection.execute(
-        select(*(listed.c[name] for name in names), teller.label("run_id")).order_by(
+        select(*(listed.c[name] for name in names), teller.label("run_id"), pauses.label("pauses")).order_by(
             listed.c.owner, *order, listed.c.id
         )
     )
-    return [Owed(**row) for row in rows.mappings()]
+    return [Owed(**{**row, "pauses": tuple(clocks.pauses_of(dict(row)))}) for row in rows.mappings()]
 
 
 def _open() -> Select[Any]:
