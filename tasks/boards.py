@@ -47,9 +47,11 @@ async def refresh(client: PrefectClient, *, is_sure: bool = False, anew: bool = 
                 return 0
         terms = current_terms()
         reader = desks.reader(terms)
+        groups = await boards.groups(connection, at=at)
+        owners = {group.owner for group in groups}
         pages = rules.boards(
-            groups=await boards.groups(connection, at=at),
-            owed=await boards.nearest(connection, at=at, most=rules.MOST),
+            groups=groups,
+            owed=await boards.nearest(connection, owners=owners, most=rules.MOST),
             terms=terms,
             reader=reader,
             at=at,

@@ -38,6 +38,7 @@ class Notice:
     rung: Rung
     subject: str
     body: str
+    short: str = ""
     withdrawn: str = ""
 
 
@@ -186,8 +187,9 @@ def _tell(told: Told, case: Case, terms: Terms, at: datetime) -> Told:
     return replace(
         told,
         notices=tuple(
-            Notice(to, rung, *terms.notices[rung.notice].render(values), withdrawn)
+            Notice(to, rung, *words.render(values), words.render_short(values), withdrawn)
             for (to, withdrawn), rung in last.items()
+            for words in [terms.notices[rung.notice]]
         ),
     )
 
@@ -243,6 +245,6 @@ async def _write(connection: AsyncConnection, leg: Leg, promise: Mapping[str, An
             to=each.to,
             subject=each.subject,
             body=each.body,
-            data=told.delay(at),
+            data={**told.delay(at), **({"short": each.short} if each.short else {})},
             withdrawn=each.withdrawn,
         )

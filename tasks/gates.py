@@ -200,9 +200,9 @@ async def accept(
         assert standing is not None, "a name that is taken stands in the journal"
         raise AlreadyDecided(await told_late(case.case_no, gate, standing, terms))
     await cases.end_promise(connection, case.case_no, entry, at)
-    if promise["rungs"]:
+    if promise["rungs"] or standings.asks(answer):
         told_by_time = terms.escalation.notices
-        reason = "已请客户补充，时限暂停，不用再通知" if standings.asks(answer) else deliveries.DONE
+        reason = promises.ASKED if standings.asks(answer) else deliveries.DONE
         await notices.withdraw(connection, case.case_no, entry, notices=told_by_time, reason=reason, at=at)
     if gate == Stage.PICKUP and promise["lapses_at"] is not None:
         reason = "客户逾期没有寄出" if via == LAPSE else "客户已寄出，不用再提醒"

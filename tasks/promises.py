@@ -14,9 +14,14 @@ from aftersales.rules import standing as standings
 from aftersales.rules.clocks import Pause
 from aftersales.rules.ladders import Rung
 from aftersales.store import cases, journal
+from aftersales.store import rungs as climbed
 from aftersales.store.engine import transaction
 from aftersales.terms import Promised, Terms
 from aftersales.words import Due, Limit, Shipping, Stage
+from tasks import notices
+
+# why a question withdraws what its gate's ladder has told and nobody has sent yet
+ASKED = "已请客户补充，时限暂停，不用再通知"
 
 
 async def ask(leg: Leg, gate: str, entry: str) -> None:
@@ -159,16 +164,22 @@ async def give(
     Write one promise; answers its due time (exclusive). `lapses` means that silence answers it.
 
     A gate that has asked the customer something goes on with what was left of its window when it asked, and with the
-    ladder where that stood if the question has given it no time (P-06, P-07, P-08).
+    ladder where that stood if the question has given it no time (P-06, P-07, P-08): what it had told and the question
+    withdrew unsent is told then.
     """
     assert leg.case is not None
     assert leg.terms is not None
     due = reckon(leg, stage, promised.limit)
     trace, behind = clocks.trace(due, promised.rule), 0
+    untold: Sequence[Mapping[str, Any]] = ()
     if asked := standings.interrupted(leg.history, gate=stage):
         paused = await cases.promise_of(connection, leg.case.case_no, asked.entry)
         due, trace = _resumed(leg.terms, paused, asked)
-        behind = paused["rungs"] if due.due_at == paused["due_at"] else 0
+        if due.due_at == paused["due_at"]:
+            behind = paused["rungs"]
+            untold = await climbed.untold(
+                connection, leg.case.case_no, asked.entry, reason=ASKED, until=paused["ended_at"]
+            )
         await cases.carry_on(connection, paused["id"], entry)
     lapses_at = lapse(leg.terms, stage, due.due_at) if lapses else None
     pauses = clocks.pauses_of(trace)
@@ -190,7 +201,48 @@ async def give(
         rungs=behind,
         rung_at=climbs[0].at if climbs else None,
     )
+    await _tell_again(connection, leg, entry, untold, due)
     return due.due_at
+
+
+async def _tell_again(
+    connection: AsyncConnection, leg: Leg, entry: str, untold: Sequence[Mapping[str, Any]], due: Due
+) -> None:
+    """Tell what a question withdrew before anybody had heard of it, now that its gate is open again; no late reminder."""
+    assert leg.case is not None
+    assert leg.terms is not None
+    is_late = clocks.is_overdue(due_at=due.due_at, at=leg.now())
+    to: dict[str, list[str]] = {}
+    for row in untold:
+        if is_late and row["notice"] == leg.terms.escalation.reminder.notice:
+            continue
+        to.setdefault(row["entry"], []).append(row["recipient"])
+        await notices.put(
+            connection,
+            leg,
+            row["notice"],
+            _under(entry, row["entry"]),
+            to=row["recipient"],
+            subject=row["subject"],
+            body=row["body"],
+            data=row["data"],
+        )
+    for told, recipients in to.items():
+        before = await journal.find(connection, leg.case.case_no, told)
+        assert before is not None, "what was told stands in the journal"
+        await leg.note(
+            connection,
+            _under(entry, told),
+            kind="rung",
+            due_at=before.due_at,
+            rule=before.rule,
+            data={**before.data, "told": recipients},
+        )
+
+
+def _under(entry: str, told: str) -> str:
+    """A rung's name under another promise."""
+    return f"{entry}.{told.partition('.')[2]}"
 
 
 def _resumed(terms: Terms, paused: Mapping[str, Any], asked: standings.Asked) -> tuple[Due, dict[str, Any]]:

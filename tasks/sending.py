@@ -394,7 +394,7 @@ async def _words(
         subject, body = deliveries.digest(members)
     elif late := row["data"].get("late"):
         # at night it was another delay (P-10)
-        body = body.replace(late, _delay(row, at), 1)
+        body, short = (told.replace(late, _delay(row, at), 1) for told in (body, short))
     if row["recipient"] == CUSTOMER:
         return subject, f"{called}{body}", short or body
     link = await _link(connection, row)

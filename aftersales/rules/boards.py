@@ -15,6 +15,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 from aftersales.rules import clocks, ladders
+from aftersales.rules.clocks import Pause
 from aftersales.rules.pages import Reader, cell, linked, wide
 from aftersales.terms import Terms
 from aftersales.words import Stage, Urgency
@@ -41,6 +42,7 @@ class Owed:
     rungs: int
     rung_at: datetime | None
     run_id: UUID | None
+    pauses: tuple[Pause, ...] = ()
 
     @property
     def ends_at(self) -> datetime:
@@ -93,7 +95,7 @@ class _Hand:
     terms: Terms
     reader: Reader
     at: datetime
-    known: dict[tuple[str, str, datetime, datetime], str]
+    known: dict[tuple[str, str, datetime, datetime, tuple[Pause, ...]], str]
 
     def board(self, department: str, groups: Sequence[Group], owed: Sequence[Owed]) -> str:
         """Write one board; the house's has no department, and a column that names it."""
@@ -172,7 +174,7 @@ class _Hand:
             return "到时自动结案"
         if owed.rung_at is None:
             return "已到最后一级" if owed.rungs else "不催办"
-        place = (owed.owner, owed.stage, owed.due_at, owed.rung_at)
+        place = (owed.owner, owed.stage, owed.due_at, owed.rung_at, owed.pauses)
         if place not in self.known:
             self.known[place] = f"{self._spoken(owed.rung_at)} {self._told(owed, owed.rung_at)}".strip()
         return self.known[place]
@@ -188,6 +190,7 @@ class _Hand:
             escalation=self.terms.escalation,
             calendars=self.terms.calendars,
             house=house,
+            pauses=owed.pauses,
         )
         to = [self.reader.recipient(ladders.recipient(role, owner=owed.owner, house=house)) for role in roles]
         return cell("、".join(dict.fromkeys(to)))

@@ -49,13 +49,16 @@ def ladder(
     steps = escalation.ladder(stage)
     if steps is None:
         return ()
-
-    def reached_at(after: Limit | None) -> datetime:
-        if after is None:
-            return due.due_at
-        return clocks.later(due.due_at, after, calendars=calendars, house=house, pauses=pauses)
-
-    rungs = [Rung(step.name, reached_at(step.after), step.rule, step.notice, tuple(step.tell)) for step in steps]
+    rungs = [
+        Rung(
+            step.name,
+            _reached_at(due.due_at, step.after, calendars=calendars, house=house, pauses=pauses),
+            step.rule,
+            step.notice,
+            tuple(step.tell),
+        )
+        for step in steps
+    ]
     remind = escalation.reminder
     at = clocks.reminded(
         due=due, share=remind.of_hours, minute=minutes(remind.on_last_day), calendars=calendars, house=house
@@ -93,21 +96,35 @@ def told_at(
     escalation: Escalation,
     calendars: Mapping[int, Calendar],
     house: House,
+    pauses: Sequence[Pause] = (),
 ) -> tuple[str, ...]:
     """
     Say by role whom the rung that is reached at `rung_at` tells, without reckoning the ladder below it.
 
-    Nobody when the ladder was changed since that time was reckoned.
+    The `pauses` are those of the promise. Nobody when the ladder was changed since that time was reckoned.
     """
     if rung_at < due_at:
         return ("owner",)
     reached = [
         step
         for step in escalation.ladder(stage) or ()
-        if rung_at
-        == (due_at if step.after is None else clocks.later(due_at, step.after, calendars=calendars, house=house))
+        if rung_at == _reached_at(due_at, step.after, calendars=calendars, house=house, pauses=pauses)
     ]
     return tuple(dict.fromkeys(role for step in reached for role in step.tell))
+
+
+def _reached_at(
+    due_at: datetime,
+    after: Limit | None,
+    *,
+    calendars: Mapping[int, Calendar],
+    house: House,
+    pauses: Sequence[Pause],
+) -> datetime:
+    """When a rung so long after the breach is reached (None: with it)."""
+    if after is None:
+        return due_at
+    return clocks.later(due_at, after, calendars=calendars, house=house, pauses=pauses)
 
 
 def called(rung: Rung) -> str:

@@ -20,6 +20,11 @@ from aftersales.words import Stage, Unable, matter
 # what one file writes and another leaves out
 _KINDS = re.compile("特别行政区|(壮族|回族|维吾尔)?自治区|省|市")
 _APART = re.compile(r"[\s,，、/·;；-]+")
+# a 市 of such a name is a city, or a slip; never the whole of the province
+_PROVINCES = re.compile(
+    "河北|山西|辽宁|吉林|黑龙江|江苏|浙江|安徽|福建|江西|山东|河南|湖北|湖南|广东|海南|四川|贵州|云南|陕西|甘肃|青海|台湾"
+    "|内蒙古|广西|西藏|宁夏|新疆"
+)
 # one character names no region, and would mean half of the country
 LEAST = 2
 
@@ -39,15 +44,28 @@ class ForceMajeure:
 
 def plain(region: str) -> str:
     """A region as it is compared: without 省 and 市, blanks and marks, capitals and wide letters."""
-    text = _APART.sub(" ", unicodedata.normalize("NFKC", region).casefold()).strip()
-    text = _KINDS.sub("", text)
+    return _closed(_KINDS.sub("", _even(region)))
+
+
+def _even(region: str) -> str:
+    """A region without marks, capitals and wide letters."""
+    return _APART.sub(" ", unicodedata.normalize("NFKC", region).casefold()).strip()
+
+
+def _closed(text: str) -> str:
     # blanks part the words of `united kingdom`, but not 浙江 杭州 from 浙江杭州
     return re.sub(r"(?<![a-z0-9]) | (?![a-z0-9])", "", text)
 
 
 def lies_in(region: str, asked: str) -> bool:
-    """Tell whether a region is, or lies in, the one that is asked for: it begins with its words."""
+    """
+    Tell whether a region is, or lies in, the one that is asked for: it begins with its words.
+
+    吉林市 is not 吉林: the order of a city that is called like a province must say that it is a city.
+    """
     here, there = plain(region), plain(asked)
+    if _PROVINCES.fullmatch(there) and (city := _closed(_even(asked))).endswith("市"):
+        return _closed(_even(region)).startswith(city)
     rest = here[len(there) :]
     return len(there) >= LEAST and here.startswith(there) and not re.match(r"[a-z0-9]", rest)
 

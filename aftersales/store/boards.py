@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, func, or_, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Text,
+    and_,
+    exists,
+    func,
+    literal,
+    literal_column,
+    select,
+    text,
+    true,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from aftersales.rules import clocks
 from aftersales.rules.boards import Group, Owed
-from aftersales.store.tables import CaseRow, PromiseRow, RunRow
+from aftersales.store.tables import LISTED, PRESSING, CaseRow, PromiseRow, RunRow
 
 CASES = CaseRow.__table__  # type: ignore[attr-defined]
 PROMISES = PromiseRow.__table__  # type: ignore[attr-defined]
@@ -39,7 +54,7 @@ async def writes(connection: AsyncConnection) -> list[int]:
 
 async def groups(connection: AsyncConnection, *, at: datetime) -> list[Group]:
     """Count what is open of real cases, by owner and stage, together with all that no rule of urgency tells apart."""
-    open_ = _open(at).subquery()
+    open_ = _open().subquery()
     is_nobodys, is_past = and_(open_.c.rungs == 0, open_.c.rung_at.is_(None)), open_.c.due_at <= at
     rows = await connection.execute(
         select(
@@ -54,39 +69,35 @@ async def groups(connection: AsyncConnection, *, at: datetime) -> list[Group]:
     return [Group(**row) for row in rows.mappings()]
 
 
-async def nearest(connection: AsyncConnection, *, at: datetime, most: int) -> list[Owed]:
-    """The most pressing that is open of each owner's real cases, with the runs that tell them."""
-    open_ = _open(at).subquery()
-    ends_at = func.coalesce(open_.c.lapses_at, open_.c.due_at)
-    # first what was reminded of or is late, last what presses nobody here: the customer's time
-    order = (open_.c.rungs == 0, and_(open_.c.rungs == 0, open_.c.rung_at.is_(None)), ends_at, open_.c.id)
-    place = func.row_number().over(partition_by=open_.c.owner, order_by=order)
-    ranked = select(open_, place.label("place")).subquery()
+async def nearest(connection: AsyncConnection, *, owners: Collection[str], most: int) -> list[Owed]:
+    """The most pressing that is open of each owner's real cases, with the runs that tell them; reads no more than that."""
+    owner = func.unnest(literal(list(owners), ARRAY(Text))).table_valued("owner", name="owners").render_derived()
+    order: list[ColumnElement[Any]] = [literal_column(each) for each in PRESSING]
+    theirs = _open().where(PROMISES.c.owner == owner.c.owner).order_by(*order, PROMISES.c.id).limit(most).lateral()
+    listed = select(theirs).select_from(owner.join(theirs, true())).subquery()
     teller = (
         select(RUNS.c.run_id)
-        .where(RUNS.c.case_no == ranked.c.case_no)
+        .where(RUNS.c.case_no == listed.c.case_no)
         .order_by(RUNS.c.generation.desc())
         .limit(1)
         .scalar_subquery()
     )
+    pauses = select(PROMISES.c.trace["pauses"]).where(PROMISES.c.id == listed.c.id).scalar_subquery()
     names = ("case_no", "stage", "owner", "due_at", "lapses_at", "rungs", "rung_at")
     rows = await connection.execute(
-        select(*(ranked.c[name] for name in names), teller.label("run_id")).where(ranked.c.place <= most)
+        select(*(listed.c[name] for name in names), teller.label("run_id"), pauses.label("pauses")).order_by(
+            listed.c.owner, *order, listed.c.id
+        )
     )
-    return [Owed(**row) for row in rows.mappings()]
+    return [Owed(**{**row, "pauses": tuple(clocks.pauses_of(dict(row)))}) for row in rows.mappings()]
 
 
-def _open(at: datetime) -> Select[Any]:
+def _open() -> Select[Any]:
     """What is open of real cases; of the limit of a whole case, only what presses: its gate stands there already."""
     names = ("id", "case_no", "stage", "owner", "due_at", "lapses_at", "rungs", "rung_at")
-    return (
-        select(*(PROMISES.c[name] for name in names))
-        .join(CASES, CASES.c.case_no == PROMISES.c.case_no)
-        .where(
-            PROMISES.c.ended_at.is_(None),
-            CASES.c.rehearsal.is_(None),
-            or_(PROMISES.c.stage != "outer", PROMISES.c.rungs > 0, PROMISES.c.due_at <= at),
-        )
+    rehearsed = exists().where(CASES.c.case_no == PROMISES.c.case_no, CASES.c.rehearsal.is_not(None))
+    return select(*(PROMISES.c[name] for name in names)).where(
+        PROMISES.c.ended_at.is_(None), literal_column(LISTED), ~rehearsed
     )
 
 

@@ -6,13 +6,14 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, true, tuple_, update
+from sqlalchemy import and_, case, exists, null, or_, select, true, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales.store.outbox import OUTBOX, WAITING
-from aftersales.store.tables import CaseRow, PromiseRow
+from aftersales.store.tables import CaseRow, DeliveryRow, PromiseRow
 
 CASES = CaseRow.__table__  # type: ignore[attr-defined]
+DELIVERIES = DeliveryRow.__table__  # type: ignore[attr-defined]
 PROMISES = PromiseRow.__table__  # type: ignore[attr-defined]
 
 Place = tuple[datetime, int]
@@ -88,9 +89,47 @@ async def withdraw(
         .with_for_update()
     )
     rows: list[Mapping[str, Any]] = [dict(row) for row in found.mappings()]
+    # it goes out of a digest, unless that has told it somewhere
+    has_arrived = exists().where(DELIVERIES.c.outbox_id == OUTBOX.c.digest_id, DELIVERIES.c.state == "sent")
     await connection.execute(
         update(OUTBOX)
         .where(OUTBOX.c.id.in_([row["id"] for row in rows]))
-        .values(state="withdrawn", reason=reason, settled_at=at, next_at=None, digest_id=None)
+        .values(
+            state="withdrawn",
+            reason=reason,
+            settled_at=at,
+            next_at=None,
+            digest_id=case((has_arrived, OUTBOX.c.digest_id), else_=null()),
+        )
     )
     return rows
+
+
+async def untold(
+    connection: AsyncConnection, case_no: str, promised: str, *, reason: str, until: datetime
+) -> list[Mapping[str, Any]]:
+    """
+    What was withdrawn from the ladder of a promise for a reason, `until` when, and has arrived nowhere; oldest first.
+
+    A send that was under way may have arrived after all; one that had gone into a digest arrived with what of the
+    digest was sent before.
+    """
+    arrived = exists().where(
+        DELIVERIES.c.state == "sent",
+        or_(
+            DELIVERIES.c.outbox_id == OUTBOX.c.id,
+            and_(DELIVERIES.c.outbox_id == OUTBOX.c.digest_id, DELIVERIES.c.begun_at <= until),
+        ),
+    )
+    rows = await connection.execute(
+        select(OUTBOX)
+        .where(
+            OUTBOX.c.case_no == case_no,
+            OUTBOX.c.entry.startswith(f"{promised}.", autoescape=True),
+            OUTBOX.c.state == "withdrawn",
+            OUTBOX.c.reason == reason,
+            ~arrived,
+        )
+        .order_by(OUTBOX.c.id)
+    )
+    return [dict(row) for row in rows.mappings()]

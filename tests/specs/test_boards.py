@@ -206,6 +206,18 @@ def test_whom_a_rung_tells_is_what_the_ladder_says(stage: str, limit: str):
         assert list(found) == roles
 
 
+def test_p07_what_was_late_before_its_pause_names_whom_it_tells_next():
+    """The head on Thursday 24:00; asked on Thursday noon, answered on Monday: on Monday 24:00."""
+    pause = clocks.Pause(at("2025-03-20 12:00"), at("2025-03-24 12:00"), "等待客户答复")
+
+    board = written(late(rung_at=at("2025-03-25 00:00"), pauses=(pause,)), late("RT-2"))["aftersales"]
+
+    assert [row[3] for row in tables(board)[1][1:]] == [
+        "3月24日（周一）24:00 A01 何静、客户",
+        "3月20日（周四）24:00 A01 何静、客户",
+    ]
+
+
 def test_a_ladder_that_was_changed_since_names_the_time_and_nobody():
     changed = late(rung_at=at("2025-03-20 15:00"))
 

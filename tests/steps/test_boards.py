@@ -21,6 +21,7 @@ from aftersales.words import Stage
 from tasks import escalation, extensions
 from tests.stories.conftest import Shop, Telling
 from tests.stories.test_escalation import at_refund, many, time
+from tests.stories.test_question import answered, ask_at_inspection, at_inspection
 
 __all__ = ["time"]
 
@@ -36,7 +37,8 @@ async def do(query: str, **values: Any) -> None:
 async def nearest(at: datetime, most: int = rules.MOST) -> list[Owed]:
     """What the boards list."""
     async with transaction() as connection:
-        return await boards.nearest(connection, at=at, most=most)
+        owners = {group.owner for group in await boards.groups(connection, at=at)}
+        return await boards.nearest(connection, owners=owners, most=most)
 
 
 async def counted(at: datetime) -> Counter[tuple[str, str, Any]]:
@@ -82,6 +84,37 @@ async def test_esc09_the_limit_of_the_whole_case_stands_there_once_it_presses(sh
     assert before == {"refund"}
     assert {owed.stage for owed in await nearest(time("2025-03-26 09:00"))} == {"refund", "outer"}
     assert (await counted(time("2025-03-26 09:00")))["aftersales", "outer", ladders.Urgency.SOON] == 1
+
+
+async def test_p07_what_was_late_before_a_question_stands_there_with_its_pause(shop: Shop, time: Any):
+    telling = await at_inspection(shop, time)
+    await escalation.look(at=time("2025-03-19 00:00"))
+    time("2025-03-19 12:00")
+    await ask_at_inspection(telling)
+    time("2025-03-21 12:00")
+    await answered(telling, "收到时就有")
+
+    owed = next(owed for owed in await nearest(time("2025-03-21 12:00")) if owed.stage == "inspection")
+
+    (pause,) = owed.pauses
+    assert (pause.from_at, pause.until_at) == (time("2025-03-19 12:00"), time("2025-03-21 12:00"))
+
+
+async def test_the_most_pressing_are_found_without_reading_all_that_is_open(shop: Shop, time: Any):
+    telling = await at_refund(shop, time)
+    await many(telling, 3000)
+    await do("analyze")
+
+    async with transaction() as connection:
+        found = await boards.nearest(connection, owners=["aftersales", "logistics"], most=5)
+        read = await connection.scalar(
+            text(
+                "select pg_stat_get_xact_tuples_returned('promises'::regclass)"
+                " + pg_stat_get_xact_tuples_fetched('promises'::regclass)"
+            )
+        )
+
+    assert len(found) == 5 and read < 50
 
 
 async def test_what_is_done_and_what_is_rehearsed_stands_nowhere(shop: Shop, time: Any):

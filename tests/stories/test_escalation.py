@@ -102,6 +102,28 @@ async def test_esc08_a_refund_left_alone_climbs_the_whole_ladder(shop: Shop, tim
     assert "3月19日（周三）24:00 前" in apology.body and "抱歉" in apology.body
 
 
+async def test_esc08_an_apology_has_its_shorter_text_for_sms(shop: Shop, time: Any, monkeypatch: pytest.MonkeyPatch):
+    telling = await at_refund(shop, time)
+    found = escalation.outside.found
+
+    async def shorter(connection: Any, case_no: str) -> Any:
+        case, terms = await found(connection, case_no)
+        words = terms.notices["ESC-08"].model_copy(update={"short": "{case_no} 的退款迟了，{late}，抱歉"})
+        return case, terms.model_copy(update={"notices": {**terms.notices, "ESC-08": words}})
+
+    monkeypatch.setattr(escalation.outside, "found", shorter)
+
+    await escalation.look(at=time("2025-03-21 00:00"))
+
+    told = {row.notice: row.data for row in await telling.rows("outbox", "*", "and entry like 'refund-0.%'")}
+    assert told["ESC-08"] == {
+        "short": f"{telling.case_no} 的退款迟了，已超时 24 小时，抱歉",
+        "late": "已超时 24 小时",
+        "due_at": told["ESC-08"]["due_at"],
+    }
+    assert "short" not in told["NTC-15"]
+
+
 async def test_esc09_the_outer_limit_tells_department_and_manager(shop: Shop, time: Any):
     """Seven working days from the receipt on Monday 17 March: the end of Wednesday 26."""
     telling = await at_refund(shop, time)

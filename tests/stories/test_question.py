@@ -6,24 +6,31 @@ Thursday 13 March 2025 is a working day; the weekend is the 15th and 16th.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from aftersales import clock
+from aftersales.gateways import channels
 from aftersales.rules import clocks
+from aftersales.settings import Settings
+from aftersales.store.engine import transaction
 from aftersales.terms import load
 from aftersales.words import Event, Stage, Unable
-from tasks import audits, desks, escalation, extensions, lapses, outside, questions, records
+from tasks import audits, desks, escalation, extensions, lapses, outside, questions, records, sending
+from tests.gateways.receivers import receiving
 from tests.stories.conftest import Shop, Telling
 from tests.stories.on_the_way import promise
 
 HOUSE = load().house
 A_MOMENT = timedelta(minutes=1)
 Time = Callable[[str], datetime]
+Send = Callable[[], Awaitable[list[str]]]
 
 
 def at(wall: str) -> datetime:
@@ -87,6 +94,29 @@ async def body(telling: Telling, notice: str) -> str:
 
 
 BY_TIME = ("ESC-05", "NTC-10", "NTC-15")
+
+
+@pytest.fixture
+def send() -> Iterator[Send]:
+    """Send what is due now; answers what arrived this time: to whom, and its subject up to the case's number."""
+    house = load()
+    with receiving() as receiver:
+        document = {
+            "departments": {code: [receiver.url(code)] for code in HOUSE.departments},
+            "staff": {person: [receiver.url(person)] for person in house.staff()},
+        }
+        known = channels.load(
+            Settings(channels=json.dumps(document), home=Path("/nonexistent")), house=HOUSE, staff=house.staff()
+        )
+
+        async def sent() -> list[str]:
+            before = len(receiver.received)
+            await sending.look(known)
+            return sorted(
+                f"{each.path.strip('/')} {each.text.partition('：')[0]}" for each in receiver.received[before:]
+            )
+
+        yield sent
 
 
 # --- the time that is left ------------------------------------------------------------------------------------------
@@ -314,10 +344,11 @@ async def test_esc04_the_ladder_is_silent_in_the_pause_and_climbs_after_it(shop:
     ]
 
 
-async def test_gen14_what_was_late_before_the_question_is_told_no_second_time(shop: Shop, time: Time):
+async def test_gen14_what_was_late_before_the_question_is_told_no_second_time(shop: Shop, time: Time, send: Send):
     """Late on Friday 10:00, asked at 12:00, answered on Wednesday: the head's working day begins to count then."""
     telling = await at_review(shop)
     await escalation.look(at=time("2025-03-14 10:00"))
+    assert await send() == ["customer_service 已超时"]
     time("2025-03-14 12:00")
     await ask(telling)
     for day in (15, 17, 18):
@@ -333,6 +364,106 @@ async def test_gen14_what_was_late_before_the_question_is_told_no_second_time(sh
         ("NTC-10", "department:customer_service"),
         ("NTC-15", "staff:C01"),
     ]
+
+
+async def test_p07_a_breach_that_the_question_withdrew_unsent_is_told_once_after_the_answer(
+    shop: Shop, time: Time, send: Send
+):
+    """It passed at night and waits for 08:00; asked at 07:30, answered the next day, asked and answered once more."""
+    telling = await at_inspection(shop, time)
+    await escalation.look(at=time("2025-03-19 00:01"))
+    told = [await send()]
+    time("2025-03-19 07:30")
+    await ask_at_inspection(telling)
+    time("2025-03-19 08:00")
+    told.append(await send())
+    time("2025-03-20 07:00")
+    await answered(telling)
+    await telling.again()
+    told.append(await send())
+    time("2025-03-20 07:30")
+    await ask_at_inspection(telling)
+    time("2025-03-21 11:00")
+    await answered(telling)
+    await telling.again()
+    assert told == [[], [], []], "at night, and while the customer is asked"
+
+    assert await send() == ["warehouse 已超时"]
+    for _ in range(2):
+        await escalation.look(at=time("2025-03-21 12:00"))
+        assert await send() == []
+    assert [entry for entry, found in (await telling.journal()).items() if found.kind == "rung"] == [
+        "inspection-0.reminder",
+        "inspection-0.breach",
+        "inspection-1.breach",
+        "inspection-2.breach",
+    ]
+    given = await promise(telling, "inspection")
+    assert await escalation.look(at=time(f"{clocks.in_house(given.rung_at, house=HOUSE):%Y-%m-%d %H:%M}"))
+    time("2025-03-25 12:00")
+    assert await send() == ["W01 超时升级"], "its head is, next"
+
+
+@pytest.mark.parametrize(
+    ("is_digested", "begun", "again"),
+    [
+        pytest.param(False, "2025-03-19 07:00", [], id="at one of two addresses, the other is to be tried again"),
+        pytest.param(True, "2025-03-19 07:00", [], id="in a digest, at one of two addresses"),
+        pytest.param(True, "2025-03-19 07:40", ["warehouse 已超时"], id="the digest was sent later, without it"),
+    ],
+)
+async def test_p11_what_had_arrived_before_a_question_withdrew_it_is_told_no_second_time(
+    shop: Shop, time: Time, send: Send, is_digested: bool, begun: str, again: list[str]
+):
+    telling = await at_inspection(shop, time)
+    await escalation.look(at=time("2025-03-19 00:01"))
+    (breach,) = await telling.rows("outbox", "id", "and notice = 'NTC-10'")
+    async with transaction() as connection:
+        sent = breach.id
+        if is_digested:
+            sent = await connection.scalar(
+                text(
+                    "insert into outbox (entry, notice, recipient, language, subject, body, state, created_at)"
+                    " select 'digest.1', 'DIGEST', recipient, language, '', '', 'sent', created_at from outbox where id = :id"
+                    " returning id"
+                ),
+                {"id": breach.id},
+            )
+            await connection.execute(
+                text("update outbox set state = 'digested', digest_id = :to where id = :id"),
+                {"id": breach.id, "to": sent},
+            )
+        await connection.execute(
+            text(
+                "insert into deliveries (outbox_id, address, channel, told, state, begun_at)"
+                " values (:id, 'one', 'json', 'department:warehouse', 'sent', :at)"
+            ),
+            {"id": sent, "at": at(begun)},
+        )
+    time("2025-03-19 07:30")
+    await ask_at_inspection(telling)
+    time("2025-03-20 11:00")
+
+    await answered(telling)
+
+    assert ("NTC-10", "department:warehouse", "withdrawn") in await notices(telling, "NTC-10")
+    assert await send() == again
+
+
+async def test_p06_a_reminder_that_a_question_of_the_same_day_withdrew_unsent_is_made_up_for(
+    shop: Shop, time: Time, send: Send
+):
+    """Nothing was given for it: the inspection is due the same evening still."""
+    telling = await at_inspection(shop, time)
+    await escalation.look(at=time("2025-03-18 09:00"))
+    await ask_at_inspection(telling)
+    assert await send() == []
+    time("2025-03-18 11:00")
+
+    await answered(telling)
+
+    assert (await promise(telling, "inspection")).due_at == at("2025-03-19 00:00")
+    assert await send() == ["warehouse 即将到期"]
 
 
 async def test_p12_a_reminder_that_was_not_sent_is_withdrawn_by_the_answer(shop: Shop, time: Time):
