@@ -238,7 +238,8 @@ def prefect_api(postgres: str, short_folder: Path) -> Iterator[str]:
     chosen = prefect_settings.server(
         home=home, host="127.0.0.1", port=port, database_url=database, is_loopback=True
     ) | {
-        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "5",
+        # nobody here waits for a schedule
+        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "3600",
         # whoever finds no free place comes again so much later; half a minute by default
         "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "2",
     }

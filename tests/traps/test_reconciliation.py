@@ -92,7 +92,9 @@ async def test_trap_11_a_run_that_somebody_put_off_for_years_is_told_now(staffed
     await run.at("pickup-0")
 
 
-@pytest.mark.parametrize("gate", ["review", "receipt", "refund"])
+@pytest.mark.parametrize(
+    "gate", [pytest.param("review", marks=pytest.mark.soak), pytest.param("receipt", marks=pytest.mark.soak), "refund"]
+)
 async def test_trap_11_a_deleted_run_is_replaced(staffed: Desk, paper: Paper, gate: str):
     """Trap 11: the new run stands at the gate where the old one stood, and nothing is asked or sent twice."""
     old = await staffed.apply()
@@ -123,7 +125,10 @@ async def deployed_anew(desk: Desk) -> None:
     await desk.client.request("POST", "/deployments/", json={name: told[name] for name in kept})
 
 
-@pytest.mark.parametrize("ended", ["failed", "waiting", "cancelled"])
+@pytest.mark.parametrize(
+    "ended",
+    ["failed", pytest.param("waiting", marks=pytest.mark.soak), pytest.param("cancelled", marks=pytest.mark.soak)],
+)
 async def test_a_run_of_a_deployment_that_was_deleted_and_deployed_anew_is_replaced(
     desk: Desk, paper: Paper, ended: str
 ):

@@ -22,9 +22,15 @@ from tests.traps.conftest import RETURNS, Desk, Process, Run
 from tests.traps.hanging_worker import Paper
 
 KILLED = [
-    pytest.param("before", "book-pickup-0", ("review",), id="after the intent of the pick-up"),
+    pytest.param("before", "book-pickup-0", ("review",), id="after the intent of the pick-up", marks=pytest.mark.soak),
     pytest.param("after", "book-pickup-0", ("review",), id="after the call of the pick-up"),
-    pytest.param("before", "refund-0", ("review", "pickup", "receipt", "inspection"), id="after the intent to refund"),
+    pytest.param(
+        "before",
+        "refund-0",
+        ("review", "pickup", "receipt", "inspection"),
+        id="after the intent to refund",
+        marks=pytest.mark.soak,
+    ),
     pytest.param("after", "refund-0", ("review", "pickup", "receipt", "inspection"), id="after the refund's call"),
 ]
 

@@ -440,6 +440,7 @@ async def test_trap_11_what_somebody_cancelled_or_deleted_lives_again_though_nob
         assert not await breaks_of(await each.run.case_no())
 
 
+@pytest.mark.soak
 async def test_prefects_database_is_lost_and_the_desk_is_rebuilt(
     shop: Shop, reference: dict[str, list[str]], desk: Desk
 ):
