@@ -118,6 +118,10 @@ def test_a_file_that_others_can_read_is_refused(tmp_path: Path, mode: int):
         pytest.param("customers: {phone: x}", "customers 没有这一项：phone", id="customers have mail alone here"),
         pytest.param("customers: {email: 'json://a'}", "应当是发信的邮箱", id="mail that is none"),
         pytest.param("customers: {email: 'mailto://h?to=a@b.cn'}", "不写收件人", id="mail to somebody"),
+        pytest.param("customers: {email: 'mailto://h?bcc=a@b.cn'}", "不写收件人", id="mail to somebody in secret"),
+        pytest.param(
+            "customers: {email: 'mailtos://u:p@h/archive@b.cn?from=a@b.cn'}", "写着收件人，请删去", id="mail to a path"
+        ),
     ],
 )
 def test_what_cannot_be_read_is_one_sentence_that_quotes_no_address(text: str, says: str):
@@ -127,6 +131,13 @@ def test_what_cannot_be_read_is_one_sentence_that_quotes_no_address(text: str, s
     sentence = str(refused.value)
     assert says in sentence and "\n" not in sentence and sentence.endswith("。")
     assert TOKEN not in sentence and "环境变量 AFTERSALES_CHANNELS" in sentence
+
+
+def test_a_robot_named_by_its_web_address_is_the_same_robot():
+    found = read("departments: {logistics: ['https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=0123456789']}")
+
+    (address,) = found.departments["logistics"]
+    assert (address.channel, address.per_minute, address.most_bytes) == ("wecombot", 20, 2048)
 
 
 # --- robots ---------------------------------------------------------------------------------------------------------

@@ -443,6 +443,23 @@ def with_sms(other_side: Running, **document: Any) -> Channels:
     return channels.load(found, house=LIVE.house, staff=LIVE.staff())
 
 
+async def test_a_contact_with_a_phone_alone_leaves_the_mail_of_the_order(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    mailbox: Mailbox,
+):
+    from tasks import records
+
+    await shop.order(email="li@example.com")
+    telling = await shop.tell(shop.application())
+    contact = {"name": "李四", "phone": "13800001234"}
+    await records.record(telling.case_no, records.CONTACT, operator="C07", answer=contact)
+
+    await sending.look(known(customers={"email": f"mailto://127.0.0.1:{mailbox.port}?from=a@shop.example"}))
+
+    assert [to for to, _ in mailbox.received] == [["li@example.com"]]
+
+
 # --- many at once ---------------------------------------------------------------------------------------------------
 
 
