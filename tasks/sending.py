@@ -63,7 +63,6 @@ class Message:
     """A notice in the middle of being sent: to which of its addresses now, and which it has in all."""
 
     is_rehearsed: bool
-
     row: Mapping[str, Any]
     to: Whom
     now: tuple[Address, ...]
@@ -282,24 +281,16 @@ async def _address(
         if stood.get("state") in ("sent", "given_up"):
             continue
         first_at = stood.get("first_at") or at
+        place = {"channel": address.channel, "told": to.recipient}
         wait, why = await _must_wait(connection, stood, address, at, first_at, terms)
         if wait is not None and wait <= at:
-            await outbox.keep(
-                connection,
-                row["id"],
-                address.mark,
-                channel=address.channel,
-                told=to.recipient,
-                state="given_up",
-                reason=why,
-            )
+            await outbox.keep(connection, row["id"], address.mark, **place, state="given_up", reason=why)
         elif wait is not None:
             await outbox.keep(
                 connection,
                 row["id"],
                 address.mark,
-                channel=address.channel,
-                told=to.recipient,
+                **place,
                 state=stood.get("state", "queued"),
                 first_at=first_at,
                 next_at=wait,
@@ -312,8 +303,7 @@ async def _address(
                 connection,
                 row["id"],
                 address.mark,
-                channel=address.channel,
-                told=to.recipient,
+                **place,
                 state="sending",
                 tries=stood.get("tries", 0) + 1,
                 is_doubtful=is_doubtful,

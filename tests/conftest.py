@@ -25,6 +25,7 @@ import pytest
 
 if TYPE_CHECKING:
     from tests.gateways.provider import Running
+    from tests.gateways.receivers import Mailbox, Receiver
 
 
 def _group(item: pytest.Item) -> str:
@@ -294,6 +295,24 @@ def other_side(_other_side: Running) -> Running:
     """A payment provider and carrier in a process of its own, that remembers nothing of the test before."""
     _other_side.forget()
     return _other_side
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """Somebody who takes what robots and hooks are sent."""
+    from tests.gateways.receivers import receiving
+
+    with receiving() as running:
+        yield running
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    """A mail server."""
+    from tests.gateways.receivers import mailing
+
+    with mailing() as running:
+        yield running
 
 
 def emptied(url: str) -> None:

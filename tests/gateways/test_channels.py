@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +15,10 @@ from aftersales.gateways.channels import Address, Channels
 from aftersales.settings import Settings
 from aftersales.terms import load
 from aftersales.words import Unable
-from tests.gateways.receivers import Mailbox, Receiver, mailing, receiving
+from tests.gateways.receivers import Mailbox, Receiver
 
 LIVE = load()
 TOKEN = "5ecre7t0ken5ecre7t0ken5ecre7t0ken0123456789abcdef0123456789abcdef"
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    """Somebody who takes what robots and hooks are sent."""
-    with receiving() as running:
-        yield running
-
-
-@pytest.fixture
-def mailbox() -> Iterator[Mailbox]:
-    """A mail server."""
-    with mailing() as running:
-        yield running
 
 
 def read(text: str = "", **more: Any) -> Channels:

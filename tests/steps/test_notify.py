@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,19 +15,12 @@ from aftersales import clock
 from aftersales.store import outbox
 from aftersales.store.engine import transaction
 from tasks import escalation, sending
-from tests.gateways.receivers import Receiver, receiving
+from tests.gateways.receivers import Receiver
 from tests.stories.conftest import Shop
 from tests.stories.test_escalation import at_refund, time
 from tests.stories.test_notices import known
 
 __all__ = ["time"]
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    """Somebody who takes what robots and hooks are sent."""
-    with receiving() as running:
-        yield running
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from aftersales.store.engine import engine, transaction
 from aftersales.terms import load
 from tasks import escalation, sending
 from tests.gateways.provider import KEY, Running
-from tests.gateways.receivers import Mailbox, Receiver, mailing, receiving
+from tests.gateways.receivers import Mailbox, Receiver
 from tests.stories.conftest import Shop, Telling
 from tests.stories.test_escalation import at, at_refund, time  # noqa: F401
 from tests.stories.test_escalation import many as many_cases
@@ -37,20 +37,6 @@ from tests.stories.test_rehearsal import rehearse
 
 LIVE = load()
 MINUTE = timedelta(minutes=1)
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    """Somebody who takes what robots and hooks are sent."""
-    with receiving() as running:
-        yield running
-
-
-@pytest.fixture
-def mailbox() -> Iterator[Mailbox]:
-    """A mail server."""
-    with mailing() as running:
-        yield running
 
 
 def known(**document: Any) -> Channels:
@@ -575,6 +561,41 @@ async def test_one_dead_channel_holds_up_no_other(
     assert told == [f"没有送达：提醒 {number}" for number in range(10)]
 
 
+async def test_a_worker_that_is_about_to_leave_begins_nothing_more(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+):
+    await many(5)
+    one = known(departments={"aftersales": [receiver.url("a")]})
+
+    await sending.look(one, is_stopping=lambda: True)
+    assert receiver.received == [] and await outbox_states() == {"queued": 5}
+
+    await sending.look(one)
+    assert len(receiver.received) == 5 and await outbox_states() == {"sent": 5}
+
+
+async def test_what_waits_for_a_channel_is_looked_at_only_where_there_is_one_now(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    await many(1, "department:aftersales")
+    await many(1, "department:logistics")
+    await sending.look(known())
+    monkeypatch.setattr(sending, "_known", known(departments={"logistics": [receiver.url("l")]}))
+    monkeypatch.setattr(sending, "_has_begun", False)
+
+    await sending.send_what_is_due()
+
+    assert len(receiver.texts("l")) == 1
+    async with transaction() as connection:
+        rows = (await connection.execute(text("select recipient, next_at from outbox where state = 'queued'"))).all()
+    assert [tuple(row) for row in rows] == [("department:aftersales", None)]
+
+
 async def test_one_bad_notice_stops_nothing(
     shop: Shop,
     time: Any,  # noqa: F811
@@ -827,7 +848,9 @@ async def test_p15_a_receiver_that_takes_it_and_does_not_answer_is_told_again_wi
     assert await ledger(telling, "refund-0.breach") == [("json", "failed", 1, True)]
     receiver.delay = 0.0
     await sending.look(one, at=clock.now() + MINUTE)
-    await asyncio.sleep(1.0)
+    async with asyncio.timeout(20):
+        while len(receiver.received) < 2:  # noqa: ASYNC110 - the first answers late, and nobody listens any more
+            await asyncio.sleep(0.05)
 
     assert sorted(told.startswith("【可能重复】") for told in receiver.texts()) == [False, True]
 
