@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
@@ -34,17 +34,19 @@ from pydantic import (
     ValidationError,
 )
 
-from aftersales.words import LADDER_NOTICE, NOTICES, Fault, Limit, Right, Staff, Stage, Unable, trouble
+from aftersales.words import FOLLOWING_UP, LADDER_NOTICE, NOTICES, Fault, Limit, Right, Staff, Stage, Unable, trouble
 
 CONFIG = Path("config")
 
-FILES = ("house.yaml", "staff.yaml", "returns.yaml", "notices.yaml", "escalation.yaml")
+FILES = ("house.yaml", "staff.yaml", "returns.yaml", "notices.yaml", "escalation.yaml", "followup.yaml")
 
 # what AMB-09 and AMB-20 allow, but nothing does yet: better refused than silently without effect
 NOT_YET = (("review_on_timeout", "auto_approve", "escalate"), ("choose_route", True, "false"))
 
 # the stages of a return that wait for somebody: each needs a promise
-WAITING = tuple(stage for stage in Stage if not stage.is_over and stage is not Stage.OPENED)
+WAITING = tuple(
+    stage for stage in Stage if not stage.is_over and stage is not Stage.OPENED and stage not in FOLLOWING_UP
+)
 
 # what has a ladder of notices: those stages, and the limit of the whole return
 CLIMBING = (*(stage.value for stage in WAITING), "outer")
@@ -59,6 +61,9 @@ NEEDED_RIGHTS = (
     Right.APPROVE_EXCEPTION,
     Right.COUNTERSIGN,
     Right.REFUND,
+    Right.VISIT,
+    Right.REVISIT,
+    Right.SUPERVISE,
 )
 
 
@@ -345,6 +350,13 @@ class Returns(Strict):
         return Fault(self.reasons[reason].fault)
 
 
+class Followup(Strict):
+    """`followup.yaml`: windows and owners of following up, and how often a customer is called in vain (FUP-12)."""
+
+    stages: dict[str, Promised]
+    tries: int = Field(ge=1)
+
+
 class Calendar(Strict):
     """A year's days off with their names, and the weekend days that are worked instead (GEN-02, AMB-11)."""
 
@@ -413,6 +425,7 @@ class Escalation(Strict):
     reminder: Reminder
     ladders: dict[Code, list[Rung]]
     returns: dict[str, str | None]
+    followup: dict[str, str | None]
 
     @property
     def notices(self) -> set[str]:
@@ -420,8 +433,8 @@ class Escalation(Strict):
         return {self.reminder.notice, *(rung.notice for rungs in self.ladders.values() for rung in rungs)}
 
     def ladder(self, stage: str) -> list[Rung] | None:
-        """The rungs of a stage of a return; None where nobody of the house is late."""
-        name = self.returns.get(stage)
+        """The rungs of a stage; None where nobody of the house is late."""
+        name = self.returns.get(stage) or self.followup.get(stage)
         return self.ladders[name] if name else None
 
 
@@ -435,6 +448,11 @@ class Terms(Strict):
     notices: dict[str, Notice] = {}
     sending: Sending
     escalation: Escalation
+    followup: Followup
+
+    def promised(self, gate: str, *, channel: str = "") -> Promised:
+        """What is promised at a gate, by the rules of a channel where it has some of its own (POL-07)."""
+        return self.followup.stages.get(gate) or self.returns.on(channel).stages[gate]
 
     def staff(self) -> Mapping[str, Staff]:
         """Everybody by staff id."""
@@ -495,6 +513,7 @@ def restore(document: Mapping[str, Any], *, live: Terms) -> Terms:
         notices=live.notices,
         sending=live.sending,
         escalation=live.escalation,
+        followup=live.followup,
     )
 
 
@@ -591,7 +610,7 @@ def load(folder: Path = CONFIG) -> Terms:
     if not folder.is_dir():
         raise TermsError([Mistake(str(folder), 0, "", "没有这个文件夹，请在项目的根目录运行，那里有 config/。")])
     documents = [_read(folder / name) for name in FILES]
-    house_file, staff_file, returns_file, notices_file, escalation_file = documents
+    house_file, staff_file, returns_file, notices_file, escalation_file, followup_file = documents
     years = [_read(path) for path in sorted((folder / "calendars").glob("*.y*ml"))]
 
     house = _fit(House, house_file)
@@ -599,12 +618,14 @@ def load(folder: Path = CONFIG) -> Terms:
     returns = _fit(Returns, returns_file)
     told = _fit(Notices, notices_file)
     escalation = _fit(Escalation, escalation_file)
+    followup = _fit(Followup, followup_file)
     calendars = [_fit(Calendar, year) for year in years]
     # on the plain values, so that a mistake in one key does not hide those that need two
     _check_people(house_file, staff_file)
     _check_countersigners(staff_file, returns_file)
     _check_returns(returns_file, house_file)
     _check_channels(returns_file)
+    _check_followup(followup_file, house_file)
     _check_ladders(escalation_file, notices_file)
     _check_quiet(notices_file, house_file)
     for year in years:
@@ -616,7 +637,7 @@ def load(folder: Path = CONFIG) -> Terms:
         m for document in [*documents, *years] for m in sorted(document.mistakes, key=lambda mistake: mistake.line)
     ]:
         raise TermsError(mistakes)
-    assert house and staff and returns and told and escalation  # what did not fit has left a mistake
+    assert house and staff and returns and told and escalation and followup  # what did not fit has left a mistake
     return Terms(
         house=house,
         staff_list=staff,
@@ -625,6 +646,7 @@ def load(folder: Path = CONFIG) -> Terms:
         notices=notices,
         sending=told.sending,
         escalation=escalation,
+        followup=followup,
     )
 
 
@@ -952,24 +974,8 @@ def _check_countersigners(staff: _Document, returns: _Document) -> None:
 
 def _check_returns(returns: _Document, house: _Document) -> None:
     """Each waiting stage has a promise, each promise an owner, the age bands follow each other (AMB-15)."""
-    departments = _table(house.data, "departments")
     stages = _table(returns.data, "stages")
-    known = [stage.value for stage in WAITING]
-    for code in stages:
-        if code not in known:
-            returns.wrong(("stages", code), f"退货没有环节“{code}”，{_nearest(str(code), known)}。")
-    if stages:
-        for stage in WAITING:
-            if stage.value not in stages:
-                owner = next(iter(departments), "aftersales")
-                text = f"环节“{stage.label}”没有时限，请补上 {stage.value}: {{limit: 1 wd, owner: {owner}, rule: …}}。"
-                returns.wrong(("stages",), text)
-    promises: list[Place] = [*(("stages", code) for code in stages), ("outer",), ("revisit",)]
-    for path in promises:
-        owner = _table(returns.data, *path).get("owner")
-        if departments and isinstance(owner, str) and owner and owner not in departments:
-            text = f"{_file(house)} 没有部门“{owner}”，{_nearest(owner, [str(d) for d in departments])}。"
-            returns.wrong((*path, "owner"), text)
+    _check_stages(returns, house, "退货", WAITING, (("outer",), ("revisit",)))
 
     closes, reminds = _table(stages, "question").get("limit"), _inside(returns.data, "question_reminder")
     with suppress(ValueError):  # what is no limit is told elsewhere
@@ -995,6 +1001,34 @@ def _check_returns(returns: _Document, house: _Document) -> None:
     for key, what in (("reasons", "退货原因"), ("payment_routes", "付款方式")):
         if _inside(returns.data, key) in ({}, []):
             returns.wrong((key,), f"一个{what}也没有，请至少写一个。")
+
+
+def _check_followup(followup: _Document, house: _Document) -> None:
+    """Each stage of following up has a promise, each promise an owner."""
+    _check_stages(followup, house, "回访", FOLLOWING_UP)
+
+
+def _check_stages(
+    document: _Document, house: _Document, process: str, waiting: Sequence[Stage], others: Sequence[Place] = ()
+) -> None:
+    """Each waiting stage of a process has a promise, each promise (`others` too) an owner that there is."""
+    departments = _table(house.data, "departments")
+    stages = _table(document.data, "stages")
+    known = [stage.value for stage in waiting]
+    for code in stages:
+        if code not in known:
+            document.wrong(("stages", code), f"{process}没有环节“{code}”，{_nearest(str(code), known)}。")
+    for stage in waiting if stages else ():
+        if stage.value not in stages:
+            owner = next(iter(departments), "aftersales")
+            text = f"环节“{stage.label}”没有时限，请补上 {stage.value}: {{limit: 1 wd, owner: {owner}, rule: …}}。"
+            document.wrong(("stages",), text)
+    promises: list[Place] = [*(("stages", code) for code in stages), *others]
+    for path in promises:
+        owner = _table(document.data, *path).get("owner")
+        if departments and isinstance(owner, str) and owner and owner not in departments:
+            text = f"{_file(house)} 没有部门“{owner}”，{_nearest(owner, [str(d) for d in departments])}。"
+            document.wrong((*path, "owner"), text)
 
 
 def _check_channels(returns: _Document) -> None:
@@ -1031,17 +1065,18 @@ def _check_ladders(escalation: _Document, notices: _Document) -> None:
             notice = _inside(notice, step)
         if words and isinstance(notice, str) and notice and notice not in words:
             escalation.wrong(path, f"{_file(notices)} 没有通知“{notice}”，{_nearest(notice, words)}。")
-    stages = _table(escalation.data, "returns")
-    for stage, name in stages.items():
-        if stage not in CLIMBING:
-            escalation.wrong(("returns", stage), f"退货没有环节“{stage}”，{_nearest(str(stage), list(CLIMBING))}。")
-        if isinstance(name, str) and ladders and name not in ladders:
-            text = f"没有阶梯“{name}”，{_nearest(name, [str(code) for code in ladders])}；不用催办的环节写 null。"
-            escalation.wrong(("returns", stage), text)
-    if stages:
-        for code in CLIMBING:
+    for process, label, climbing in (("returns", "退货", CLIMBING), ("followup", "回访", FOLLOWING_UP)):
+        known = [str(stage) for stage in climbing]
+        stages = _table(escalation.data, process)
+        for stage, name in stages.items():
+            if stage not in known:
+                escalation.wrong((process, stage), f"{label}没有环节“{stage}”，{_nearest(str(stage), known)}。")
+            if isinstance(name, str) and ladders and name not in ladders:
+                text = f"没有阶梯“{name}”，{_nearest(name, [str(code) for code in ladders])}；不用催办的环节写 null。"
+                escalation.wrong((process, stage), text)
+        for code in known if stages else ():
             if code not in stages:
-                escalation.wrong(("returns",), f"环节“{code}”没有写用哪个阶梯，请补上；不用催办的写 {code}: null。")
+                escalation.wrong((process,), f"环节“{code}”没有写用哪个阶梯，请补上；不用催办的写 {code}: null。")
 
 
 def _check_quiet(notices: _Document, house: _Document) -> None:

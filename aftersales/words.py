@@ -193,11 +193,22 @@ class Right(Named):
     REFUND = "refund", "确认退款"
     CANCEL = "cancel", "取消售后单"
     EXTEND = "extend", "延期"
+    VISIT = "visit", "回访"
+    REVISIT = "revisit", "二次回访"
+    SUPERVISE = "supervise", "主管回访"
     VIEW_CONTACT = "view_contact", "查看联系方式"
 
 
+class Process(Named):
+    """What a case is: each process but the complaint is a story of its own in flows/."""
+
+    RETURNS = "returns", "退货"
+    COMPLAINT = "complaint", "投诉"
+    REVISIT = "revisit", "二次回访"
+
+
 class Stage(Named):
-    """Where a return stands: the gate it waits at, or how it ended. The name is shown in the run list."""
+    """Where a case stands: the gate it waits at, or how it ended. The name is shown in the run list."""
 
     OPENED = "opened", "新申请"
     REVIEW = "review", "待审核"
@@ -214,6 +225,9 @@ class Stage(Named):
     RELEASE = "release", "待放款"
     REFUND = "refund", "待退款"
     REIMBURSEMENT = "reimbursement", "待补运费"
+    VISIT = "visit", "待回访"
+    REVISIT = "revisit", "待二次回访"
+    SUPERVISOR = "supervisor", "待主管回访"
     CLOSED = "closed", "已完成"
     REJECTED = "rejected", "已驳回"
     CANCELLED = "cancelled", "已取消"
@@ -222,6 +236,18 @@ class Stage(Named):
     def is_over(self) -> bool:
         """True when the case has ended."""
         return self in (Stage.CLOSED, Stage.REJECTED, Stage.CANCELLED)
+
+
+# the stages of following up: everything else that waits for somebody is a stage of a return
+FOLLOWING_UP = (Stage.VISIT, Stage.REVISIT, Stage.SUPERVISOR)
+
+
+class Heard(Named):
+    """What came of calling a dissatisfied customer again (SVY-05, FUP-12)."""
+
+    SATISFIED = "satisfied", "客户满意"
+    DISSATISFIED = "dissatisfied", "仍不满意"
+    UNREACHED = "unreached", "未联系上"
 
 
 class Urgency(Named):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
@@ -24,10 +24,8 @@ from aftersales.store import imported as import_store
 from aftersales.store import units as ledger
 from aftersales.store.engine import transaction
 from aftersales.terms import Terms
-from aftersales.words import Bill, Event, Order, OrderLine, Right, Shipping, Stage, Unable, Wanted
+from aftersales.words import Bill, Event, Order, OrderLine, Process, Right, Shipping, Stage, Unable, Wanted
 from tasks import desks, gates, notices, promises
-
-PROCESS = "returns"
 
 
 class UnableToOpen(Unable):
@@ -65,8 +63,8 @@ async def open_return(request: Mapping[str, Any], *, imported: Imported | None =
     run is named 未受理 and carries the sentence, and the journal of refusals has a row.
     """
     leg = await legs.here()
-    if known := await _known(leg):
-        return known
+    if case_no := await known(leg):
+        return case_no
     if (masked := masking.scrub_all(request)) != request:
         await leg.driver.hide(masked)
         request = masked
@@ -85,8 +83,8 @@ async def open_return(request: Mapping[str, Any], *, imported: Imported | None =
     async with transaction() as connection:
         is_rehearsed = await cases.rehearsal_of_order(connection, order_no.replace("\x00", "")) is not None
     await leg.driver.show(
-        name=f"{desks.PROCESS} 未受理 {order_no}".strip(),
-        tags=[desks.PROCESS, "未受理", *([desks.REHEARSED] if is_rehearsed else [])],
+        name=f"{Process.RETURNS.label} 未受理 {order_no}".strip(),
+        tags=[Process.RETURNS.label, "未受理", *([desks.REHEARSED] if is_rehearsed else [])],
         pages={f"refused-{str(leg.driver.run_id)[:13]}": f"# 未受理\n\n{refusal}"},
     )
     return None
@@ -203,7 +201,7 @@ async def open_complaint(case: str) -> None:
         await cases.open_case(
             connection,
             case_no=complaint_no,
-            process="complaint",
+            process=Process.COMPLAINT,
             order_no=leg.case.order_no,
             channel=leg.case.channel,
             stage=Stage.OPENED.value,
@@ -237,7 +235,7 @@ async def open_complaint(case: str) -> None:
 # --- opening --------------------------------------------------------------------------------------------------------
 
 
-async def _known(leg: Leg) -> str | None:
+async def known(leg: Leg) -> str | None:
     """Load the case this run tells, when it has one already (a later telling, or a rebuilt run)."""
     async with transaction() as connection:
         case_no = await cases.case_of_run(connection, leg.driver.run_id)
@@ -286,7 +284,7 @@ async def _open(leg: Leg, raw: Mapping[str, Any], imported: Imported | None) -> 
         await cases.open_case(
             connection,
             case_no=case_no,
-            process=PROCESS,
+            process=Process.RETURNS,
             order_no=request.order_no,
             channel=data.pop("channel"),
             stage=Stage.OPENED.value,
@@ -331,7 +329,9 @@ async def _hold(
             if lines
             else units.by_sku(order=order, wanted=[(item["sku"], item["quantity"]) for item in request["items"]])
         )
-        wanted = await ledger.hold(connection, order_no=order.order_no, wanted=asked, case_no=case_no, process=PROCESS)
+        wanted = await ledger.hold(
+            connection, order_no=order.order_no, wanted=asked, case_no=case_no, process=Process.RETURNS
+        )
     except UnableToOpen:
         raise
     except Unable as error:
@@ -458,7 +458,12 @@ def _request(leg: Leg) -> Mapping[str, Any]:
 # --- ending ---------------------------------------------------------------------------------------------------------
 
 
-async def _end(leg: Leg, stage: Stage) -> str:
+async def end(leg: Leg, stage: Stage, settle: Callable[[AsyncConnection], Awaitable[None]] | None = None) -> str:
+    """
+    End a case, once: nothing of it is owed or told by time any more; answers its number.
+
+    `settle` does in the same transaction what the end means for its process.
+    """
     assert leg.case is not None
     assert leg.terms is not None
     case_no = leg.case.case_no
@@ -467,33 +472,44 @@ async def _end(leg: Leg, stage: Stage) -> str:
         async with transaction() as connection:
             now = leg.now()
             await cases.lock(connection, case_no)
-            for receipt in standing(leg.history).receipts:
-                # what has arrived and stayed is dealt with, paid or not: it cannot be asked for a second time
-                if not receipt.is_sent_back and not receipt.is_lost:
-                    await ledger.settle(connection, case_no, wanted=receipt.kept)
-            await ledger.release(connection, case_no)
-            await work.drop(connection, case_no)
             await parks.end(connection, case_no, None, now)
             await cases.end_promise(connection, case_no, None, now)
             told_by_time = leg.terms.escalation.notices
             settled = [*told_by_time, *notices.QUESTION]
             reason = "售后单已结束，不用再通知"
             await notices.withdraw(connection, case_no, None, notices=settled, reason=reason, at=now)
-            if stage is Stage.CLOSED:
-                await _complete(connection, leg)
-            if stage is Stage.CANCELLED:
-                await notices.tell_customer(connection, leg, "NTC-09", "cancelled-0", {"cause": _why_cancelled(leg)})
-                await _call_off(connection, leg)
-            told = [entry.entry for entry in leg.history if entry.kind == "decision"]
-            if not leg.case.is_past and quality.is_sampled(
-                case_no, percent=leg.terms.returns.quality_sample, decided=told
-            ):
-                await leg.note(connection, "quality-0", kind="sample", rule="RET-16")
-            await _tell_of_untaken(connection, leg)
+            if settle is not None:
+                await settle(connection)
             await leg.note(connection, "closed", kind="closed", data={"stage": stage.value})
             await cases.move(connection, case_no, stage=stage, closed_at=now)
     await desks.show(leg, stage=stage)
     return case_no
+
+
+async def _end(leg: Leg, stage: Stage) -> str:
+    """End a return: its units are settled or free again, and who must know is told."""
+
+    async def settle(connection: AsyncConnection) -> None:
+        assert leg.case is not None
+        assert leg.terms is not None
+        case_no = leg.case.case_no
+        for receipt in standing(leg.history).receipts:
+            # what has arrived and stayed is dealt with, paid or not: it cannot be asked for a second time
+            if not receipt.is_sent_back and not receipt.is_lost:
+                await ledger.settle(connection, case_no, wanted=receipt.kept)
+        await ledger.release(connection, case_no)
+        await work.drop(connection, case_no)
+        if stage is Stage.CLOSED:
+            await _complete(connection, leg)
+        if stage is Stage.CANCELLED:
+            await notices.tell_customer(connection, leg, "NTC-09", "cancelled-0", {"cause": _why_cancelled(leg)})
+            await _call_off(connection, leg)
+        told = [entry.entry for entry in leg.history if entry.kind == "decision"]
+        if not leg.case.is_past and quality.is_sampled(case_no, percent=leg.terms.returns.quality_sample, decided=told):
+            await leg.note(connection, "quality-0", kind="sample", rule="RET-16")
+        await _tell_of_untaken(connection, leg)
+
+    return await end(leg, stage, settle)
 
 
 async def _tell_of_untaken(connection: AsyncConnection, leg: Leg) -> None:

@@ -18,9 +18,8 @@ from aftersales.rules import clocks, masking, pages
 from aftersales.rules.standing import standing
 from aftersales.store import cases, orders, work
 from aftersales.terms import Terms
-from aftersales.words import Stage, Urgency
+from aftersales.words import Process, Stage, Urgency
 
-PROCESS = "退货"
 REHEARSED = "演练"
 PARKED = "等待外部系统"
 
@@ -101,28 +100,31 @@ async def show(
     Bring the run's name, tags and pages up to date; answers the page that stands above the gate's form.
 
     `promise` and `order` are of the gate where the case waits, `urgency` says how pressing the case is; without them it
-    has ended.
+    has ended. The customer of a second revisit is that of the order.
     """
     case, terms = leg.case, leg.terms
     assert case is not None
     assert terms is not None
     words = reader(terms)
     history = leg.history
+    process = Process(case.process)
     told = standing(history)
     owner = words.departments.get(promise["owner"], "") if promise else ""
     # the run's page shows three and counts the rest; the number stands in the name already
-    tags = [*([urgency.label] if urgency else []), PROCESS, stage.label, *([owner] if owner else []), case.case_no]
+    tags = [
+        *([urgency.label] if urgency else []),
+        process.label,
+        stage.label,
+        *([owner] if owner else []),
+        case.case_no,
+    ]
     tags += [REHEARSED] if case.rehearsal else []
     tags += [PARKED] if leg.parked else []
     tags += [pages.SAMPLED] if "quality-0" in leg.entries else []
-    await leg.driver.show(
-        name=f"{PROCESS} {case.case_no} {stage.label}",
-        tags=tags,
-        pages={
-            f"{case.case_no.lower()}-timeline": pages.timeline_page(case.case_no, history, words),
-            f"{case.case_no.lower()}-quote": pages.quote_page(case.case_no, told),
-        },
-    )
+    shown = {f"{case.case_no.lower()}-timeline": pages.timeline_page(case.case_no, history, words)}
+    if process is Process.RETURNS:
+        shown[f"{case.case_no.lower()}-quote"] = pages.quote_page(case.case_no, told)
+    await leg.driver.show(name=f"{process.label} {case.case_no} {stage.label}", tags=tags, pages=shown)
     if case.rehearsal is None:
         for kind in LISTS_OF.get(stage, ()):
             # few cases send goods back; the others need not write a list that they never changed
@@ -133,9 +135,9 @@ async def show(
         return ""
     assert order is not None, "a case has its order"
     refusals = [e for e in history if e.kind == "refused" and e.entry.startswith(f"{promise['entry']}.refused")]
-    return pages.summary(
-        case_no=case.case_no,
-        order={
+    about: dict[str, Any] = {
+        "case_no": case.case_no,
+        "order": {
             "order_no": case.order_no,
             "channel": order.channel,
             "name": masking.masked_name(order.name),
@@ -143,13 +145,14 @@ async def show(
             "payment_route": order.payment_route,
             "insured": f"{order.insured_freight:.2f} 元" if order.insured_freight else "无",
         },
-        standing=told,
-        stage=stage,
-        owner=owner,
-        due=f"{clocks.spoken(promise['due_at'], house=terms.house)} 前{'（暂定）' if promise['provisional'] else ''}",
-        trace=clocks.explain(promise["trace"]),
-        history=history,
-        refusal=refusals[-1].data["reason"] if refusals else "",
-        parked=leg.parked[-1] if leg.parked else "",
-        reader=words,
-    )
+        "stage": stage,
+        "owner": owner,
+        "due": f"{clocks.spoken(promise['due_at'], house=terms.house)} 前{'（暂定）' if promise['provisional'] else ''}",
+        "trace": clocks.explain(promise["trace"]),
+        "history": history,
+        "refusal": refusals[-1].data["reason"] if refusals else "",
+        "reader": words,
+    }
+    if process is Process.REVISIT:
+        return pages.revisit_summary(**about)
+    return pages.summary(**about, standing=told, parked=leg.parked[-1] if leg.parked else "")

@@ -20,9 +20,9 @@ from aftersales.rules.regions import ForceMajeure
 from aftersales.store import cases, journal, regions
 from aftersales.store.engine import transaction
 from aftersales.terms import Terms
-from aftersales.words import Due, Limit, Right, Stage, Unable, matter
+from aftersales.words import Due, Limit, Process, Right, Stage, Unable, matter
 from tasks import notices, outside, promises
-from tasks.cases import PROCESS, current_terms
+from tasks.cases import current_terms
 from tasks.gates import Refused
 
 # how long a reason is, as in the form of one case
@@ -117,10 +117,10 @@ async def extend_region(force: ForceMajeure, *, operator: str, dry_run: bool = F
         raise Refused(no)
     told = Regional()
     async with transaction() as connection:
-        there = await regions.of_open_cases(connection, process=PROCESS)
+        there = await regions.of_open_cases(connection, process=Process.RETURNS)
         told.nowhere = there.pop("", 0)
         meant = {region for asked in force.regions for region in _meant(asked, there)}
-        placed = await regions.placed(connection, meant, process=PROCESS)
+        placed = await regions.placed(connection, meant, process=Process.RETURNS)
     for each in placed:
         touched = Touched(each.case_no, each.region, each.stage)
         try:

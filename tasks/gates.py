@@ -24,7 +24,7 @@ from aftersales.store import boards, cases, journal, orders, parks, records, wor
 from aftersales.store.engine import transaction
 from aftersales.store.journal import Entry
 from aftersales.terms import Terms
-from aftersales.words import AWAITED, Event, Stage, Unable, matter
+from aftersales.words import AWAITED, Event, Heard, Stage, Unable, matter
 from tasks import desks, late, money, notices, promises
 
 # the step whose work-list item a gate's answer strikes off
@@ -58,6 +58,16 @@ class Answer:
     def lost(self) -> bool:
         """True when a parcel is said to be lost, or the search for it has confirmed that."""
         return "lost" in (self.data.get("rest"), self.data.get("result"))
+
+    @property
+    def unreached(self) -> bool:
+        """True when the customer could not be reached (FUP-12)."""
+        return self.data.get("result") == Heard.UNREACHED
+
+    @property
+    def dissatisfied(self) -> bool:
+        """True when the customer is still dissatisfied (AMB-40)."""
+        return self.data.get("result") == Heard.DISSATISFIED
 
     @property
     def asks(self) -> bool:
@@ -597,7 +607,7 @@ async def keep_late(
         told = f"{leg.case.case_no} {second}"
     entry = f"{decided.entry}.late:{via}"
     if await _note_late(connection, leg, entry, operator, told) and second:
-        await notices.tell_department(connection, leg, entry, leg.terms.returns.stages[gate].owner, told)
+        await notices.tell_department(connection, leg, entry, leg.terms.promised(gate).owner, told)
     return told
 
 

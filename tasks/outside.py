@@ -22,9 +22,9 @@ from aftersales.store import cases, journal
 from aftersales.store.engine import transaction
 from aftersales.store.journal import Entry
 from aftersales.terms import Terms
-from aftersales.words import AWAITED, Event, Right, Stage, Unable
+from aftersales.words import AWAITED, Event, Process, Right, Stage, Unable
 from tasks import gates, notices
-from tasks.cases import PROCESS, current_terms, terms_of
+from tasks.cases import current_terms, terms_of
 
 # the right that telling an event asks for
 EVENT_RIGHTS = {
@@ -200,9 +200,10 @@ async def _signal(case_no: str, event: Event, actor: str, data: Mapping[str, Any
             if no:
                 raise gates.Refused(no)
         values = checked(event, data)
-        if case.process != PROCESS:
+        if case.process != Process.RETURNS:
             raise gates.Refused(
-                f"{case_no} 是投诉单，不接收“{event.label}”，请改填它所关联的售后单 {case.facts.get('about', '')}。"
+                f"{case_no} 是{Process(case.process).label}单，不接收“{event.label}”，"
+                f"请改填它所关联的售后单 {case.facts.get('about', '')}。"
             )
         if case.stage.is_over:
             raise gates.Refused(f"{case_no} {case.stage.label}，不再接收“{event.label}”，请核对售后单号。")

@@ -35,7 +35,7 @@ async def ask(leg: Leg, gate: str, entry: str) -> None:
     asked = f"{entry}.asked"
     if asked in leg.entries:
         return
-    promised = leg.terms.returns.on(leg.case.channel).stages[gate]
+    promised = leg.terms.promised(gate, channel=leg.case.channel)
     told = standings.standing(leg.history)
     offer = offers.offer(gate=gate, standing=told, terms=leg.terms)
     form = {

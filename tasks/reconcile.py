@@ -24,6 +24,7 @@ from prefect.states import Cancelled, Scheduled
 
 from aftersales import clock
 from aftersales.desk import runs
+from aftersales.desk.deployments import STORIES
 from aftersales.desk.leg import Leg
 from aftersales.desk.links import ROUND
 from aftersales.desk.locks import Locks
@@ -32,16 +33,15 @@ from aftersales.store import cases, desk, installation, journal, outbox
 from aftersales.store import units as ledger
 from aftersales.store.engine import transaction
 from aftersales.store.journal import Entry
-from aftersales.words import Event, Unable
-from tasks import boards, desks, gates, lapses, notices, outside
-from tasks.cases import PROCESS, current_terms
+from aftersales.words import Event, Process, Unable
+from tasks import boards, desks, gates, lapses, notices, outside, tellers
+from tasks.cases import current_terms
 from tasks.steps import FIRST_REST, LONGEST_REST
 
 # cases compared in one round; the next one goes on behind them
 AT_ONCE = 1000
 # how long a run may stand in the queue behind a younger one that was told, before something must be wrong with it
 LATE = timedelta(minutes=3)
-DEPLOYMENT = "returns/退货"
 # how often an application that never became a case is told again by itself: for about six hours
 MOST_TRIES = 12
 CURSOR = "reconciliation"
@@ -102,7 +102,7 @@ async def look(client: PrefectClient, *, everything: bool = False, dry_run: bool
         queue = await _queue(client)
         while True:
             async with transaction() as connection:
-                rows = await desk.open_cases(connection, process=PROCESS, after=after, limit=AT_ONCE)
+                rows = await desk.open_cases(connection, processes=list(STORIES), after=after, limit=AT_ONCE)
             found = await _runs(client, [run_id for _, run_id, _ in rows if run_id])
             for case_no, run_id, generation in rows:
                 run = found.get(run_id) if run_id else None
@@ -271,7 +271,7 @@ async def _revive(client: PrefectClient, case: cases.Case, run: FlowRun | None, 
     if seen.rests and tries and clock.now() < _tried_at(tries[-1]) + _rest(len(tries)):
         return None
     state = run.state if run else None
-    deployment = await client.read_deployment_by_name(DEPLOYMENT)
+    deployment = await client.read_deployment_by_name(STORIES[Process(case.process)])
     # no worker can tell a run whose deployment was deleted, also when one of the same name was deployed since
     is_lost = run is not None and run.deployment_id != deployment.id
     done = "已重新建立运行" if run is None or is_lost else "已恢复运行"
@@ -279,11 +279,14 @@ async def _revive(client: PrefectClient, case: cases.Case, run: FlowRun | None, 
         done = await _cancelled(case, run, state)
     is_rebuilt = run is None or is_lost or not await _scheduled(client, run)
     if is_rebuilt:
-        await _begin_anew(client, case, entries["opened"], seen.generation, deployment.id)
+        await tellers.begin(client, case, generation=seen.generation, deployment_id=deployment.id)
         if run is not None and state is not None and is_lost and not state.is_final():
             # only now: cancelled before the new run has its row, it would cancel the case
             await client.set_flow_run_state(run.id, Cancelled(), force=True)
-    # an import opens cases that no run has ever told: nothing has gone wrong with them
+    if run is None and not seen.generation and case.process != Process.RETURNS:
+        # opened beside another case while Prefect was away, or a moment ago: nothing has gone wrong with it
+        return None
+    # an import opens cases that no run has ever told: nothing has gone wrong with them either
     is_new = run is None and seen.generation <= 1 and "imported" in case.facts
     await _tell(case, run, seen, done, is_first=not tries and not is_new)
     return Finding(case.case_no, seen.wrong, done, is_rebuilt=is_rebuilt)
@@ -317,6 +320,8 @@ async def _cancelled(case: cases.Case, run: FlowRun, state: State) -> str:
     try:
         await outside.signal(case.case_no, Event.CASE_CANCELLED, actor="desk", data={"reason": reason}, key=key)
     except Unable:
+        if case.process != Process.RETURNS:
+            return "这种单不能取消，已恢复运行"
         return "商品已收货或已确认丢失，不能取消，已恢复运行"
     return "售后单按取消办理"
 
@@ -327,30 +332,6 @@ async def _scheduled(client: PrefectClient, run: FlowRun) -> bool:
         await client.set_flow_run_state(run.id, Cancelled())
     answer: OrchestrationResult[Any] = await client.set_flow_run_state(run.id, Scheduled(name="Recovering"))
     return answer.status is SetStateStatus.ACCEPT
-
-
-async def _begin_anew(
-    client: PrefectClient, case: cases.Case, told: Entry, generation: int, deployment_id: UUID
-) -> None:
-    """Start a new run for a case, once a generation; the leg knows the case by its label."""
-    asked = {name: told.data[name] for name in ("operator", "order_no", "reason", "shipping", "wish")}
-    items = [{"sku": item["sku"], "quantity": item["quantity"]} for item in told.data["items"]]
-    response = await client.request(
-        "POST",
-        "/deployments/{id}/create_flow_run",
-        path_params={"id": deployment_id},
-        json={
-            "parameters": {"request": {**asked, "items": items}},
-            # what was asked long ago need not be what the form offers today
-            "enforce_parameter_schema": False,
-            "name": f"{desks.PROCESS} {case.case_no} {case.stage.label}",
-            "tags": [desks.PROCESS, case.case_no],
-            "labels": {"case": case.case_no},
-            "idempotency_key": f"{case.case_no}/{generation + 1}",
-        },
-    )
-    async with transaction() as connection:
-        await cases.link_run(connection, UUID(response.json()["id"]), case.case_no)
 
 
 async def _tell(case: cases.Case, run: FlowRun | None, seen: _Mending, done: str, *, is_first: bool) -> None:
@@ -376,7 +357,7 @@ async def _tell(case: cases.Case, run: FlowRun | None, seen: _Mending, done: str
 
 async def _unopened(client: PrefectClient, locks: Locks, *, rests: bool, dry_run: bool) -> list[Finding]:
     """Tell applications again whose run has ended badly before they became a case, or were refused."""
-    flow, _, deployment = DEPLOYMENT.partition("/")
+    flow, _, deployment = STORIES[Process.RETURNS].partition("/")
     findings = []
     for start in itertools.count(step=PAGE):
         part = await client.read_flow_runs(

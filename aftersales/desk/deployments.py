@@ -6,11 +6,14 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import DeploymentUpdate
 
 from aftersales import forms, terms
-from aftersales.words import Right
+from aftersales.words import Process, Right
+
+# the deployment that tells the cases of each process
+STORIES = {Process.RETURNS: "returns/退货", Process.REVISIT: "revisit/二次回访"}
 
 # deployment → its form, and the right that its operator needs
 FORMS: dict[str, tuple[type[forms.Form], Right]] = {
-    "returns/退货": (forms.ReturnRequest, Right.APPLY),
+    STORIES[Process.RETURNS]: (forms.ReturnRequest, Right.APPLY),
     "arrivals/到件登记": (forms.ArrivalForm, Right.RECEIVE),
     "cancellation/取消售后单": (forms.CancelForm, Right.CANCEL),
     "extension/延期": (forms.ExtensionForm, Right.EXTEND),

@@ -4,6 +4,7 @@ What people fill in: Prefect draws the forms from these models.
 Field names are English, stored values are codes, everything shown is Chinese; `read` takes codes and shown values.
 """
 
+from aftersales.forms import followup, returns
 from aftersales.forms.base import (
     Form,
     GateForm,
@@ -18,10 +19,10 @@ from aftersales.forms.base import (
     schema,
     wire,
 )
+from aftersales.forms.followup import RevisitForm, SupervisorForm
 from aftersales.forms.pairs import from_pairs
 from aftersales.forms.records import AccountEntryForm
 from aftersales.forms.returns import (
-    GATES,
     Approval,
     ArrivalForm,
     CancelForm,
@@ -55,6 +56,9 @@ from aftersales.forms.returns import (
     TracingForm,
     Wish,
 )
+
+GATES: dict[str, type[GateForm]] = {form.name: form for form in (*returns.GATES, *followup.GATES)}
+"""Gate → its form."""
 
 __all__ = [
     "GATES",
@@ -91,8 +95,10 @@ __all__ = [
     "ReturnRequest",
     "Review",
     "ReviewForm",
+    "RevisitForm",
     "Row",
     "SendbackForm",
+    "SupervisorForm",
     "TellWay",
     "Traced",
     "TracingForm",

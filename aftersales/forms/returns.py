@@ -399,23 +399,20 @@ class ExtensionForm(Form, title="延期"):
     reason: Annotated[str, Text(least=2)] = Field(title="延期原因", description="会告知客户，如：暴雨，快递停运")
 
 
-GATES: dict[str, type[GateForm]] = {
-    form.name: form
-    for form in (
-        ReviewForm,
-        QuestionForm,
-        CorrectionForm,
-        ExceptionForm,
-        PickupForm,
-        ReceiptForm,
-        TracingForm,
-        InspectionForm,
-        ResolutionForm,
-        SendbackForm,
-        CountersignForm,
-        ReleaseForm,
-        RefundForm,
-        ReimbursementForm,
-    )
-}
-"""Gate → its form."""
+GATES: tuple[type[GateForm], ...] = (
+    ReviewForm,
+    QuestionForm,
+    CorrectionForm,
+    ExceptionForm,
+    PickupForm,
+    ReceiptForm,
+    TracingForm,
+    InspectionForm,
+    ResolutionForm,
+    SendbackForm,
+    CountersignForm,
+    ReleaseForm,
+    RefundForm,
+    ReimbursementForm,
+)
+"""The forms of its gates."""

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from aftersales.words import Right, Staff
 
-# the right that each gate of a return asks for
+# the right that each gate asks for
 RIGHTS = {
     "review": Right.REVIEW,
     "question": Right.APPLY,
@@ -23,6 +23,9 @@ RIGHTS = {
     "release": Right.REFUND,
     "refund": Right.REFUND,
     "reimbursement": Right.REFUND,
+    "visit": Right.VISIT,
+    "revisit": Right.REVISIT,
+    "supervisor": Right.SUPERVISE,
 }
 
 

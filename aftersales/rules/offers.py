@@ -28,8 +28,8 @@ class Offer:
 
 
 def offer(*, gate: str, standing: Standing, terms: Terms) -> Offer:
-    """Say what the form of a return's gate offers now; drop-downs as code → label."""
-    owner = terms.returns.stages[gate].owner
+    """Say what the form of a gate offers now; drop-downs as code → label."""
+    owner = terms.promised(gate).owner
     operators = {person.id: person.choice for person in terms.who_may(RIGHTS[gate], owner)}
     options: dict[str, Mapping[str, str]] = {"operator": operators}
     reasons = {code: reason.label for code, reason in terms.returns.reasons.items()}

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from aftersales.rules.ladders import REMINDER
 from aftersales.rules.standing import QUESTION, Standing, Told, asks, evidence_label, lines_of
 from aftersales.terms import Returns
-from aftersales.words import ZERO, AgeBand, Event, Grade, Line, Shipping, Staff, Stage, matter
+from aftersales.words import ZERO, AgeBand, Event, Grade, Heard, Line, Shipping, Staff, Stage, matter
 
 SAMPLED = "质检抽样"
 
@@ -246,6 +246,39 @@ def summary(
         parts.append(f"备注：{cell(request['remark'])}")
     if standing.evidence:
         parts.append("### 凭证\n\n" + "\n".join(f"- {cell(piece)}" for piece in standing.evidence))
+    return _told(parts, trace, history, reader)
+
+
+def revisit_summary(
+    *,
+    case_no: str,
+    order: Mapping[str, str],
+    stage: Stage,
+    owner: str,
+    due: str,
+    trace: Sequence[str],
+    history: Sequence[Dated],
+    refusal: str,
+    reader: Reader,
+) -> str:
+    """A second revisit in one page, above the form: whom it is about, what they said, by when, what happened so far."""
+    begun = history[0].data
+    parts = [f"> ⚠️ **上次提交未被接受：{cell(refusal)}**"] if refusal else []
+    parts += [f"## {case_no} {stage.label}（{owner}）", f"**请在 {due}处理**"]
+    facts = [
+        ("原售后单", str(begun["about"])),
+        ("订单", f"{order['order_no']}（{order['channel']}）"),
+        ("客户", f"{order['name']} {order['phone']}".strip() or "未留姓名和电话"),
+    ]
+    first, *others = [f"| {label} | {cell(text)} |" for label, text in facts]
+    parts.append("\n".join([first, "| --- | --- |", *others]))
+    answers = [f"- {cell(asked)}：{cell(said)}" for asked, said in begun.get("answers", ())]
+    parts.append("### 客户的评价\n\n" + "\n".join(answers or ["- 不满意"]))
+    return _told(parts, trace, history, reader)
+
+
+def _told(parts: list[str], trace: Sequence[str], history: Iterable[Dated], reader: Reader) -> str:
+    """End a summary: why it is due then, and what happened so far."""
     if trace:
         parts.append("### 时限说明\n\n" + "\n".join(f"- {cell(line)}" for line in trace))
     parts.append("### 处理记录")
@@ -288,6 +321,10 @@ def _what(entry: Dated, reader: Reader) -> tuple[str, str]:
     match entry.kind:
         case "opened":
             return "提交申请", f"订单 {data['order_no']}，{_items(data)}，{reader.reason(data['reason'])}"
+        case "begun":
+            return "开始二次回访", f"来自 {data['about']}：客户评价不满意"
+        case "revisit":
+            return "转为二次回访", data["revisit_no"]
         case "amended":
             return "更新申请", f"{_items(data)}，{reader.reason(data['reason'])}"
         case "gate":
@@ -375,6 +412,8 @@ def _gate_name(name: str) -> str:
         "release": "放款",
         "refund": "退款",
         "reimbursement": "补运费",
+        "revisit": "二次回访",
+        "supervisor": "主管回访",
         "cancelled": "取消",
         "extended": "延期",
     }.get(name, name)
@@ -414,6 +453,9 @@ def _decision(name: str, data: Mapping[str, Any], reader: Reader) -> str:
             )
         case "resolution":
             return _resolution(data)
+        case "revisit" | "supervisor":
+            plan = f"；处理方案：{data['plan']}" if data.get("plan") else ""
+            return f"{Heard(data['result']).label}：{data['note']}{plan}"
         case "pickup" | "sendback":
             if data.get("implied"):
                 return "到件即已取件"

@@ -347,7 +347,7 @@ def began_at(entries: Iterable[Told], *, stage: str) -> datetime | None:
         is_between = stage != QUESTION and (name == QUESTION or asks(entry.data))
         return entry.kind == "decision" and name not in overlooked and not is_between
 
-    began = [entry.at for entry in entries if entry.kind == "opened" or opens(entry)]
+    began = [entry.at for entry in entries if entry.kind in ("opened", "begun") or opens(entry)]
     return began[-1] if began else None
 
 

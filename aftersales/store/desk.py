@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -28,9 +28,9 @@ ANSWER = "form.submitted"
 
 
 async def open_cases(
-    connection: AsyncConnection, *, process: str, after: str, limit: int
+    connection: AsyncConnection, *, processes: Sequence[str], after: str, limit: int
 ) -> list[tuple[str, UUID | None, int]]:
-    """Open cases of a process behind a number: case, newest run (None when it never had one), its generation."""
+    """Open cases of some processes behind a number: case, newest run (None when it never had one), its generation."""
     newest = (
         select(RUNS.c.run_id, RUNS.c.generation)
         .where(RUNS.c.case_no == CASES.c.case_no)
@@ -41,7 +41,7 @@ async def open_cases(
     rows = await connection.execute(
         select(CASES.c.case_no, newest.c.run_id, func.coalesce(newest.c.generation, 0).label("generation"))
         .select_from(CASES.outerjoin(newest, newest.c.run_id.is_not(None)))
-        .where(CASES.c.process == process, CASES.c.closed_at.is_(None), CASES.c.case_no > after)
+        .where(CASES.c.process.in_(processes), CASES.c.closed_at.is_(None), CASES.c.case_no > after)
         .order_by(CASES.c.case_no)
         .limit(limit)
     )

@@ -29,7 +29,7 @@ aftersales_manager: A01
 
 STAFF = """\
 staff:
-  - {id: C01, name: 周敏, department: customer_service, role: 负责人, rights: [apply, review, cancel]}
+  - {id: C01, name: 周敏, department: customer_service, role: 负责人, rights: [apply, review, cancel, visit, revisit, supervise]}
   - {id: A01, name: 何静, department: aftersales, role: 售后经理, rights: [approve_exception, countersign, refund]}
   - {id: A02, name: 许诺, department: aftersales, role: 出纳, rights: [refund], refund_limit: "2000.00"}
   - {id: W01, name: 吴芳, department: aftersales, role: 仓库, rights: [pickup, receive, inspect, countersign]}
@@ -103,6 +103,15 @@ ladders:
 returns: {review: stage, question: null, correction: null, exception: stage, pickup: stage, receipt: stage, tracing: stage,
   inspection: stage, resolution: stage, sendback: stage, countersign: stage, release: stage, refund: stage,
   reimbursement: stage, outer: stage}
+followup: {visit: stage, revisit: stage, supervisor: null}
+"""
+
+FOLLOWUP = """\
+stages:
+  visit:      {limit: 1 wd, owner: customer_service, rule: FUP-10}
+  revisit:    {limit: 24 h, owner: customer_service, rule: SVY-05}
+  supervisor: {limit: 1 wd, owner: customer_service, rule: AMB-40}
+tries: 3
 """
 
 NOTICE = "已收到（{case_no}）\n您好，我们已收到您的申请。\n"
@@ -113,6 +122,7 @@ FILES = {
     "returns.yaml": RETURNS,
     "notices.yaml": NOTICES,
     "escalation.yaml": ESCALATION,
+    "followup.yaml": FOLLOWUP,
     **{f"notices/{language}/{name}.txt": NOTICE for language in ("zh", "en") for name in words.NOTICES},
     "calendars/2026.yaml": CALENDAR,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from decimal import Decimal
+from importlib import import_module
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -85,21 +86,23 @@ class Shop:
 class Telling:
     """One run's worth of a story: `at` is the gate where it waits, `result` what it ended with."""
 
-    def __init__(self, request: dict[str, Any], run_id: UUID) -> None:
+    def __init__(self, request: dict[str, Any], run_id: UUID, *, story: str = "returns", case_no: str = "") -> None:
         self.request = request
         self.run_id = run_id
         self.at = ""
         self.result: str | None = None
-        self.case_no = ""
+        self.story = story
+        self.case_no = case_no
 
     async def again(self) -> Telling:
         """Tell the story again from its first line."""
-        from flows.returns import returns
-
-        legs.begin(Bare(self.run_id))
+        story = getattr(import_module(f"flows.{self.story}"), self.story)
+        driver = Bare(self.run_id)
+        driver.case_no = self.case_no or None
+        legs.begin(driver)
         self.at, self.result = "", None
         try:
-            self.result = await returns.fn(self.request)
+            self.result = await story.fn(self.request)
         except legs.Waiting as waiting:
             self.at = waiting.gate
         async with transaction() as connection:

@@ -19,7 +19,7 @@ from aftersales.store import cases
 from aftersales.store.engine import transaction
 from aftersales.words import Stage
 from tasks import cases as opening
-from tasks import reconcile, rounds
+from tasks import reconcile, rounds, tellers
 from tests.traps.conftest import MAIN_WAY, PATIENCE, RETURNS, Desk, Run, pause_key
 from tests.traps.hanging_worker import Paper
 
@@ -434,14 +434,14 @@ async def test_one_bad_case_stops_nothing(staffed: Desk, monkeypatch: pytest.Mon
         await run.at("review-0-1")
         await staffed.client.delete_flow_run(run.run_id)
     numbers = sorted([await run.case_no() for run in runs])
-    begin = reconcile._begin_anew
+    begin = tellers.begin
 
-    async def breaks(client: Any, case: Any, *rest: Any) -> None:
+    async def breaks(client: Any, case: Any, **rest: Any) -> None:
         if case.case_no == numbers[1]:
             raise RuntimeError("a defect")
-        await begin(client, case, *rest)
+        await begin(client, case, **rest)
 
-    monkeypatch.setattr(reconcile, "_begin_anew", breaks)
+    monkeypatch.setattr(tellers, "begin", breaks)
 
     assert await look(staffed) == {
         numbers[0]: "已重新建立运行",
