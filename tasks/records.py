@@ -18,6 +18,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales import clock, forms
+from aftersales import terms as rulebook
 from aftersales.forms.fields import clean, seen
 from aftersales.forms.records import AccountForm, ContactForm
 from aftersales.rules import authority, masking
@@ -256,6 +257,32 @@ async def look(order_no: str, *, operator: str, reason: str) -> Contact:
         looks = await records.add_look(connection, order_no=order_no, actor=person.id, reason=reason, at=clock.now())
         recorded = await records.contacts(connection, [case.case_no for case in of_order])
     return Contact(order, recorded, looks)
+
+
+async def quiet(order_no: str, hours: str, *, operator: str) -> str:
+    """
+    Write down when an order's customer wants to hear nothing (`20:00-10:00`; empty: as all customers); a sentence (P-10).
+
+    Raises Unable: no such order or person, a guest's order, not allowed, or no such hours.
+    """
+    terms = current_terms()
+    person = _person(terms, operator)
+    if no := authority.objection(operator=person, named=operator, right=Right.APPLY):
+        raise Unable(no)
+    if hours:
+        try:
+            begins, ends = rulebook.quiet_hours(hours)
+        except ValueError as error:
+            raise Unable(str(error)) from None
+        hours = f"{begins // 60:02}:{begins % 60:02}-{ends // 60:02}:{ends % 60:02}"
+    async with transaction() as connection:
+        if await orders.show(connection, order_no) is None:
+            raise Unable(f"没有订单 {order_no}，请核对订单号。")
+        if not await records.keep_quiet(connection, order_no, hours):
+            raise Unable(f"订单 {order_no} 是游客下的，没有客户资料，不能登记静默时段。")
+    if hours:
+        return f"已登记：订单 {order_no} 的客户在 {hours} 不发通知，到结束时再发。"
+    return f"已取消：订单 {order_no} 的客户按全体客户的静默时段。"
 
 
 # --- common ---------------------------------------------------------------------------------------------------------

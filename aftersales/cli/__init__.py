@@ -29,7 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "import": ("aftersales.cli.orders:import_", "导入订单"),
     "orders": ("aftersales.cli.orders:orders", "查看订单"),
     "sample": ("aftersales.cli.orders:sample", "装载示例店铺"),
-    "customer": ("aftersales.cli.cases:customer", "查看客户联系方式（需权限，留痕）"),
+    "customer": ("aftersales.cli.cases:customer", "查看客户联系方式（需权限，留痕），登记客户的静默时段"),
     "case": ("aftersales.cli.cases:case", "查看售后单，登记联系方式和收款账户"),
     "decide": ("aftersales.cli.cases:decide", "在某个环节作决定"),
     "signal": ("aftersales.cli.cases:signal", "告知售后单一件事：已取件、已收货、已退款、已取消"),

@@ -116,13 +116,17 @@ def _named(staff_id: str, staff: Mapping[str, Staff]) -> str:
 
 
 def quiet_until(
-    recipient: str, at: datetime, *, house: House, sending: Sending, staff: Mapping[str, Staff]
+    recipient: str, at: datetime, *, house: House, sending: Sending, staff: Mapping[str, Staff], own: str = ""
 ) -> datetime | None:
-    """Tell when the quiet hours end in which a moment lies, None outside of them (P-10). Their end is outside."""
+    """
+    Tell when the quiet hours end in which a moment lies, None outside of them (P-10). Their end is outside.
+
+    A customer's `own` hours stand in the place of those of all customers.
+    """
     kind, _, code = recipient.partition(":")
     if kind == "staff":
         code = staff[code].department if code in staff else ""
-    hours = sending.quiet.get(code or kind)
+    hours = own or sending.quiet.get(code or kind)
     if not hours:
         return None
     begins, ends = quiet_hours(hours)

@@ -72,6 +72,8 @@ class CustomerRow(SQLModel, table=True):
     email: str = _text()
     language: str = Field(default="zh")
     opted_out: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    # when they want to hear nothing, as `20:00-10:00`; empty: the hours of all customers
+    quiet: str = _text()
 
 
 class OrderRow(SQLModel, table=True):
