@@ -250,6 +250,23 @@ class ApplicationRow(SQLModel, table=True):
     created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, index=True))
 
 
+class RequestRow(SQLModel, table=True):
+    """
+    A request of a shop system under its own key, and the answer it got: sent again, it gets the same one.
+
+    Without an answer it is in hand, or whoever had it in hand died.
+    """
+
+    __tablename__ = "requests"
+    client: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    # of method, address and body: another request under the same key is none
+    fingerprint: str
+    begun_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, index=True))
+    status: int | None = Field(default=None)
+    answer: dict = _json()
+
+
 class PromiseRow(SQLModel, table=True):
     """A deadline with an owner (design §5). The trace says why the due time is what it is."""
 
