@@ -7,7 +7,7 @@ import secrets
 
 import click
 
-from aftersales.cli.common import Word, json_text
+from aftersales.cli.common import Word
 
 
 @click.command()
@@ -20,19 +20,17 @@ def keys(name: str, rights: tuple[str, ...], operator: str | None) -> None:
 
     例：aftersales keys wms receive inspect --as W02
     """
-    from pydantic import SecretStr
-
     from aftersales import terms
-    from aftersales.serve.keys import SECRETS, load
+    from aftersales.serve.keys import SECRETS, read
     from aftersales.settings import settings
 
-    told = {"secrets": [secrets.token_urlsafe(32)], "rights": list(rights)}
-    if operator:
-        told["staff"] = operator  # type: ignore[assignment]
-    found = settings().model_copy(update={"api_keys": SecretStr(json.dumps({name: told}))})
-    load(found, staff=terms.load().staff())  # what the service would refuse is refused here
+    path = settings().api_keys_file or settings().home / SECRETS.name
+    told = {"secrets": [secrets.token_urlsafe(32)], "rights": list(rights), "staff": operator or ""}
+    # what the service would refuse is refused here
+    key = read(name, told, where=str(path), staff=terms.load().staff())
     click.echo(f"{name}:")
-    for field, value in told.items():
-        click.echo(f"  {field}: {json_text(value) if isinstance(value, str) else json.dumps(value)}")
-    where = settings().api_keys_file or settings().home / SECRETS.name
-    click.echo(f"请把以上几行写进 {where}（chmod 600），重新启动；对方用同一把密钥签名。", err=True)
+    click.echo(f"  secrets: {json.dumps(key.secrets)}")
+    click.echo(f"  rights: [{', '.join(rights)}]")
+    if key.staff:
+        click.echo(f"  staff: {key.staff}")
+    click.echo(f"请把以上几行写进 {path}（chmod 600），重新启动；对方用同一把密钥签名。", err=True)

@@ -50,10 +50,11 @@ def load(settings: Settings, *, staff: Mapping[str, Staff]) -> dict[str, Key]:
     table = SECRETS.parse(text, where)
     if not isinstance(table, dict):
         raise Unable(f"{where} 应当是一张表：密钥编号，其后写 {'、'.join(FIELDS)}，样子见 {SECRETS.page}。")
-    return {str(name): _key(str(name), value, where, staff) for name, value in table.items()}
+    return {str(name): read(str(name), value, where=where, staff=staff) for name, value in table.items()}
 
 
-def _key(name: str, value: Any, where: str, staff: Mapping[str, Staff]) -> Key:
+def read(name: str, value: Any, *, where: str, staff: Mapping[str, Staff]) -> Key:
+    """Read one key. Raises Unable with the place and what to write there."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,29}", name):
         raise Unable(f"{where} 的密钥编号 {shown(name)} 不对，请用小写字母、数字和短横线，如 erp。")
     here = f"{where} 的 {name}"
