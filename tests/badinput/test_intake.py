@@ -113,7 +113,7 @@ REQUESTS = [
     row("no order", APPLY, without(ASKED, "order_no"), 422, "缺少“order_no”，请按接口文档补上。"),
     row("no goods at all", APPLY, without(ASKED, "items"), 422, "缺少“items”，请按接口文档补上。"),
     row("more than asked", APPLY, {**ASKED, "phone": "13800001234"}, 422, "多了“phone”，接口文档里没有这一项，请去掉。"),
-    row("a name that is half a surrogate pair", APPLY, b'{"\\ud800": 1}', 422, "…？…"),
+    row("a name that is half a surrogate pair", APPLY, json.dumps({**ASKED, "\ud800": 1}).encode(), 422, "多了“?”，接口文档里没有这一项，请去掉。"),
     row("an order that is a number", APPLY, {**ASKED, "order_no": 1}, 422, bad("order_no")),
     row("an order that is null", APPLY, {**ASKED, "order_no": None}, 422, bad("order_no")),
     row("half a surrogate pair", APPLY, b'{"order_no": "\\ud800", "items": [], "reason": "a", "shipping": "self"}', 422, bad("order_no")),
@@ -201,7 +201,7 @@ async def test_a_request_that_is_wrong_gets_one_sentence_and_changes_nothing(
     said, expected = answer.json(), sentence.replace("CASE", case_no)
     assert set(said) == {"error"}
     if expected.startswith("…"):
-        assert expected.strip("…").replace("？", "?") in said["error"]
+        assert expected.strip("…") in said["error"]
     else:
         assert said["error"] == expected
     assert "Traceback" not in answer.text and SECRET not in answer.text
