@@ -242,6 +242,8 @@ class ApplicationRow(SQLModel, table=True):
     key: str
     # of what was asked for: another application under the same key is none
     fingerprint: str
+    # as it was handed over, personal data masked, to be handed over again should its run be lost
+    request: dict = _json()
     order_no: str = Field(index=True)
     operator: str
     # whether the first-contact owner was chosen by us, and not named by the sender

@@ -16,6 +16,7 @@ def upgrade() -> None:
         sa.Column("via", sa.String(), nullable=False),
         sa.Column("key", sa.String(), nullable=False),
         sa.Column("fingerprint", sa.String(), nullable=False),
+        sa.Column("request", postgresql.JSONB(), server_default=sa.text("'{}'::jsonb"), nullable=False),
         sa.Column("order_no", sa.String(), nullable=False),
         sa.Column("operator", sa.String(), nullable=False),
         sa.Column("is_assigned", sa.Boolean(), nullable=False),

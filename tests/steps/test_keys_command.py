@@ -13,17 +13,22 @@ from aftersales.settings import Settings
 from aftersales.words import Right
 
 
+def read(home: Path, text: str) -> dict[str, keys.Key]:
+    """Write the first file at home, and read it as the service does."""
+    assert list(home.iterdir()) == []
+    path = home / "api-keys.yaml"
+    path.write_text(text)
+    path.chmod(0o600)
+    return keys.load(Settings(home=home), staff=terms.load().staff())
+
+
 async def test_what_it_prints_can_be_put_into_the_file(aftersales, home: Path):
     first = await aftersales("keys", "wms", "receive", "inspect", "--as", "W02")
     second = await aftersales("keys", "mall", "apply")
 
     assert (first.code, second.code) == (0, 0)
     assert "chmod 600" in first.err
-    assert list(home.iterdir()) == []
-    path = home / "api-keys.yaml"
-    path.write_text(first.out + second.out)
-    path.chmod(0o600)
-    known = keys.load(Settings(home=home), staff=terms.load().staff())
+    known = read(home, first.out + second.out)
     assert (known["wms"].rights, known["wms"].staff) == ({Right.RECEIVE, Right.INSPECT}, "W02")
     assert (known["mall"].rights, known["mall"].staff) == ({Right.APPLY}, "")
     assert known["wms"].secrets != known["mall"].secrets

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from aftersales.store import journal
 from aftersales.store.engine import transaction
 from aftersales.words import Applied, Stage
-from tasks import intake
+from tasks import intake, reconcile
 from tests.gateways.test_intake import ARRIVED, INSPECTED, Shops
 from tests.traps.conftest import PATIENCE, Desk, Run
 
@@ -110,6 +110,28 @@ async def test_a_run_that_was_lost_before_it_was_told_is_started_anew(desk: Desk
         told = await ended(taken.id)
 
     assert again.id == taken.id and told.state is Applied.OPENED
+
+
+async def test_a_run_that_was_deleted_is_found_by_the_round(desk: Desk):
+    await desk.order("D1")
+    taken = await intake.apply(asked(), via="page", key="token-1")
+    await desk.client.delete_flow_run((await run_of(desk, taken.id)).run_id)
+    early = await reconcile.look(desk.client)
+    async with transaction() as connection:
+        await connection.execute(text("update applications set created_at = created_at - interval '10 minutes'"))
+
+    seen = await reconcile.look(desk.client, dry_run=True)
+    mended = await reconcile.look(desk.client)
+    after = await reconcile.look(desk.client)
+    async with desk.worker():
+        told = await ended(taken.id)
+
+    assert (early.findings, after.findings) == ([], [])
+    assert [(each.found, each.done) for each in (*seen.findings, *mended.findings)] == [
+        ("申请的运行不见了，还没有售后单", "（仅查看，未处理）"),
+        ("申请的运行不见了，还没有售后单", "已重新建立运行"),
+    ]
+    assert told.state is Applied.OPENED
 
 
 @pytest.fixture
