@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from aftersales import clock
@@ -94,7 +95,7 @@ def routes(*, keys: Mapping[str, Key], wake: Callable[[str], None], show_parcels
 
     async def act(
         request: Request, right: Right | None, do: Callable[[Call], Awaitable[tuple[int, dict[str, Any]]]]
-    ) -> JSONResponse:
+    ) -> Response:
         call = await admitted(request, keys)
         if right is not None:
             _allow(call, right)
@@ -102,11 +103,17 @@ def routes(*, keys: Mapping[str, Key], wake: Callable[[str], None], show_parcels
             raise TurnedAway(
                 422, f"请在请求头 {ONCE} 中写这次请求自己的编号（1～100 位字母、数字或 _ . : -），重发时写同一个。"
             )
-        given = await once(turns, client=call.key.name, key=call.number, said=call.said, do=lambda: do(call))
-        return JSONResponse(given.content, given.status, {REPEATED: "true"} if given.is_repeated else None)
+
+        async def answered() -> tuple[int, str]:
+            status, content = await do(call)
+            return status, json.dumps(content, ensure_ascii=False)
+
+        given = await once(turns, client=call.key.name, key=call.number, said=call.said, do=answered)
+        headers = {REPEATED: "true"} if given.is_repeated else None
+        return Response(given.content, given.status, headers, media_type="application/json")
 
     @router.post("/applications")
-    async def apply(request: Request) -> JSONResponse:
+    async def apply(request: Request) -> Response:
         """Take an application in; its case is opened behind the answer."""
 
         async def do(call: Call) -> tuple[int, dict[str, Any]]:
@@ -125,7 +132,7 @@ def routes(*, keys: Mapping[str, Key], wake: Callable[[str], None], show_parcels
         return JSONResponse(_applied(application_id, await intake.standing(application_id)))
 
     @router.post("/scans")
-    async def scan(request: Request) -> JSONResponse:
+    async def scan(request: Request) -> Response:
         """Tell a case that its parcel was picked up or has arrived, or take one in whose case nobody knows."""
 
         async def do(call: Call) -> tuple[int, dict[str, Any]]:
@@ -151,7 +158,7 @@ def routes(*, keys: Mapping[str, Key], wake: Callable[[str], None], show_parcels
         return await act(request, None, do)
 
     @router.post("/cases/{case_no}/decisions/{gate}")
-    async def decide(request: Request, case_no: str, gate: str) -> JSONResponse:
+    async def decide(request: Request, case_no: str, gate: str) -> Response:
         """Decide where a case waits for somebody."""
         right = authority.RIGHTS.get(gate)
 

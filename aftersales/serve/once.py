@@ -14,7 +14,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from aftersales import clock
 from aftersales.serve.reading import TurnedAway
@@ -34,7 +33,7 @@ class Answer:
     """What a request was answered, and whether that was said before."""
 
     status: int
-    content: dict[str, Any]
+    content: str
     is_repeated: bool = False
 
 
@@ -60,7 +59,7 @@ class Turns:
 
 
 async def once(
-    turns: Turns, *, client: str, key: str, said: bytes, do: Callable[[], Awaitable[tuple[int, dict[str, Any]]]]
+    turns: Turns, *, client: str, key: str, said: bytes, do: Callable[[], Awaitable[tuple[int, str]]]
 ) -> Answer:
     """
     Do what is asked under a key, or answer what was answered before.
@@ -79,7 +78,7 @@ async def once(
                 if known.fingerprint != fingerprint:
                     raise TurnedAway(422, ANOTHER)
                 if known.status is not None:
-                    return Answer(known.status, dict(known.answer), is_repeated=True)
+                    return Answer(known.status, known.answer, is_repeated=True)
                 if known.begun_at > at - LONGEST:
                     raise TurnedAway(409, UNDER_WAY)
                 await requests.begin_again(connection, **which, fingerprint=fingerprint, at=at)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -23,14 +21,14 @@ class Known:
     fingerprint: str
     begun_at: datetime
     status: int | None
-    answer: Mapping[str, Any]
+    answer: str
 
 
 async def begin(connection: AsyncConnection, *, client: str, key: str, fingerprint: str, at: datetime) -> Known | None:
     """Begin a request; what is known of it when it was begun before, else None."""
     begun = await connection.execute(
         upsert(REQUESTS)
-        .values(client=client, key=key, fingerprint=fingerprint, begun_at=at, answer={})
+        .values(client=client, key=key, fingerprint=fingerprint, begun_at=at)
         .on_conflict_do_nothing()
         .returning(REQUESTS.c.key)
     )
@@ -55,12 +53,10 @@ async def begin_again(connection: AsyncConnection, *, client: str, key: str, fin
     )
 
 
-async def answer(connection: AsyncConnection, *, client: str, key: str, status: int, answer: Mapping[str, Any]) -> None:
+async def answer(connection: AsyncConnection, *, client: str, key: str, status: int, answer: str) -> None:
     """Write down what a request was answered."""
     await connection.execute(
-        update(REQUESTS)
-        .where(REQUESTS.c.client == client, REQUESTS.c.key == key)
-        .values(status=status, answer=dict(answer))
+        update(REQUESTS).where(REQUESTS.c.client == client, REQUESTS.c.key == key).values(status=status, answer=answer)
     )
 
 

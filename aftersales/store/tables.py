@@ -266,7 +266,8 @@ class RequestRow(SQLModel, table=True):
     fingerprint: str
     begun_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, index=True))
     status: int | None = Field(default=None)
-    answer: dict = _json()
+    # to the letter
+    answer: str = _text()
 
 
 class PromiseRow(SQLModel, table=True):

@@ -193,7 +193,7 @@ async def test_sent_again_it_gets_the_same_answer_and_nothing_happens(shops: Sho
     again = await shops.post(path, body, number="n-1")
 
     assert (first.status_code, again.status_code) == (200, 200)
-    assert again.json() == first.json()
+    assert again.content == first.content
     assert intake.REPEATED not in first.headers and again.headers[intake.REPEATED] == "true"
     assert everything(database) == before
 
@@ -290,7 +290,7 @@ async def _forget_the_answer() -> None:
 
     async with engine.transaction() as connection:
         await connection.execute(
-            text("update requests set status = null, answer = '{}', begun_at = now() - interval '3 minutes'")
+            text("update requests set status = null, answer = '', begun_at = now() - interval '3 minutes'")
         )
 
 
