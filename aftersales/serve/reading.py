@@ -52,8 +52,9 @@ def quoted(text: str) -> str:
 
 def read(kind: type[M], raw: bytes) -> M:
     """Read a body strictly. Raises Unreadable with one sentence."""
+    said = parse(raw)
     try:
-        return kind.model_validate(parse(raw))
+        found = kind.model_validate(said)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))[:80] or "内容"
@@ -63,6 +64,11 @@ def read(kind: type[M], raw: bytes) -> M:
             case "extra_forbidden":
                 raise Unreadable(f"多了“{where}”，接口文档里没有这一项，请去掉。") from None
         raise Unreadable(f"“{where}”的值不对，请按接口文档填写。") from None
+    try:
+        json.dumps(said, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        raise Unreadable("内容含有无法保存的字符，请删去后重发。") from None
+    return found
 
 
 def parse(raw: bytes) -> Any:

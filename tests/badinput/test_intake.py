@@ -20,6 +20,7 @@ from tests.badinput.test_callbacks import ADDRESS, METHOD
 from tests.gateways.test_intake import ARRIVED, SECRET, Shops
 
 JSON = "内容不是正确的 JSON 对象，请按接口文档发送。"
+UNSTORABLE = "内容含有无法保存的字符，请删去后重发。"
 CONTENT = "“内容”的值不对，请按接口文档填写。"
 SHAPE = "缺少签名或格式不对，请在请求头 X-Aftersales-Signature 中写 t=秒数,v1=签名。"
 WRONG = f"签名不对，{signatures.REQUEST}。"
@@ -113,10 +114,13 @@ REQUESTS = [
     row("no order", APPLY, without(ASKED, "order_no"), 422, "缺少“order_no”，请按接口文档补上。"),
     row("no goods at all", APPLY, without(ASKED, "items"), 422, "缺少“items”，请按接口文档补上。"),
     row("more than asked", APPLY, {**ASKED, "phone": "13800001234"}, 422, "多了“phone”，接口文档里没有这一项，请去掉。"),
-    row("a name that is half a surrogate pair", APPLY, json.dumps({**ASKED, "\ud800": 1}).encode(), 422, "多了“?”，接口文档里没有这一项，请去掉。"),
+    row("a name that is half a surrogate pair", APPLY, json.dumps({**ASKED, "\ud800": 1}).encode(), 422, CONTENT),
     row("an order that is a number", APPLY, {**ASKED, "order_no": 1}, 422, bad("order_no")),
     row("an order that is null", APPLY, {**ASKED, "order_no": None}, 422, bad("order_no")),
-    row("half a surrogate pair", APPLY, b'{"order_no": "\\ud800", "items": [], "reason": "a", "shipping": "self"}', 422, bad("order_no")),
+    row("half a surrogate pair", APPLY, b'{"order_no": "\\ud800", "items": [], "reason": "a", "shipping": "self"}', 422, UNSTORABLE),
+    row("half a surrogate pair in a scan", SCANS, json.dumps({**PICKED, "carrier": "\ud800"}).encode(), 422, UNSTORABLE, key="logistics", at="pickup"),
+    row("half a surrogate pair in a decision", REVIEW, b'{"decision": "approve", "remark": "\\ud800"}', 422, "…备注：含有无法保存的字符，请删去后重填…"),
+    row("a NUL in a scan", SCANS, {**PICKED, "carrier": "a\x00"}, 422, "承运商要写成文字，不能含空字符，且最多 500 字。", key="logistics", at="pickup"),
     row("goods that are a table", APPLY, {**ASKED, "items": {"sku": "SKU-1"}}, 422, bad("items")),
     row("goods that are words", APPLY, {**ASKED, "items": ["SKU-1"]}, 422, bad("items.0")),
     row("evidence that is a table", APPLY, {**ASKED, "evidence": {}}, 422, bad("evidence")),
@@ -218,7 +222,7 @@ def file(name: str, text: Any, sentence: str) -> Any:
 
 KEYS_FILES = [
     file("no YAML", "erp: [", "不是 YAML 或 JSON，请检查缩进和半角冒号，密钥要加引号"),
-    file("a list", ["erp"], "应当是一张表：密钥编号，其后写 secrets、rights、staff"),
+    file("a list for a table", ["erp"], "应当是一张表：密钥编号，其后写 secrets、rights、staff"),
     file("a secret alone", "a-secret-that-is-long", "应当是一张表"),
     file("a name in capitals", {"ERP": GOOD}, "的密钥编号 ERP 不对，请用小写字母、数字和短横线，如 erp。"),
     file("a secret as a name", {"a secret that is long": GOOD}, "的密钥编号 （不是代码） 不对"),
