@@ -231,6 +231,26 @@ class Urgency(Named):
     LATE = "late", "超时"
 
 
+class Applied(Named):
+    """What became of an application that no member of staff typed (RET-01)."""
+
+    TAKING = "taking", "受理中"
+    OPENED = "opened", "已受理"
+    REFUSED = "refused", "未受理"
+
+
+class Way(Named):
+    """The way by which such an application came, and whom the journal names for it."""
+
+    PAGE = "page", "客户页面"
+    API = "api", "店铺系统接口"
+
+    @property
+    def actor(self) -> str:
+        """Who acted, as the journal writes it down."""
+        return "customer" if self is Way.PAGE else "shop"
+
+
 def matter(stage: str) -> str:
     """Name what is owed at a stage, as people read it: `验收`; the limit of the whole case is `整单`."""
     return "整单" if stage == "outer" else Stage(stage).label.removeprefix("待")

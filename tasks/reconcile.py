@@ -34,14 +34,13 @@ from aftersales.store.engine import transaction
 from aftersales.store.journal import Entry
 from aftersales.words import Event, Unable
 from tasks import boards, desks, gates, lapses, notices, outside
-from tasks.cases import PROCESS, current_terms
+from tasks.cases import DEPLOYMENT, PROCESS, current_terms
 from tasks.steps import FIRST_REST, LONGEST_REST
 
 # cases compared in one round; the next one goes on behind them
 AT_ONCE = 1000
 # how long a run may stand in the queue behind a younger one that was told, before something must be wrong with it
 LATE = timedelta(minutes=3)
-DEPLOYMENT = "returns/退货"
 # how often an application that never became a case is told again by itself: for about six hours
 MOST_TRIES = 12
 CURSOR = "reconciliation"
@@ -335,22 +334,17 @@ async def _begin_anew(
     """Start a new run for a case, once a generation; the leg knows the case by its label."""
     asked = {name: told.data[name] for name in ("operator", "order_no", "reason", "shipping", "wish")}
     items = [{"sku": item["sku"], "quantity": item["quantity"]} for item in told.data["items"]]
-    response = await client.request(
-        "POST",
-        "/deployments/{id}/create_flow_run",
-        path_params={"id": deployment_id},
-        json={
-            "parameters": {"request": {**asked, "items": items}},
-            # what was asked long ago need not be what the form offers today
-            "enforce_parameter_schema": False,
-            "name": f"{desks.PROCESS} {case.case_no} {case.stage.label}",
-            "tags": [desks.PROCESS, case.case_no],
-            "labels": {"case": case.case_no},
-            "idempotency_key": f"{case.case_no}/{generation + 1}",
-        },
+    run_id = await runs.start(
+        client,
+        deployment_id,
+        {**asked, "items": items},
+        name=f"{desks.PROCESS} {case.case_no} {case.stage.label}",
+        tags=[desks.PROCESS, case.case_no],
+        labels={runs.CASE: case.case_no},
+        key=f"{case.case_no}/{generation + 1}",
     )
     async with transaction() as connection:
-        await cases.link_run(connection, UUID(response.json()["id"]), case.case_no)
+        await cases.link_run(connection, run_id, case.case_no)
 
 
 async def _tell(case: cases.Case, run: FlowRun | None, seen: _Mending, done: str, *, is_first: bool) -> None:
@@ -393,7 +387,7 @@ async def _unopened(client: PrefectClient, locks: Locks, *, rests: bool, dry_run
             await _tell_again(client, locks, run, rests=rests, dry_run=dry_run)
             for run in part
             # a run that was made for a case is a matter of that case
-            if run.id not in told and "case" not in (run.labels or {})
+            if run.id not in told and runs.CASE not in (run.labels or {})
         ]
         if len(part) < PAGE:
             break

@@ -72,6 +72,7 @@ class Reader:
             "carrier": "承运商",
             "payment": "支付渠道",
             "customer": "客户",
+            "shop": "店铺系统",
             "desk": "Prefect 界面",
         }.get(actor, actor)
 
@@ -287,7 +288,10 @@ def _what(entry: Dated, reader: Reader) -> tuple[str, str]:
     name, asked = entry.entry.rpartition("-")[0], entry.entry.split(".")[0]
     match entry.kind:
         case "opened":
-            return "提交申请", f"订单 {data['order_no']}，{_items(data)}，{reader.reason(data['reason'])}"
+            what = f"订单 {data['order_no']}，{_items(data)}，{reader.reason(data['reason'])}"
+            # whoever applied by themselves is not the one who has it in hand
+            owner = f"，首问责任人 {reader.who(data['operator'])}" if data.get("via") else ""
+            return "提交申请", what + owner
         case "amended":
             return "更新申请", f"{_items(data)}，{reader.reason(data['reason'])}"
         case "gate":
