@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from difflib import get_close_matches
 from hashlib import sha256
@@ -38,7 +38,7 @@ from aftersales.words import LADDER_NOTICE, NOTICES, Fault, Limit, Right, Staff,
 
 CONFIG = Path("config")
 
-FILES = ("house.yaml", "staff.yaml", "returns.yaml", "notices.yaml", "escalation.yaml")
+FILES = ("house.yaml", "staff.yaml", "returns.yaml", "notices.yaml", "escalation.yaml", "selfservice.yaml")
 
 # what AMB-09 and AMB-20 allow, but nothing does yet: better refused than silently without effect
 NOT_YET = (("review_on_timeout", "auto_approve", "escalate"), ("choose_route", True, "false"))
@@ -425,6 +425,46 @@ class Escalation(Strict):
         return self.ladders[name] if name else None
 
 
+class Allowance(Strict):
+    """How often somebody may do something in so long."""
+
+    at_most: int = Field(ge=1)
+    within: WallLimit
+
+    @property
+    def window(self) -> timedelta:
+        """The time in which it is counted."""
+        return timedelta(minutes=self.within.amount * (60 if self.within.unit == "h" else 1))
+
+
+class Photos(Strict):
+    """What a customer may hand in as photos: how many, how large, and how large we keep them."""
+
+    at_most: int = Field(ge=1, le=20)
+    megabytes: int = Field(ge=1, le=20)
+    megapixels: int = Field(ge=1, le=100)
+    longest_side: int = Field(ge=400, le=8000)
+
+
+class English(Strict):
+    """What the English page calls the words of `returns.yaml`; what is not named is shown as it is there."""
+
+    reasons: dict[Code, Text] = {}
+    payment_routes: dict[str, Text] = {}
+
+
+class SelfService(Strict):
+    """`selfservice.yaml`: what a customer may see and do on their page (SLF-01 to SLF-03, AMB-47)."""
+
+    require_both: bool
+    session: WallLimit
+    searches_per_address: Allowance
+    searches_per_order: Allowance
+    applications_per_order: Allowance
+    photos: Photos
+    english: English
+
+
 class Terms(Strict):
     """Everything a case is judged by, and what is told about it."""
 
@@ -435,6 +475,7 @@ class Terms(Strict):
     notices: dict[str, Notice] = {}
     sending: Sending
     escalation: Escalation
+    selfservice: SelfService
 
     def staff(self) -> Mapping[str, Staff]:
         """Everybody by staff id."""
@@ -495,6 +536,7 @@ def restore(document: Mapping[str, Any], *, live: Terms) -> Terms:
         notices=live.notices,
         sending=live.sending,
         escalation=live.escalation,
+        selfservice=live.selfservice,
     )
 
 
@@ -591,7 +633,7 @@ def load(folder: Path = CONFIG) -> Terms:
     if not folder.is_dir():
         raise TermsError([Mistake(str(folder), 0, "", "没有这个文件夹，请在项目的根目录运行，那里有 config/。")])
     documents = [_read(folder / name) for name in FILES]
-    house_file, staff_file, returns_file, notices_file, escalation_file = documents
+    house_file, staff_file, returns_file, notices_file, escalation_file, selfservice_file = documents
     years = [_read(path) for path in sorted((folder / "calendars").glob("*.y*ml"))]
 
     house = _fit(House, house_file)
@@ -599,6 +641,7 @@ def load(folder: Path = CONFIG) -> Terms:
     returns = _fit(Returns, returns_file)
     told = _fit(Notices, notices_file)
     escalation = _fit(Escalation, escalation_file)
+    selfservice = _fit(SelfService, selfservice_file)
     calendars = [_fit(Calendar, year) for year in years]
     # on the plain values, so that a mistake in one key does not hide those that need two
     _check_people(house_file, staff_file)
@@ -607,6 +650,7 @@ def load(folder: Path = CONFIG) -> Terms:
     _check_channels(returns_file)
     _check_ladders(escalation_file, notices_file)
     _check_quiet(notices_file, house_file)
+    _check_selfservice(selfservice_file, returns_file)
     for year in years:
         _check_calendar(year)
     language = house.language if house else "zh"
@@ -616,7 +660,7 @@ def load(folder: Path = CONFIG) -> Terms:
         m for document in [*documents, *years] for m in sorted(document.mistakes, key=lambda mistake: mistake.line)
     ]:
         raise TermsError(mistakes)
-    assert house and staff and returns and told and escalation  # what did not fit has left a mistake
+    assert house and staff and returns and told and escalation and selfservice  # what did not fit has left a mistake
     return Terms(
         house=house,
         staff_list=staff,
@@ -625,6 +669,7 @@ def load(folder: Path = CONFIG) -> Terms:
         notices=notices,
         sending=told.sending,
         escalation=escalation,
+        selfservice=selfservice,
     )
 
 
@@ -1050,6 +1095,18 @@ def _check_quiet(notices: _Document, house: _Document) -> None:
     for code in _table(notices.data, "sending", "quiet"):
         if len(known) > 1 and code not in known:
             notices.wrong(("sending", "quiet", code), f"没有部门“{code}”，{_nearest(str(code), known)}。")
+
+
+def _check_selfservice(selfservice: _Document, returns: _Document) -> None:
+    """Both must match, and what has an English name is there (AMB-47)."""
+    if _inside(selfservice.data, "require_both") is False:
+        text = "false 目前还不支持，请写 true：订单号和手机号都相符才能查询。"
+        selfservice.wrong(("require_both",), text)
+    known = [str(code) for code in _table(returns.data, "reasons")]
+    for code in _table(selfservice.data, "english", "reasons"):
+        if known and code not in known:
+            text = f"{_file(returns)} 没有退货原因“{code}”，{_nearest(str(code), known)}。"
+            selfservice.wrong(("english", "reasons", code), text)
 
 
 def _check_calendar(calendar: _Document) -> None:

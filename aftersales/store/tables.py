@@ -250,6 +250,19 @@ class ApplicationRow(SQLModel, table=True):
     created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, index=True))
 
 
+class AttemptRow(SQLModel, table=True):
+    """
+    How often somebody has tried something on the customer's page, until when it counts (AMB-47).
+
+    `mark` stands for who and what: nobody can read from it an address or an order.
+    """
+
+    __tablename__ = "attempts"
+    mark: str = Field(primary_key=True)
+    count: int
+    until_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, index=True))
+
+
 class PromiseRow(SQLModel, table=True):
     """A deadline with an owner (design §5). The trace says why the due time is what it is."""
 
