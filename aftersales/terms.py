@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from difflib import get_close_matches
 from hashlib import sha256
@@ -430,11 +430,6 @@ class Allowance(Strict):
 
     at_most: int = Field(ge=1)
     within: WallLimit
-
-    @property
-    def window(self) -> timedelta:
-        """The time in which it is counted."""
-        return timedelta(minutes=self.within.amount * (60 if self.within.unit == "h" else 1))
 
 
 class Photos(Strict):

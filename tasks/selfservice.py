@@ -6,6 +6,7 @@ Who searches is counted before anything is looked for, in the database, by marks
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
@@ -100,7 +101,7 @@ async def _count(connection: AsyncConnection, marks: Mapping[str, Allowance]) ->
     waits = []
     # in one order, so that two who count the same never wait for each other
     for mark, allowance in sorted(marks.items()):
-        count, until_at = await store.attempt(connection, mark, window=allowance.window, at=at)
+        count, until_at = await store.attempt(connection, mark, window=allowance.within.length, at=at)
         if count > allowance.at_most:
             waits.append(until_at - at)
     return max(waits, default=None)
@@ -171,9 +172,9 @@ async def may_apply(order_no: str) -> None:
         raise TooOften(wait)
 
 
-def keep_photo(photo: bytes) -> str:
+async def keep_photo(photo: bytes) -> str:
     """Keep a photo that was written anew, outside of anything that is served; the same one once (POL-08)."""
-    return records.store_photo(photo, settings().home / "files")
+    return await asyncio.to_thread(records.store_photo, photo, settings().home / "files")
 
 
 async def apply(
