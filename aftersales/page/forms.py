@@ -66,7 +66,7 @@ async def read(request: Request, *, most_files: int = 0) -> Form:
             return Form(await request.form(max_files=most_files, max_fields=MOST_FIELDS, max_part_size=MOST_BYTES))
     except TimeoutError:
         raise HTTPException(408, headers={"connection": "close"}) from None
-    except (UnicodeDecodeError, ValueError):
+    except (ValueError, LookupError):
         raise HTTPException(400) from None
 
 

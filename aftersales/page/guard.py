@@ -6,6 +6,7 @@ Outside of the application itself, so that an answer to its worst failure is gua
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection
 from urllib.parse import urlsplit
 
@@ -29,6 +30,9 @@ HEADERS = {
     "x-robots-tag": "noindex, nofollow",
 }
 SECURE = {"strict-transport-security": "max-age=31536000"}
+# how much more is read of what is refused, and for how long
+LINGER = 1024 * 1024
+LINGER_SECONDS = 10
 # this machine itself, as a proxy or a health check calls it
 HERE = ("127.0.0.1", "localhost", "::1")
 
@@ -67,6 +71,7 @@ class Guard:
 
         most = self.most_bytes(scope["path"])
         if status := self._refused(headers, most):
+            await _drain(receive, most + LINGER)
             answer = self.refuse(Request(scope), status)
             answer.headers["connection"] = "close"
             await answer(scope, receive, guarded)
@@ -79,6 +84,7 @@ class Guard:
             seen += len(message.get("body", b""))
             if seen > most:
                 # whoever names no length is counted as it comes
+                await _drain(receive, LINGER)
                 raise HTTPException(413, headers={"connection": "close"})
             return message
 
@@ -92,6 +98,19 @@ class Guard:
         length = headers.get("content-length", "0")
         # what is no number the server has refused
         return 413 if length.isdigit() and int(length) > most else 0
+
+
+async def _drain(receive: Receive, most: int) -> None:
+    """Let a sender finish, within limits: a browser that still sends shows no answer."""
+    try:
+        async with asyncio.timeout(LINGER_SECONDS):
+            while most > 0:
+                message = await receive()
+                most -= len(message.get("body", b""))
+                if message["type"] != "http.request" or not message.get("more_body"):
+                    return
+    except TimeoutError:
+        pass
 
 
 def _host(header: str) -> str:
