@@ -52,10 +52,6 @@ async def fill(count: int) -> None:
         "promises": {"case_no": "case_no || '-' || n"},
     }
     async with engine.transaction() as connection:
-        # the lines are found by the number that their order gets
-        await connection.execute(
-            text("select setval(pg_get_serial_sequence('orders', 'id'), (select max(id) from orders))")
-        )
         for table, changed in own.items():
             columns = (
                 await connection.scalars(
@@ -91,10 +87,7 @@ async def page(place: Path) -> AsyncIterator[tuple[str, int]]:
         # the visitors of the searches come from many addresses
         "AFTERSALES_PAGE_PROXIES": "127.0.0.1",
     }
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [Path(sys.executable).with_name("aftersales"), "page"], env=clean | ours, stdout=out, stderr=out
-        )
+    process = _start(clean | ours, log)
     address = f"http://127.0.0.1:{port}"
     try:
         await common.until(lambda: _answers(address), process, log)
@@ -102,6 +95,12 @@ async def page(place: Path) -> AsyncIterator[tuple[str, int]]:
     finally:
         process.terminate()
         process.wait(10)
+
+
+def _start(environment: dict[str, str], log: Path) -> subprocess.Popen:
+    with log.open("wb") as out:
+        ours = Path(sys.executable).with_name("aftersales")
+        return subprocess.Popen([ours, "page"], env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
 
 
 def _answers(address: str) -> bool:
