@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     sms_key: SecretStr = Field(default=SecretStr(""), validate_default=True)
     channels: SecretStr = SecretStr("")
     channels_file: Path | None = None
+    api_keys: SecretStr = SecretStr("")
+    api_keys_file: Path | None = None
     ui_url: str = ""
     callback_key: SecretStr = SecretStr("")
     payment_callback_key: SecretStr = SecretStr("")
@@ -224,6 +226,7 @@ WRONG = {
         "密钥只能用英文字母、数字和符号，请补上或更正，或都不设置。"
     ),
     "channels_file": "环境变量 AFTERSALES_CHANNELS_FILE 不是文件的路径，请改为渠道文件的路径，或不设置它。",
+    "api_keys_file": "环境变量 AFTERSALES_API_KEYS_FILE 不是文件的路径，请改为接口密钥文件的路径，或不设置它。",
     "ui_url": (
         "环境变量 AFTERSALES_UI_URL 不是网址，请写成员工打开工作台的地址，如 https://desk.example.com，或不设置它。"
     ),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
+from prefect.client.orchestration import PrefectClient
 from prefect.exceptions import ObjectNotFound
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -77,7 +78,7 @@ async def apply(request: Mapping[str, Any], *, via: str, key: str, operator: str
     if known.fingerprint != fingerprint:
         raise KeyTaken("同一个编号先前提交过另一份申请，请换一个新的编号提交，或按原来的内容重发。")
     if _standing(known).state is Applied.TAKING:
-        await _hand_over(known, values)
+        await _hand_over(known)
     return Application(str(known.id), known.operator, is_new)
 
 
@@ -125,6 +126,7 @@ async def _keep(
                 via=via.value,
                 key=key,
                 fingerprint=fingerprint,
+                request=dict(values),
                 order_no=values["order_no"],
                 operator=operator or await _first_contact(connection, terms),
                 is_assigned=not operator,
@@ -150,21 +152,26 @@ async def _first_contact(connection: AsyncConnection, terms: Terms) -> str:
     return chosen.id
 
 
-async def _hand_over(known: applications.Kept, values: Mapping[str, Any]) -> None:
+async def _hand_over(known: applications.Kept) -> None:
     """Start the run of an application, once. Raises Unavailable; then it may be handed over again."""
     try:
         async with runs.from_outside() as client:
-            deployment = await client.read_deployment_by_name(DEPLOYMENT)
-            run_id = await runs.start(
-                client,
-                deployment.id,
-                {"operator": known.operator, **values},
-                name=f"{desks.PROCESS} {Way(known.via).label}申请",
-                tags=[desks.PROCESS],
-                labels={runs.APPLICATION: str(known.id)},
-                key=f"application/{known.id}",
-            )
+            await hand_over(client, known)
     except (runs.Unreachable, ObjectNotFound) as error:
         raise Unavailable("系统暂时不可用，这份申请还没有受理，请稍后重试。") from error
+
+
+async def hand_over(client: PrefectClient, known: applications.Kept) -> None:
+    """Start the run of an application, once: Prefect knows its key as long as it has the run."""
+    deployment = await client.read_deployment_by_name(DEPLOYMENT)
+    run_id = await runs.start(
+        client,
+        deployment.id,
+        {"operator": known.operator, **known.request},
+        name=f"{desks.PROCESS} {Way(known.via).label}申请",
+        tags=[desks.PROCESS],
+        labels={runs.APPLICATION: str(known.id)},
+        key=f"application/{known.id}",
+    )
     async with transaction() as connection:
         await applications.hand(connection, known.id, run_id)

@@ -21,10 +21,12 @@ def up() -> None:
 
     from aftersales import terms
     from aftersales.gateways import channels
+    from aftersales.serve import keys
     from aftersales.stack import up as stack
 
     found = terms.load()  # every mistake at once, before anything starts
     house = found.house
+    keys.load(settings(), staff=found.staff())
     console = Console(highlight=False, soft_wrap=True)
     known = settings()
     if known.page_url.startswith("https://") and not known.trusted_proxies:
@@ -71,15 +73,18 @@ def worker() -> None:
 
 @click.command()
 def serve() -> None:
-    """启动回调服务：接收支付渠道和承运商的通知（up 会启动一个），只在本机监听。"""
+    """启动回调服务：接收支付渠道、承运商和店铺系统发来的（up 会启动一个），只在本机监听。"""
+    from aftersales import terms
     from aftersales.cli import database
+    from aftersales.serve import keys
 
     if not settings().database_url:  # a case is told without Prefect too: its worker wakes the run
         os.environ["AFTERSALES_DATABASE_URL"] = database.located().database_url
         settings.cache_clear()
     found = settings()
+    shops = keys.load(found, staff=terms.load().staff())
     app = importlib.import_module("aftersales.serve.app")
-    app.run(keys=found.callback_keys, port=found.callbacks_port)
+    app.run(keys=found.callback_keys, shops=shops, port=found.callbacks_port)
 
 
 @click.command()

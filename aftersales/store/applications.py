@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select, update
@@ -26,7 +27,9 @@ class Kept:
     id: UUID
     via: str
     fingerprint: str
+    request: Mapping[str, Any]
     operator: str
+    run_id: UUID | None
     case_no: str
     refusal: str
 
@@ -35,7 +38,9 @@ _KEPT = select(
     APPLICATIONS.c.id,
     APPLICATIONS.c.via,
     APPLICATIONS.c.fingerprint,
+    APPLICATIONS.c.request,
     APPLICATIONS.c.operator,
+    APPLICATIONS.c.run_id,
     func.coalesce(RUNS.c.case_no, "").label("case_no"),
     func.coalesce(REFUSALS.c.reason, "").label("refusal"),
 ).select_from(
@@ -59,6 +64,22 @@ async def find(connection: AsyncConnection, *, via: str, key: str) -> Kept | Non
     """An application by what its sender calls it."""
     row = (await connection.execute(_KEPT.where(APPLICATIONS.c.via == via, APPLICATIONS.c.key == key))).one_or_none()
     return Kept(*row) if row else None
+
+
+async def in_hand(connection: AsyncConnection, *, since: datetime, until: datetime, limit: int) -> list[Kept]:
+    """Applications of a time that were handed to a run and that no story has opened or turned away yet."""
+    rows = await connection.execute(
+        _KEPT.where(
+            APPLICATIONS.c.created_at >= since,
+            APPLICATIONS.c.created_at < until,
+            APPLICATIONS.c.run_id.is_not(None),
+            RUNS.c.case_no.is_(None),
+            REFUSALS.c.id.is_(None),
+        )
+        .order_by(APPLICATIONS.c.created_at)
+        .limit(limit)
+    )
+    return [Kept(*row) for row in rows]
 
 
 async def one_at_a_time(connection: AsyncConnection) -> None:

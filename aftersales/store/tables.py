@@ -242,6 +242,8 @@ class ApplicationRow(SQLModel, table=True):
     key: str
     # of what was asked for: another application under the same key is none
     fingerprint: str
+    # as it was handed over, personal data masked, to be handed over again should its run be lost
+    request: dict = _json()
     order_no: str = Field(index=True)
     operator: str
     # whether the first-contact owner was chosen by us, and not named by the sender
@@ -261,6 +263,23 @@ class AttemptRow(SQLModel, table=True):
     mark: str = Field(primary_key=True)
     count: int
     until_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, index=True))
+
+
+class RequestRow(SQLModel, table=True):
+    """
+    A request of a shop system under its own key, and the answer it got: sent again, it gets the same one.
+
+    Without an answer it is in hand, or whoever had it in hand died.
+    """
+
+    __tablename__ = "requests"
+    client: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    # of method, address and body: another request under the same key is none
+    fingerprint: str
+    begun_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, index=True))
+    status: int | None = Field(default=None)
+    answer: dict = _json()
 
 
 class PromiseRow(SQLModel, table=True):
