@@ -88,7 +88,8 @@ async def send(request: Request) -> Response:
     try:
         await selfservice.apply(session.order_no, filled, goods=shown.goods, photos=given.kept, key=key)
     except intake.Unavailable:
-        return _page(request, session, shown, filled, given, note="apply.unavailable", status=503)
+        # nobody knows whether it arrived: sent again it must be the same one
+        return _page(request, session, shown, filled, given, note="apply.unavailable", status=503, number=key)
     except intake.KeyTaken:
         return _page(request, session, shown, filled, given, note="apply.twice", status=409)
     except (staff_forms.Misfilled, Unable):
@@ -137,6 +138,7 @@ def _page(
     wrong: list[tuple[str, str]] | None = None,
     note: str = "",
     status: int = 200,
+    number: str = "",
 ) -> Response:
     terms = current_terms()
     return render.page(
@@ -144,6 +146,7 @@ def _page(
         "apply.html",
         status=status,
         session=session,
+        number=number,
         shown=shown,
         filled=filled,
         kept=[sessions.kept_photo(session, reference) for reference in given.kept],

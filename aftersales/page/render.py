@@ -40,9 +40,14 @@ def page(
     status: int = 200,
     session: Session | None = None,
     here: str = "",
+    number: str = "",
     **values: Any,
 ) -> HTMLResponse:
-    """A page in the language of its reader; `session` is handed out with it, or gets more time."""
+    """
+    A page in the language of its reader; `session` is handed out with it, or gets more time.
+
+    `here` is where the links to other languages lead, `number` that of a form which is shown again and stays the same.
+    """
     told = language(request, customers=session.language if session else "")
     text = _templates.get_template(template).render(
         words=told,
@@ -51,7 +56,7 @@ def page(
         at=at,
         css=at(f"/page.css?v={CSS_VERSION}"),
         order_no=session.order_no if session else "",
-        token=sessions.token(session) if session else "",
+        token=sessions.token(session, number) if session else "",
         **values,
     )
     answer = HTMLResponse(text, status, headers={"content-language": told.code, "vary": "accept-language, cookie"})

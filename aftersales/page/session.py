@@ -76,9 +76,9 @@ def remember_language(response: Response, language: str) -> None:
     response.set_cookie(cookie("lang"), language, max_age=365 * 86_400, **_how())
 
 
-def token(session: Session) -> str:
-    """What a form of this session carries."""
-    return _signed("form", f"{session.id} {secrets.token_urlsafe(12)}")
+def token(session: Session, number: str = "") -> str:
+    """What a form of this session carries; with the number of one that was sent before, it is that one again."""
+    return _signed("form", f"{session.id} {number or secrets.token_urlsafe(12)}")
 
 
 def check(session: Session | None, given: str) -> str:

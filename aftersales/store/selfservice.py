@@ -113,6 +113,8 @@ async def applications(connection: AsyncConnection, order_no: str, *, since: dat
             APPLICATIONS.c.order_no == order_no,
             APPLICATIONS.c.via == "page",
             RUNS.c.case_no.is_(None),
+            # what was never handed over was not taken in, and whoever sent it was told so
+            APPLICATIONS.c.run_id.is_not(None),
             (APPLICATIONS.c.created_at >= since) | REFUSALS.c.reason.is_(None),
         )
         .order_by(APPLICATIONS.c.created_at.desc())

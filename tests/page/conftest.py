@@ -188,16 +188,16 @@ def told_at_once(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What would be handed to Prefect is told by a plain call; gives the requests that were handed over."""
     handed: list[dict[str, Any]] = []
 
-    async def hand_over(known: applications.Kept, values: Mapping[str, Any]) -> None:
+    async def hand_over(known: applications.Kept) -> None:
         from flows.returns import returns
 
-        handed.append(dict(values))
+        handed.append(dict(known.request))
         run_id = uuid4()
         async with transaction() as connection:
             await applications.hand(connection, known.id, run_id)
         legs.begin(Bare(run_id, application=str(known.id)))
         with contextlib.suppress(legs.Waiting):
-            await returns.fn({"operator": known.operator, **values})
+            await returns.fn({"operator": known.operator, **known.request})
 
     monkeypatch.setattr(intake, "_hand_over", hand_over)
     return handed

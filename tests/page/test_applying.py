@@ -7,6 +7,7 @@ import stat
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from PIL import Image
@@ -14,6 +15,7 @@ from sqlalchemy import text
 
 from aftersales import links
 from aftersales.page.words import WORDS
+from aftersales.store import applications
 from aftersales.store.engine import transaction
 from aftersales.terms import load
 from tasks import intake, records
@@ -47,8 +49,9 @@ async def test_slf03_an_application_becomes_a_case(customer: Visitor, told_at_on
 async def test_what_is_being_taken_in_and_what_was_turned_away_are_told(
     customer: Visitor, monkeypatch: pytest.MonkeyPatch
 ):
-    async def later(known: Any, values: Any) -> None:
-        pass
+    async def later(known: Any) -> None:
+        async with transaction() as connection:
+            await applications.hand(connection, known.id, uuid4())
 
     monkeypatch.setattr(intake, "_hand_over", later)
 
@@ -69,11 +72,9 @@ async def test_what_is_being_taken_in_and_what_was_turned_away_are_told(
 async def test_why_an_application_was_turned_away(
     customer: Visitor, monkeypatch: pytest.MonkeyPatch, reason: str, shown: str
 ):
-    async def refuse(known: Any, values: Any) -> None:
+    async def refuse(known: Any) -> None:
         async with transaction() as connection:
-            await connection.execute(
-                text("update applications set run_id = gen_random_uuid() where id = :id"), {"id": known.id}
-            )
+            await applications.hand(connection, known.id, uuid4())
             await connection.execute(
                 text(
                     "insert into refusals (at, operator, order_no, reason, run_id, data)"
@@ -124,6 +125,21 @@ async def test_while_prefect_is_away_nothing_is_lost(customer: Visitor):
     assert said("apply.unavailable") in refused.text
     assert "请轻放</textarea>" in refused.text and 'value="quality" checked' in refused.text
     assert len(hidden(refused, "kept")) == 1
+    assert said("applied.taking") not in (await customer.get("/order")).text
+
+
+async def test_what_could_not_be_taken_in_is_the_same_one_when_it_is_sent_again(
+    customer: Visitor, told_at_once: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+):
+    hand_over = intake._hand_over
+    monkeypatch.undo()
+    refused = await customer.apply()
+    monkeypatch.setattr(intake, "_hand_over", hand_over)
+
+    sent = await customer.apply(token=hidden(refused, "token")[0])
+
+    assert (refused.status_code, sent.status_code) == (503, 303)
+    assert len(await rows("select 1 from applications")) == len(await rows("select 1 from cases")) == 1
 
 
 async def test_mistakes_are_told_at_the_top_and_at_their_fields(customer: Visitor):
