@@ -26,7 +26,7 @@ LIVE = load()
 
 def plain(page: str) -> str:
     """What people read of a page."""
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.partition("<main")[2]))
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.partition("<main id")[2].partition(">")[2]))
 
 
 async def seen(visitor: Visitor, path: str = "/order") -> str:
@@ -107,10 +107,10 @@ async def test_every_stage_is_told_and_nothing_of_the_house(house: House, home, 
             assert said(f"owed.{what}", language) in told, gate
             assert case.case_no in told
             assert not [name for name in names if name in told], gate
-            assert not re.search(r"\b[A-Z]\d\d\b", told), "a staff number"
+            assert not [number for number in LIVE.staff() if re.search(rf"\b{number}\b", told)], "a staff number"
             assert not re.search(r"李小红|10212345678|浙江|杭州|U1\b", told), "the customer's own data"
             assert not re.search(r"\b[A-Z]{3}-\d\d\b", told), "a rule's number"
-            assert not re.search(r"\b(None|owed|step|due)\b\.?", told), "a word that there is not"
+            assert not re.search(r"\bNone\b|\b(owed|step|way|result)\.", told), "a word that there is not"
             if language == "en":
                 # goods, carriers and what the shop wrote are not ours to translate
                 own = re.sub(r"台灯|顺丰|看不清|吊牌照片|有划痕|人为损坏|老客户|中文", "", told)
