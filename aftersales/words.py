@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import re
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
@@ -87,6 +87,11 @@ class Limit:
 
     def __str__(self) -> str:
         return f"{self.amount} {self.unit.value}"
+
+    @property
+    def length(self) -> timedelta:
+        """How long a limit of the wall clock is. Raises KeyError for one that counts days."""
+        return self.amount * {Unit.MINUTE: timedelta(minutes=1), Unit.HOUR: timedelta(hours=1)}[self.unit]
 
     @property
     def words(self) -> str:

@@ -254,6 +254,19 @@ class ApplicationRow(SQLModel, table=True):
     created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, index=True))
 
 
+class AttemptRow(SQLModel, table=True):
+    """
+    How often somebody has tried something on the customer's page, until when it counts (AMB-47).
+
+    `mark` stands for who and what: nobody can read from it an address or an order.
+    """
+
+    __tablename__ = "attempts"
+    mark: str = Field(primary_key=True)
+    count: int
+    until_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, index=True))
+
+
 class RequestRow(SQLModel, table=True):
     """
     A request of a shop system under its own key, and the answer it got: sent again, it gets the same one.

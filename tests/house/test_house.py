@@ -41,6 +41,7 @@ NOT_ACTED_UPON_YET = {
     "role",
     "review_on_timeout",
     "choose_route",
+    "require_both",
 }
 
 
@@ -254,6 +255,7 @@ def keys() -> set[str]:
     models = (
         terms.House, terms.Department, terms.Person, terms.StaffList, terms.Returns, terms.Promised,
         terms.Reason, terms.Notices, terms.Sending, terms.Escalation, terms.Reminder, terms.Rung,
+        terms.SelfService, terms.Allowance, terms.Photos, terms.English,
     )  # fmt: skip
     return {name for model in models for name in model.model_fields}
 

@@ -114,6 +114,17 @@ stages:
 tries: 3
 """
 
+SELFSERVICE = """\
+require_both: true
+session: 30 min
+searches_per_address: {at_most: 60, within: 10 min}
+searches_per_order: {at_most: 8, within: 1 h}
+applications_per_order: {at_most: 20, within: 24 h}
+photos: {at_most: 6, megabytes: 10, megapixels: 50, longest_side: 2400}
+english:
+  reasons: {quality: Faulty}
+"""
+
 NOTICE = "已收到（{case_no}）\n您好，我们已收到您的申请。\n"
 
 FILES = {
@@ -123,6 +134,7 @@ FILES = {
     "notices.yaml": NOTICES,
     "escalation.yaml": ESCALATION,
     "followup.yaml": FOLLOWUP,
+    "selfservice.yaml": SELFSERVICE,
     **{f"notices/{language}/{name}.txt": NOTICE for language in ("zh", "en") for name in words.NOTICES},
     "calendars/2026.yaml": CALENDAR,
 }
@@ -428,6 +440,32 @@ def test_the_shipped_terms_are_right():
             "returns.yaml", "[支付宝, 微信支付]", "[]", 28, "payment_routes",
             "一个付款方式也没有，请至少写一个。",
             id="MON-07 no way to pay back",
+        ),
+        # the customer's page
+        pytest.param(
+            "selfservice.yaml", "require_both: true", "require_both: false", 1, "require_both",
+            "false 目前还不支持，请写 true：订单号和手机号都相符才能查询。",
+            id="AMB-47 one of the two alone",
+        ),
+        pytest.param(
+            "selfservice.yaml", "within: 10 min", "within: 1 wd", 3, "searches_per_address.within",
+            "“1 wd”的单位不对，请用 min（分钟）或 h（小时），如 6 h。",
+            id="AMB-47 tries are counted on the wall clock",
+        ),
+        pytest.param(
+            "selfservice.yaml", "at_most: 8", "at_most: 0", 4, "searches_per_order.at_most",
+            "0 太小，请写成不小于 1 的整数。",
+            id="AMB-47 a search that nobody may make",
+        ),
+        pytest.param(
+            "selfservice.yaml", "megabytes: 10", "megabytes: 100", 6, "photos.megabytes",
+            "100 太大，请写成不大于 20 的整数。",
+            id="POL-08 photos that no evidence could hold",
+        ),
+        pytest.param(
+            "selfservice.yaml", "{quality:", "{qualty:", 8, "english.reasons.qualty",
+            "returns.yaml 没有退货原因“qualty”，是不是想写“quality”。",
+            id="SLF-03 an English name of nothing",
         ),
         # ladders
         pytest.param(
