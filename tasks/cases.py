@@ -19,7 +19,7 @@ from aftersales.desk import leg as legs
 from aftersales.desk.leg import Leg
 from aftersales.rules import authority, clocks, eligibility, masking, money, quality, units
 from aftersales.rules.standing import bill_data, standing
-from aftersales.store import cases, facts, journal, parks, work
+from aftersales.store import cases, facts, journal, parks, visits, work
 from aftersales.store import imported as import_store
 from aftersales.store import units as ledger
 from aftersales.store.engine import transaction
@@ -566,9 +566,12 @@ async def _complete(connection: AsyncConnection, leg: Leg) -> None:
     zone = ZoneInfo(leg.terms.house.timezone)
     due = clocks.due(start_at=leg.now(), limit=promised.limit, calendars=leg.terms.calendars, house=leg.terms.house)
     due_on = (due.due_at.astimezone(zone) - timedelta(microseconds=1)).date()
-    await cases.plan_visit(
+    await visits.plan(
         connection,
+        key=f"return:{leg.case.case_no}",
+        order_no=leg.case.order_no,
         case_no=leg.case.case_no,
+        rehearsal=leg.case.rehearsal,
         kind="return",
         owner=promised.owner,
         due_on=due_on,
