@@ -205,6 +205,7 @@ class Process(Named):
     RETURNS = "returns", "退货"
     COMPLAINT = "complaint", "投诉"
     REVISIT = "revisit", "二次回访"
+    VISITS = "visits", "回访"
 
 
 class Stage(Named):
@@ -250,11 +251,52 @@ class Heard(Named):
     UNREACHED = "unreached", "未联系上"
 
 
+class Outcome(Named):
+    """What came of a visit (FUP-12)."""
+
+    REACHED = "reached", "已联系上"
+    NOT_REACHED = "not_reached", "未联系上"
+    PROBLEM = "problem", "发现问题"
+    OPTED_OUT = "opted_out", "不再回访"
+
+
+class Feedback(Named):
+    """What a customer's words are about (FUP-13, 反馈类型)."""
+
+    QUALITY = "quality", "产品质量"
+    LOGISTICS = "logistics", "物流配送"
+    SERVICE = "service", "客服服务"
+    USAGE = "usage", "使用方法"
+    PRICE = "price", "价格与活动"
+    SUGGESTION = "suggestion", "改进建议"
+    PRAISE = "praise", "表扬"
+    OTHER = "other", "其他"
+
+
+class Effect(Named):
+    """What the measure has brought, as the customer sees it (FUP-13, 效果评估)."""
+
+    SOLVED = "solved", "已解决"
+    PARTLY = "partly", "部分解决"
+    UNSOLVED = "unsolved", "没有解决"
+
+
 class Urgency(Named):
     """How pressing what a case owes is: a tag of its run, and a word on the boards (ESC-04, ESC-05)."""
 
     SOON = "soon", "即将超时"
     LATE = "late", "超时"
+
+
+class VisitKind(Named):
+    """Why a customer is visited; of several due at once the first named here leads (FUP-01 to FUP-11)."""
+
+    UNSOLVED = "unsolved", "未解决回访"
+    COMPLAINT = "complaint", "投诉回访"
+    RETURN = "return", "退换货回访"
+    SOLVED = "solved", "解决后回访"
+    PURCHASE = "purchase", "新购回访"
+    USE = "use", "使用回访"
 
 
 def matter(stage: str) -> str:

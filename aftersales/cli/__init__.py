@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "decide": ("aftersales.cli.cases:decide", "在某个环节作决定"),
     "signal": ("aftersales.cli.cases:signal", "告知售后单一件事：已取件、已收货、已退款、已取消"),
     "evidence": ("aftersales.cli.cases:evidence", "补充凭证"),
+    "visit": ("aftersales.cli.visits:visit", "回访：查看清单、登记结果、反馈记录、完成率"),
     "desk": ("aftersales.cli.desk:desk", "核对售后单和 Prefect 的运行；数据库丢失后重建"),
     "extend": ("aftersales.cli.extend:extend", "不可抗力：把一个地区受影响的售后单一起延期"),
     "escalate": ("aftersales.cli.escalate:escalate", "查看到期和超时的环节，通知该知道的人"),

@@ -9,7 +9,7 @@ from aftersales import forms, terms
 from aftersales.words import Process, Right
 
 # the deployment that tells the cases of each process
-STORIES = {Process.RETURNS: "returns/退货", Process.REVISIT: "revisit/二次回访"}
+STORIES = {Process.RETURNS: "returns/退货", Process.REVISIT: "revisit/二次回访", Process.VISITS: "visits/回访"}
 
 # deployment → its form, and the right that its operator needs
 FORMS: dict[str, tuple[type[forms.Form], Right]] = {

@@ -174,6 +174,15 @@ class CaseRow(SQLModel, table=True):
     __table_args__ = (
         Index("cases_open", "stage", postgresql_where=text("closed_at is null")),
         Index("cases_closed", "closed_at", postgresql_where=text("closed_at is not null")),
+        # one list of visits for each agent and day
+        Index(
+            "cases_lists",
+            "operator",
+            text("(facts ->> 'on')"),
+            text("coalesce(rehearsal, '')"),
+            unique=True,
+            postgresql_where=text("process = 'visits'"),
+        ),
     )
     case_no: str = Field(primary_key=True)
     process: str
@@ -390,6 +399,7 @@ class VisitRow(SQLModel, table=True):
         Index("visits_planned", "due_on", postgresql_where=text("state = 'planned'")),
         Index("visits_listed", "agent", "due_on", postgresql_where=text("state = 'listed'")),
         Index("visits_of_list", "list_no", postgresql_where=text("list_no is not null")),
+        Index("visits_promised", "promised_on", postgresql_where=text("promised_on is not null")),
     )
     id: int | None = _key()
     key: str = Field(sa_column=Column(Text, nullable=False))
@@ -406,6 +416,10 @@ class VisitRow(SQLModel, table=True):
     outcome: str = _text()
     tries: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
     list_no: str | None = _text(null=True)  # the number of the list it stands on
+    # the day it was due when it first came onto a list: what figures go by
+    promised_on: date | None = Field(default=None, sa_column=Column(Date, nullable=True))
+    # how many rungs of the ladder of its due day are behind: told once, on whichever list it stands
+    rungs: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
     data: dict = _json()
     rehearsal: str | None = Field(default=None, foreign_key="rehearsals.id")
     created_at: datetime = _instant()
