@@ -251,13 +251,14 @@ class LeftOut(Named):
     NOBODY = "nobody", "没有人在岗"
     MERGED = "merged", "并入同一客户的另一次回访"
     OPTED_OUT = "opted_out", "客户不愿被回访"
+    RETURNED = "returned", "商品已全部退回"
     OFF = "off", "这种回访已停用"
     TOO_LATE = "too_late", "过期太久，不再回访"
 
     @property
     def is_final(self) -> bool:
         """True when it is not looked at again."""
-        return self in (LeftOut.MERGED, LeftOut.OPTED_OUT, LeftOut.OFF, LeftOut.TOO_LATE)
+        return self not in (LeftOut.OPEN_CASE, LeftOut.TOO_OFTEN, LeftOut.SEEN_TODAY, LeftOut.NOBODY)
 
 
 def matter(stage: str) -> str:

@@ -33,6 +33,7 @@ class Due:
     A visit that has been found: the key makes it one, however often it is found.
 
     `person` is whom it is for: a customer, or a guest by what guests are known by. `operator` opened its case.
+    `is_returned`: what was bought has gone back meanwhile.
     """
 
     key: str
@@ -46,6 +47,7 @@ class Due:
     order_no: str = ""
     case_no: str | None = None
     operator: str = ""
+    is_returned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +246,10 @@ def settle(
         return None, (), left
     if person.open_case:
         return None, (), [*left, *(Left(each, LeftOut.OPEN_CASE) for each in living)]
+    left += [Left(each, LeftOut.RETURNED) for each in living if each.is_returned]
+    living = [each for each in living if not each.is_returned]
+    if not living:
+        return None, (), left
     if person.open_visit:
         return None, (), [*left, *(Left(each, LeftOut.MERGED, person.open_visit) for each in living)]
     if person.is_seen or person.contacts >= terms.followup.contacts_a_month:

@@ -83,10 +83,13 @@ where c.closed_at >= :since and c.closed_at < :until and c.stage = 'closed'
 order by c.case_no
 """
 
-_DUE = """
+_DUE = f"""
 select v.key, v.kind, v.due_on, v.owner, v.rule, v.customer_id, v.order_no, v.case_no,
        coalesce(cu.channel, o.channel, '') as channel, coalesce(o.contact_phone, '') as contact_phone,
-       coalesce(c.operator, '') as operator
+       coalesce(c.operator, '') as operator,
+       v.kind = 'purchase' and not exists (
+           select from order_lines l where l.order_id = o.id and l.quantity > {_RETURNED}
+       ) as is_returned
 from visits v
 left join customers cu on cu.id = v.customer_id
 left join orders o on o.order_no = v.order_no
