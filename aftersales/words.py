@@ -299,6 +299,25 @@ class VisitKind(Named):
     USE = "use", "使用回访"
 
 
+class LeftOut(Named):
+    """Why a visit that has come is not made this time, or not at all (FUP-11)."""
+
+    OPEN_CASE = "open_case", "有未办完的售后单，办完后再排"
+    TOO_OFTEN = "too_often", "本月已达联系次数上限"
+    SEEN_TODAY = "seen_today", "当天已回访过"
+    NOBODY = "nobody", "没有人在岗"
+    MERGED = "merged", "并入同一客户的另一次回访"
+    OPTED_OUT = "opted_out", "客户不愿被回访"
+    RETURNED = "returned", "商品已全部退回"
+    OFF = "off", "这种回访已停用"
+    TOO_LATE = "too_late", "过期太久，不再回访"
+
+    @property
+    def is_final(self) -> bool:
+        """True when it is not looked at again."""
+        return self not in (LeftOut.OPEN_CASE, LeftOut.TOO_OFTEN, LeftOut.SEEN_TODAY, LeftOut.NOBODY)
+
+
 def matter(stage: str) -> str:
     """Name what is owed at a stage, as people read it: `验收`; the limit of the whole case is `整单`."""
     return "整单" if stage == "outer" else Stage(stage).label.removeprefix("待")

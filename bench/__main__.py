@@ -20,7 +20,17 @@ import psutil
 
 from bench import common
 
-MEASURES = ("rules", "import_orders", "import_returns", "watched_case", "latency", "suspended", "burst", "notices")
+MEASURES = (
+    "rules",
+    "import_orders",
+    "import_returns",
+    "watched_case",
+    "latency",
+    "suspended",
+    "burst",
+    "notices",
+    "followup",
+)
 PAGE = Path("docs/benchmarks.md")
 HEAD = """# Benchmarks
 

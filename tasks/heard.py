@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from aftersales.desk.leg import Leg
 from aftersales.rules import clocks, deliveries, lists
 from aftersales.rules.lists import Visit
-from aftersales.store import cases, journal
+from aftersales.store import cases, journal, visits
 from aftersales.store import lists as store
 from aftersales.terms import Terms
 from aftersales.words import Due, Limit, Outcome, Unable
@@ -48,6 +48,22 @@ async def settle(
         told["dropped"] = await store.opt_out(connection, visit, at=at)
     if outcome is Outcome.PROBLEM:
         told["complaint_no"] = await _complain(connection, leg, visit, entry=entry, answer=answer, operator=operator)
+    effect = str(answer.get("effect") or "")
+    if following := lists.follows(visit, outcome=outcome, effect=effect, on=on, terms=leg.terms):
+        key, due_on, kind = following
+        told["next_on"] = due_on.isoformat()
+        await visits.plan(
+            connection,
+            key=key,
+            order_no=visit.order_no,
+            case_no=visit.case_no,
+            rehearsal=visit.rehearsal,
+            kind=visit.kind,
+            owner=kind.owner,
+            due_on=due_on,
+            rule=kind.rule,
+            created_at=at,
+        )
     call = {
         "at": at.isoformat(),
         "by": operator,

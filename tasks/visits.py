@@ -19,14 +19,14 @@ from aftersales import terms as rulebook
 from aftersales.desk import leg as legs
 from aftersales.desk import runs
 from aftersales.desk.leg import Leg
-from aftersales.rules import clocks, lists
+from aftersales.rules import clocks, lists, visits
 from aftersales.rules.lists import Visit
 from aftersales.store import cases, journal, outbox
 from aftersales.store import lists as store
 from aftersales.store.engine import transaction
 from aftersales.store.journal import Entry
 from aftersales.terms import Terms
-from aftersales.words import Process, Right, Stage, Unable
+from aftersales.words import Process, Stage, Unable
 from tasks import cases as opening
 from tasks import gates, heard, outside, promises, tellers
 
@@ -56,7 +56,7 @@ async def open_lists(
     """
     terms, at = opening.current_terms(), at or clock.now()
     told = Opened()
-    if not lists.is_working(on, terms=terms):
+    if not visits.is_working(on, terms=terms):
         return told
     await store.one_at_a_time(connection)
     for list_no in await store.open_before(connection, on, rehearsal=rehearsal):
@@ -99,10 +99,7 @@ async def _by_agent(
     """What is to stand on a list of a day, by agent: the visits of those who are away are given to others."""
     rows = await store.waiting(connection, on, rehearsal=rehearsal)
     away = await outbox.absences(connection, on)
-    there = {
-        owner: [person.id for person in terms.who_may(Right.VISIT, owner) if person.id not in away]
-        for owner in {row["owner"] for row in rows}
-    }
+    there = {owner: visits.agents(owner, away=away, terms=terms) for owner in {row["owner"] for row in rows}}
     loads: dict[str, int] = {}
     orphaned = []
     for row in rows:

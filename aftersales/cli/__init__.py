@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "desk": ("aftersales.cli.desk:desk", "核对售后单和 Prefect 的运行；数据库丢失后重建"),
     "extend": ("aftersales.cli.extend:extend", "不可抗力：把一个地区受影响的售后单一起延期"),
     "escalate": ("aftersales.cli.escalate:escalate", "查看到期和超时的环节，通知该知道的人"),
+    "followup": ("aftersales.cli.followup:followup", "排出当天的回访；试排某一天，看谁没有排和为什么"),
     "notify": ("aftersales.cli.notify:notify", "通知：试发、查看待发、立即发送"),
     "away": ("aftersales.cli.notify:away", "登记谁哪几天不在，由谁代收通知"),
     "audit": ("aftersales.cli.audit:audit", "核查：一张单的经过、有没有被改动、退款、时限"),

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from aftersales.rules import clocks, masking
+from aftersales.followup_terms import Kind
+from aftersales.rules import clocks, masking, visits
 from aftersales.terms import Terms
-from aftersales.words import Due, Outcome, VisitKind
+from aftersales.words import Due, Effect, Limit, Outcome, Unit, VisitKind
 
 DAY = timedelta(days=1)
+# who was not reached is called on the next working day
+NEXT = Limit(1, Unit.WORKING_DAY)
 PLANNED, LISTED, DONE, DROPPED = "planned", "listed", "done", "dropped"
 
 
@@ -93,20 +96,14 @@ def called(visit: Visit, *, outcome: Outcome, on: date, terms: Terms) -> Called:
     tries = visit.tries + 1
     if tries >= terms.followup.tries:
         return Called(DONE, outcome.value, tries)
-    return Called(PLANNED, "", tries, next_day(on, terms=terms))
+    return Called(PLANNED, "", tries, visits.day_after(on, NEXT, terms=terms))
 
 
-def next_day(on: date, *, terms: Terms) -> date:
-    """Tell the next day on which visits are made."""
-    on += DAY
-    while not is_working(on, terms=terms):
-        on += DAY
-    return on
-
-
-def is_working(on: date, *, terms: Terms) -> bool:
-    """Tell whether visits are made on a day."""
-    return not clocks.why_off(on, calendars=terms.calendars, house=terms.house)
+def follows(visit: Visit, *, outcome: Outcome, effect: str, on: date, terms: Terms) -> tuple[str, date, Kind] | None:
+    """Tell the next visit about what is still not solved: its key, its day and its kind; None when that is all (FUP-06)."""
+    if visit.kind != VisitKind.UNSOLVED or outcome is not Outcome.REACHED or effect == Effect.SOLVED:
+        return None
+    return visits.next_visit(key=visit.key, visited_on=on, channel=visit.channel, terms=terms)
 
 
 def owed(left: Sequence[Visit], *, terms: Terms) -> tuple[Due, int] | None:

@@ -563,6 +563,7 @@ def _visited(data: Mapping[str, Any]) -> str:
     told += [data["note"]] if data.get("note") else []
     told += [f"处理：{data['measure']}"] if data.get("measure") else []
     told += [Effect(data["effect"]).label] if data.get("effect") else []
+    told += [f"{data['next_on']} 再次回访"] if data.get("next_on") else []
     told += [f"转为投诉 {data['complaint_no']}"] if data.get("complaint_no") else []
     return "；".join(told)
 
