@@ -130,3 +130,37 @@ async def states() -> dict[str, str]:
     for row in await rows():
         found[row.key] = row.data.get("why") or (f"{row.due_on} {row.agent}" if row.agent else row.state)
     return found
+
+
+async def a_visit(
+    order_no: str,
+    *,
+    agent: str | None = "C07",
+    due: str = "2025-03-12",
+    kind: str = "purchase",
+    case_no: str | None = None,
+    customer: str = "U1",
+    rehearsal: str | None = None,
+) -> int:
+    """Plan a visit of an order, sold for it where there is none, for an agent; answers its number."""
+    async with transaction() as connection:
+        known = await connection.scalar(text("select 1 from orders where order_no = :o"), {"o": order_no})
+    if known is None:
+        await sell(order_no, ordered="2025-03-01", delivered="2025-03-04", customer=customer, rehearsal=rehearsal)
+    async with transaction() as connection:
+        return await connection.scalar(
+            text(
+                "insert into visits (key, kind, order_no, case_no, customer_id, owner, agent, due_on, rule, rehearsal,"
+                " created_at) select :kind || ':' || coalesce(:case_no, order_no) || ':' || :due, :kind, order_no,"
+                " :case_no, customer_id, 'customer_service', :agent, cast(:due as date), 'FUP-01',"
+                " cast(:rehearsal as text), now() from orders where order_no = :order_no returning id"
+            ),
+            {
+                "kind": kind,
+                "case_no": case_no,
+                "due": due,
+                "agent": agent,
+                "rehearsal": rehearsal,
+                "order_no": order_no,
+            },
+        )

@@ -204,9 +204,11 @@ async def give(connection: AsyncConnection, given: Mapping[int, str]) -> None:
 async def put_on(connection: AsyncConnection, list_no: str, visit_ids: Collection[int]) -> None:
     """Put visits on a list; figures go by the day they were due when they first came onto one."""
     await connection.execute(
-        update(VISITS)
-        .where(VISITS.c.id.in_(visit_ids))
-        .values(state=LISTED, list_no=list_no, promised_on=func.coalesce(VISITS.c.promised_on, VISITS.c.due_on))
+        text(
+            "update visits set state = 'listed', list_no = :list_no, promised_on = coalesce(promised_on, due_on)"
+            " where id = any(cast(:ids as bigint[]))"
+        ),
+        {"list_no": list_no, "ids": list(visit_ids)},
     )
 
 
