@@ -2,8 +2,9 @@
 The nightly round: what a night costs with many orders, and whether that follows what is due or what there is.
 
 On a PostgreSQL of its own, as durable as in a shop: 20,000 visits fall due on one Wednesday among 1,000,000 orders of
-200,000 customers, and as many among 100,000 orders of 20,000; as many visits were made before. Four in ten are first visits, four in ten visits in use,
-two in ten follow complaints; a tenth of the customers does not want to be called or has a case open.
+200,000 customers, and as many among 100,000 orders of 20,000; nearly every order had its first visit before.
+Four in ten are first visits, four in ten visits in use, two in ten follow complaints; a tenth of the customers does not
+want to be called or has a case open.
 """
 
 from __future__ import annotations

@@ -18,13 +18,14 @@ from aftersales import terms as rulebook
 from aftersales.desk import leg as legs
 from aftersales.desk.leg import Leg
 from aftersales.rules import authority, clocks, eligibility, masking, money, quality, units
+from aftersales.rules import visits as calling
 from aftersales.rules.standing import bill_data, standing
 from aftersales.store import cases, facts, parks, visits, work
 from aftersales.store import imported as import_store
 from aftersales.store import units as ledger
 from aftersales.store.engine import transaction
 from aftersales.terms import Terms
-from aftersales.words import Bill, Event, Order, OrderLine, Process, Right, Shipping, Stage, Unable, Wanted
+from aftersales.words import Bill, Event, Order, OrderLine, Process, Right, Shipping, Stage, Unable, VisitKind, Wanted
 from tasks import complaints, desks, gates, notices, promises
 
 
@@ -560,11 +561,11 @@ async def _complete(connection: AsyncConnection, leg: Leg) -> None:
     due_on = (due.due_at.astimezone(zone) - timedelta(microseconds=1)).date()
     await visits.plan(
         connection,
-        key=f"return:{leg.case.case_no}",
+        key=calling.key(VisitKind.RETURN, leg.case.case_no),
         order_no=leg.case.order_no,
         case_no=leg.case.case_no,
         rehearsal=leg.case.rehearsal,
-        kind="return",
+        kind=VisitKind.RETURN.value,
         owner=promised.owner,
         due_on=due_on,
         rule=promised.rule,

@@ -181,7 +181,8 @@ def _tell(told: Told, case: Case, terms: Terms, at: datetime) -> Told:
             last[ladders.recipient(role, owner=told.owner, house=house), withdrawn] = rung
     values = {
         "case_no": case.case_no,
-        "order_no": case.order_no,
+        # a list of visits is about many orders
+        "order_no": case.order_no or ("多张" if house.language == "zh" else "several"),
         "stage": matter(told.stage),
         "owner": desks.reader(terms).recipient(f"department:{told.owner}"),
         "due": clocks.spoken(told.due_at, house=house),

@@ -180,6 +180,9 @@ async def _end(connection: AsyncConnection, list_no: str, at: datetime) -> None:
         rule=terms.promised("visit").rule,
     )
     await cases.end_promise(connection, list_no, None, at)
+    if promise is not None and moved:
+        # the window of what is left goes on there
+        await cases.carry_on(connection, promise["id"], entry)
 
 
 async def _next_round(connection: AsyncConnection, list_no: str) -> str:

@@ -266,7 +266,7 @@ def agents(department: str, *, away: Collection[str], terms: Terms) -> list[str]
     """Tell who of a department makes visits on a day: those who are there; its head when nobody else is."""
     head = terms.house.departments[department].head if department in terms.house.departments else ""
     there = [staff.id for staff in _of(department, terms) if staff.id not in away]
-    return sorted(there, key=str) if there == [head] else sorted(each for each in there if each != head)
+    return there if there == [head] else sorted(each for each in there if each != head)
 
 
 def draw(
