@@ -28,13 +28,27 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PlainSerializer,
     ValidationError,
 )
 
-from aftersales.words import FOLLOWING_UP, LADDER_NOTICE, NOTICES, Fault, Limit, Right, Staff, Stage, Unable, trouble
+from aftersales import followup_terms
+from aftersales.followup_terms import Followup
+from aftersales.term_values import Clock, Code, LimitText, Promised, Strict, Text, minutes, read_limit
+from aftersales.words import (
+    FOLLOWING_UP,
+    LADDER_NOTICE,
+    NOTICES,
+    Fault,
+    Limit,
+    Right,
+    Staff,
+    Stage,
+    Unable,
+    VisitKind,
+    trouble,
+)
 
 CONFIG = Path("config")
 
@@ -75,24 +89,7 @@ NEEDED_RIGHTS = (
 )
 
 
-class Strict(BaseModel):
-    """A table of the terms: unknown keys are refused, values are never coerced, nothing changes after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
 # --- values ---------------------------------------------------------------------------------------------------------
-
-
-def _limit(value: object) -> object:
-    """Read `3 wd`; say of a bare number that its unit is missing (GEN-03)."""
-    if isinstance(value, str):
-        return Limit.parse(value)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        raise ValueError(
-            f"{value} 没有单位，请写成 {value:.0f} h（小时）、{value:.0f} wd（工作日）或 {value:.0f} d（自然日）。"
-        )
-    return value
 
 
 def _amount(value: object) -> object:
@@ -114,15 +111,6 @@ def _amount(value: object) -> object:
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9])?", text):
         raise ValueError(f'金额“{text}”不是两位小数，请写成 "{Decimal(text):.2f}"。')
     raise ValueError(f'金额“{text}”不是两位小数的数，请写成 "12.00" 这样。')
-
-
-def _filled(value: str) -> str:
-    """Refuse a text of nothing but blanks, and one that the database and the forms could not hold."""
-    if not value.strip():
-        raise ValueError("没有填写内容，请写上文字。")
-    if re.search(r"[\x00-\x08\x0b-\x1f\x7f]", value):
-        raise ValueError("含有不可见的控制字符，请删去后重写。")
-    return value
 
 
 def _zone_name(value: str) -> str:
@@ -156,31 +144,10 @@ def _staff_id(value: str) -> str:
     return value
 
 
-def _code(value: str) -> str:
-    """Refuse a key that could not be a code: codes are stored, and typed on the command line."""
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", value):
-        raise ValueError(f"“{value}”不能作代码，请用小写字母开头，只含小写字母、数字和 _，如 wrong_size。")
-    return value
-
-
 def _service_hours(value: str) -> str:
     """Refuse opening hours that cannot be read (GEN-05)."""
     opening_hours(value)
     return value
-
-
-def _clock(value: str) -> str:
-    """Refuse a time of day that cannot be read."""
-    minutes(value)
-    return value
-
-
-def minutes(text: str) -> int:
-    """Read `09:00` into minutes of the day. Raises ValueError with the sentence that tells how to write it."""
-    found = re.fullmatch(r"([01][0-9]|2[0-3]):([0-5][0-9])", text)
-    if not found:
-        raise ValueError(f'“{text}”不是钟点，请写成 "09:00" 这样（00:00 到 23:59）。')
-    return int(found[1]) * 60 + int(found[2])
 
 
 def _quiet(value: str) -> str:
@@ -236,23 +203,12 @@ def _nearest(word: str, known: list[str]) -> str:
     return f"是不是想写“{near[0]}”" if near else f"可写：{'、'.join(known)}"
 
 
-LimitText = Annotated[Limit, BeforeValidator(_limit), PlainSerializer(str)]
 Amount = Annotated[Decimal, BeforeValidator(_amount), PlainSerializer(lambda v: f"{v:.2f}")]
-WallLimit = Annotated[Limit, BeforeValidator(_limit), AfterValidator(_wall_limit), PlainSerializer(str)]
-Text = Annotated[str, AfterValidator(_filled)]
-Code = Annotated[str, AfterValidator(_code)]
+WallLimit = Annotated[Limit, BeforeValidator(read_limit), AfterValidator(_wall_limit), PlainSerializer(str)]
 StaffId = Annotated[str, AfterValidator(_staff_id)]
 
 
 # --- the files ------------------------------------------------------------------------------------------------------
-
-
-class Promised(Strict):
-    """How long something may take, who owns it, and the rule that says so."""
-
-    limit: LimitText
-    owner: Text
-    rule: Text
 
 
 class Department(Strict):
@@ -340,7 +296,7 @@ class Returns(Strict):
     quality_sample: int = Field(ge=0, le=100)
     reasons: dict[Code, Reason]
     categories: dict[str, Literal["standard", "unopened", "manual"]]
-    channels: dict[str, ChannelRules] = {}
+    channels: dict[str, ChannelRules] = Field(default_factory=dict)
 
     def on(self, channel: str) -> Returns:
         """The terms of a channel: the shop's, with what the channel's platform rules replace (POL-07)."""
@@ -356,13 +312,6 @@ class Returns(Strict):
     def fault(self, reason: str) -> Fault:
         """Whose fault a reason is."""
         return Fault(self.reasons[reason].fault)
-
-
-class Followup(Strict):
-    """`followup.yaml`: windows and owners of following up, and how often a customer is called in vain (FUP-12)."""
-
-    stages: dict[str, Promised]
-    tries: int = Field(ge=1)
 
 
 class Calendar(Strict):
@@ -414,7 +363,7 @@ class Reminder(Strict):
     notice: Text
     rule: Text
     of_hours: int = Field(ge=1, le=99)
-    on_last_day: Annotated[str, AfterValidator(_clock)]
+    on_last_day: Clock
 
 
 class Rung(Strict):
@@ -465,8 +414,8 @@ class Photos(Strict):
 class English(Strict):
     """What the English page calls the words of `returns.yaml`; what is not named is shown as it is there."""
 
-    reasons: dict[Code, Text] = {}
-    payment_routes: dict[str, Text] = {}
+    reasons: dict[Code, Text] = Field(default={})
+    payment_routes: dict[str, Text] = Field(default={})
 
 
 class SelfService(Strict):
@@ -488,7 +437,7 @@ class Terms(Strict):
     staff_list: StaffList
     returns: Returns
     calendars: dict[int, Calendar]
-    notices: dict[str, Notice] = {}
+    notices: dict[str, Notice] = Field(default_factory=dict)
     sending: Sending
     escalation: Escalation
     followup: Followup
@@ -671,10 +620,10 @@ def load(folder: Path = CONFIG) -> Terms:
     _check_countersigners(staff_file, returns_file)
     _check_returns(returns_file, house_file)
     _check_channels(returns_file)
-    _check_followup(followup_file, house_file)
     _check_ladders(escalation_file, notices_file)
     _check_quiet(notices_file, house_file)
     _check_selfservice(selfservice_file, returns_file)
+    _check_followup(followup_file, house_file)
     for year in years:
         _check_calendar(year)
     language = house.language if house else "zh"
@@ -1052,11 +1001,6 @@ def _check_returns(returns: _Document, house: _Document) -> None:
             returns.wrong((key,), f"一个{what}也没有，请至少写一个。")
 
 
-def _check_followup(followup: _Document, house: _Document) -> None:
-    """Each stage of following up has a promise, each promise an owner."""
-    _check_stages(followup, house, "回访", FOLLOWING_UP)
-
-
 def _check_stages(
     document: _Document, house: _Document, process: str, waiting: Sequence[Stage], others: Sequence[Place] = ()
 ) -> None:
@@ -1146,6 +1090,48 @@ def _check_selfservice(selfservice: _Document, returns: _Document) -> None:
         if known and code not in known:
             text = f"{_file(returns)} 没有退货原因“{code}”，{_nearest(str(code), known)}。"
             selfservice.wrong(("english", "reasons", code), text)
+
+
+def _check_followup(followup: _Document, house: _Document) -> None:
+    """Each kind of visit is there with its distance, each owner is a department (FUP-01 to FUP-09)."""
+    departments = _table(house.data, "departments")
+    known = [kind.value for kind in VisitKind]
+    for table, codes, what in (("kinds", known, "回访"), ("stages", list(followup_terms.STAGES), "环节")):
+        named = _table(followup.data, table)
+        for code in named:
+            owner = _table(named, code).get("owner")
+            if code not in codes:
+                followup.wrong((table, code), f"没有{what}“{code}”，{_nearest(str(code), codes)}。")
+            if departments and isinstance(owner, str) and owner and owner not in departments:
+                text = f"{_file(house)} 没有部门“{owner}”，{_nearest(owner, [str(d) for d in departments])}。"
+                followup.wrong((table, code, "owner"), text)
+        for code in codes:
+            if named and code not in named:
+                like = "is_on: true, " if table == "kinds" else "limit: 1 wd, "
+                owner = next(iter(departments), "customer_service")
+                text = f"缺少{what}“{code}”，请补上 {code}: {{{like}owner: {owner}, rule: …}}。"
+                followup.wrong((table,), text)
+    for code, kind in _table(followup.data, "kinds").items():
+        if code in known and isinstance(kind, dict):
+            _check_distance(followup, ("kinds", code), kind, is_whole=True)
+    for channel, kinds in _table(followup.data, "channels").items():
+        for code, kind in _table(kinds).items():
+            if code not in known:
+                followup.wrong(("channels", channel, code), f"没有回访“{code}”，{_nearest(str(code), known)}。")
+            elif isinstance(kind, dict):
+                _check_distance(followup, ("channels", channel, code), kind, is_whole=False)
+
+
+def _check_distance(followup: _Document, place: Place, kind: Mapping[Key, Any], *, is_whole: bool) -> None:
+    """A visit in use returns by months, that of a return is due as returns.yaml says, any other so long after."""
+    code = VisitKind(place[-1])
+    takes = "months" if code is VisitKind.USE else "" if code in followup_terms.OWN else "after"
+    for key, like in (("months", "1"), ("after", "7 d")):
+        if key in kind and key != takes:
+            instead = f"改写 {takes}" if takes else "期限写在 returns.yaml 的 revisit"
+            followup.wrong((*place, key), f"{code.label}不用 {key}，请删去，{instead}。")
+        elif is_whole and key == takes and key not in kind:
+            followup.wrong(place, f"{code.label}没有写多久，请补上 {key}: {like}。")
 
 
 def _check_calendar(calendar: _Document) -> None:

@@ -210,6 +210,7 @@ class Process(Named):
     RETURNS = "returns", "退货"
     COMPLAINT = "complaint", "投诉"
     REVISIT = "revisit", "二次回访"
+    VISITS = "visits", "回访"
 
 
 class Stage(Named):
@@ -255,6 +256,36 @@ class Heard(Named):
     UNREACHED = "unreached", "未联系上"
 
 
+class Outcome(Named):
+    """What came of a visit (FUP-12)."""
+
+    REACHED = "reached", "已联系上"
+    NOT_REACHED = "not_reached", "未联系上"
+    PROBLEM = "problem", "发现问题"
+    OPTED_OUT = "opted_out", "不再回访"
+
+
+class Feedback(Named):
+    """What a customer's words are about (FUP-13, 反馈类型)."""
+
+    QUALITY = "quality", "产品质量"
+    LOGISTICS = "logistics", "物流配送"
+    SERVICE = "service", "客服服务"
+    USAGE = "usage", "使用方法"
+    PRICE = "price", "价格与活动"
+    SUGGESTION = "suggestion", "改进建议"
+    PRAISE = "praise", "表扬"
+    OTHER = "other", "其他"
+
+
+class Effect(Named):
+    """What the measure has brought, as the customer sees it (FUP-13, 效果评估)."""
+
+    SOLVED = "solved", "已解决"
+    PARTLY = "partly", "部分解决"
+    UNSOLVED = "unsolved", "没有解决"
+
+
 class Urgency(Named):
     """How pressing what a case owes is: a tag of its run, and a word on the boards (ESC-04, ESC-05)."""
 
@@ -280,6 +311,36 @@ class Way(Named):
     def actor(self) -> str:
         """Who acted, as the journal writes it down."""
         return "customer" if self is Way.PAGE else "shop"
+
+
+class VisitKind(Named):
+    """Why a customer is visited; of several due at once the first named here leads (FUP-01 to FUP-11)."""
+
+    UNSOLVED = "unsolved", "未解决回访"
+    COMPLAINT = "complaint", "投诉回访"
+    RETURN = "return", "退换货回访"
+    SOLVED = "solved", "解决后回访"
+    PURCHASE = "purchase", "新购回访"
+    USE = "use", "使用回访"
+
+
+class LeftOut(Named):
+    """Why a visit that has come is not made this time, or not at all (FUP-11)."""
+
+    OPEN_CASE = "open_case", "有未办完的售后单，办完后再排"
+    TOO_OFTEN = "too_often", "本月已达联系次数上限"
+    SEEN_TODAY = "seen_today", "当天已回访过"
+    NOBODY = "nobody", "没有人在岗"
+    MERGED = "merged", "并入同一客户的另一次回访"
+    OPTED_OUT = "opted_out", "客户不愿被回访"
+    RETURNED = "returned", "商品已全部退回"
+    OFF = "off", "这种回访已停用"
+    TOO_LATE = "too_late", "过期太久，不再回访"
+
+    @property
+    def is_final(self) -> bool:
+        """True when it is not looked at again."""
+        return self not in (LeftOut.OPEN_CASE, LeftOut.TOO_OFTEN, LeftOut.SEEN_TODAY, LeftOut.NOBODY)
 
 
 def matter(stage: str) -> str:

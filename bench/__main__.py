@@ -30,6 +30,7 @@ MEASURES = (
     "burst",
     "notices",
     "page",
+    "followup",
 )
 PAGE = Path("docs/benchmarks.md")
 HEAD = """# Benchmarks

@@ -18,14 +18,28 @@ from aftersales import terms as rulebook
 from aftersales.desk import leg as legs
 from aftersales.desk.leg import Leg
 from aftersales.rules import authority, clocks, eligibility, masking, money, quality, units
+from aftersales.rules import visits as calling
 from aftersales.rules.standing import bill_data, standing
-from aftersales.store import applications, cases, facts, journal, parks, work
+from aftersales.store import applications, cases, facts, parks, visits, work
 from aftersales.store import imported as import_store
 from aftersales.store import units as ledger
 from aftersales.store.engine import transaction
 from aftersales.terms import Terms
-from aftersales.words import Bill, Event, Order, OrderLine, Process, Right, Shipping, Stage, Unable, Wanted, Way
-from tasks import desks, gates, notices, promises
+from aftersales.words import (
+    Bill,
+    Event,
+    Order,
+    OrderLine,
+    Process,
+    Right,
+    Shipping,
+    Stage,
+    Unable,
+    VisitKind,
+    Wanted,
+    Way,
+)
+from tasks import complaints, desks, gates, notices, promises
 
 
 class UnableToOpen(Unable):
@@ -193,46 +207,38 @@ async def open_complaint(case: str) -> None:
     assert told.resolution is not None, "the manager has decided before this step"
     decided = told.resolution
     async with transaction() as connection:
-        now, owner = leg.now(), leg.terms.returns.stages["review"].owner
-        on = now.astimezone(ZoneInfo(leg.terms.house.timezone)).date()
-        prefix = "CP-X" if leg.case.rehearsal else "CP"
-        complaint_no = await cases.next_number(connection, prefix=prefix, on=on)
-        data = {"about": case, "order_no": leg.case.order_no, "reason": decided["reason"]}
-        await cases.open_case(
-            connection,
-            case_no=complaint_no,
-            process=Process.COMPLAINT,
-            order_no=leg.case.order_no,
-            channel=leg.case.channel,
-            stage=Stage.OPENED.value,
-            owner=owner,
-            opened_at=now,
-            operator=leg.case.operator,
-            terms_hash=leg.case.terms_hash,
-            rehearsal=leg.case.rehearsal,
-            facts={"about": case},
-        )
-        await journal.add(
-            connection,
-            complaint_no,
-            "opened",
-            kind="complaint",
-            at=now,
-            actor=leg.case.operator,
-            data=data,
-            rule="CMP-01",
-        )
-        await leg.note(connection, entry, kind="complaint", data={"complaint_no": complaint_no}, rule="RET-08")
-        await notices.tell_department(
+        complaint_no = await complaints.open_complaint(
             connection,
             leg,
-            entry,
-            owner,
-            f"售后单 {case} 转为投诉 {complaint_no}：{decided['reason']}。请联系客户处理。",
+            entry=entry,
+            about=case,
+            order_no=leg.case.order_no,
+            channel=leg.case.channel,
+            reason=decided["reason"],
+            operator=leg.case.operator,
+            told=f"售后单 {case} ",
         )
+        await leg.note(connection, entry, kind="complaint", data={"complaint_no": complaint_no}, rule="RET-08")
 
 
 # --- opening --------------------------------------------------------------------------------------------------------
+
+
+async def begin(process: Process, by_hand: str) -> str | None:
+    """
+    Find the case that this run tells, of a process whose cases the system opens by itself.
+
+    None, and a page that says so (`by_hand`), for a run that somebody started by hand.
+    """
+    leg = await legs.here()
+    if case_no := await known(leg):
+        return case_no
+    await leg.driver.show(
+        name=f"{process.label} 未受理",
+        tags=[process.label, "未受理"],
+        pages={f"refused-{str(leg.driver.run_id)[:13]}": f"# 未受理\n\n{by_hand}"},
+    )
+    return None
 
 
 async def known(leg: Leg) -> str | None:
@@ -575,10 +581,13 @@ async def _complete(connection: AsyncConnection, leg: Leg) -> None:
     zone = ZoneInfo(leg.terms.house.timezone)
     due = clocks.due(start_at=leg.now(), limit=promised.limit, calendars=leg.terms.calendars, house=leg.terms.house)
     due_on = (due.due_at.astimezone(zone) - timedelta(microseconds=1)).date()
-    await cases.plan_visit(
+    await visits.plan(
         connection,
+        key=calling.key(VisitKind.RETURN, leg.case.case_no),
+        order_no=leg.case.order_no,
         case_no=leg.case.case_no,
-        kind="return",
+        rehearsal=leg.case.rehearsal,
+        kind=VisitKind.RETURN.value,
         owner=promised.owner,
         due_on=due_on,
         rule=promised.rule,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,7 @@ from aftersales import terms as rulebook
 from aftersales.desk import runs
 from aftersales.desk.leg import Leg
 from aftersales.rules import clocks, masking, pages
+from aftersales.rules.lists import Visit
 from aftersales.rules.standing import standing
 from aftersales.store import cases, orders, work
 from aftersales.terms import Terms
@@ -95,12 +96,13 @@ async def show(
     promise: Mapping[str, Any] | None = None,
     order: orders.Shown | None = None,
     urgency: Urgency | None = None,
+    visits: Sequence[Visit] = (),
 ) -> str:
     """
     Bring the run's name, tags and pages up to date; answers the page that stands above the gate's form.
 
     `promise` and `order` are of the gate where the case waits, `urgency` says how pressing the case is; without them it
-    has ended. The customer of a second revisit is that of the order.
+    has ended. The customer of a second revisit is that of the order; a list of visits names those that are left.
     """
     case, terms = leg.case, leg.terms
     assert case is not None
@@ -111,8 +113,10 @@ async def show(
     told = standing(history)
     owner = words.departments.get(promise["owner"], "") if promise else ""
     # the run's page shows three and counts the rest; the number stands in the name already
+    agent = words.who(case.operator)
     tags = [
         *([urgency.label] if urgency else []),
+        *([agent] if process is Process.VISITS else []),
         process.label,
         stage.label,
         *([owner] if owner else []),
@@ -124,6 +128,9 @@ async def show(
     shown = {f"{case.case_no.lower()}-timeline": pages.timeline_page(case.case_no, history, words)}
     if process is Process.RETURNS:
         shown[f"{case.case_no.lower()}-quote"] = pages.quote_page(case.case_no, told)
+    if process is Process.VISITS:
+        today = clocks.house_date(leg.now(), house=terms.house)
+        shown[f"{case.case_no.lower()}-list"] = pages.visits_page(case.case_no, agent, visits, on=today)
     await leg.driver.show(name=f"{process.label} {case.case_no} {stage.label}", tags=tags, pages=shown)
     if case.rehearsal is None:
         for kind in LISTS_OF.get(stage, ()):
@@ -133,18 +140,9 @@ async def show(
             await leg.driver.publish(f"{kind}-list", functools.partial(_list, kind, words))
     if promise is None:
         return ""
-    assert order is not None, "a case has its order"
     refusals = [e for e in history if e.kind == "refused" and e.entry.startswith(f"{promise['entry']}.refused")]
     about: dict[str, Any] = {
         "case_no": case.case_no,
-        "order": {
-            "order_no": case.order_no,
-            "channel": order.channel,
-            "name": masking.masked_name(order.name),
-            "phone": masking.masked_phone(order.phone),
-            "payment_route": order.payment_route,
-            "insured": f"{order.insured_freight:.2f} 元" if order.insured_freight else "无",
-        },
         "stage": stage,
         "owner": owner,
         "due": f"{clocks.spoken(promise['due_at'], house=terms.house)} 前{'（暂定）' if promise['provisional'] else ''}",
@@ -152,6 +150,17 @@ async def show(
         "history": history,
         "refusal": refusals[-1].data["reason"] if refusals else "",
         "reader": words,
+    }
+    if process is Process.VISITS:
+        return pages.visits_summary(**about, agent=agent, visits=visits, on=today)
+    assert order is not None, "a case has its order"
+    about["order"] = {
+        "order_no": case.order_no,
+        "channel": order.channel,
+        "name": masking.masked_name(order.name),
+        "phone": masking.masked_phone(order.phone),
+        "payment_route": order.payment_route,
+        "insured": f"{order.insured_freight:.2f} 元" if order.insured_freight else "无",
     }
     if process is Process.REVISIT:
         return pages.revisit_summary(**about)

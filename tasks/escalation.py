@@ -16,13 +16,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales import clock
 from aftersales.desk.leg import Leg
-from aftersales.rules import clocks, ladders, pages
+from aftersales.rules import clocks, ladders, lists, pages
 from aftersales.rules.ladders import Rung
 from aftersales.store import cases, rungs
+from aftersales.store import lists as listed
 from aftersales.store.cases import Case
 from aftersales.store.engine import transaction
 from aftersales.terms import Terms
-from aftersales.words import Due, Limit, matter
+from aftersales.words import Due, Limit, Stage, matter
 from tasks import desks, notices, outside, promises
 from tasks.cases import current_terms
 
@@ -163,6 +164,9 @@ async def _climb(case_no: str, promise_id: int, at: datetime, *, dry_run: bool) 
                 # what follows the breach makes it no later than late
                 retags=any(rung.at <= promise["due_at"] for rung in reached),
             )
+            if promise["stage"] == Stage.VISIT:
+                on = lists.due_day(promise["due_at"], terms=terms)
+                await listed.climbed(connection, case_no, due_on=on, rungs=behind)
         return told
 
 
@@ -177,7 +181,8 @@ def _tell(told: Told, case: Case, terms: Terms, at: datetime) -> Told:
             last[ladders.recipient(role, owner=told.owner, house=house), withdrawn] = rung
     values = {
         "case_no": case.case_no,
-        "order_no": case.order_no,
+        # a list of visits is about many orders
+        "order_no": case.order_no or ("多张" if house.language == "zh" else "several"),
         "stage": matter(told.stage),
         "owner": desks.reader(terms).recipient(f"department:{told.owner}"),
         "due": clocks.spoken(told.due_at, house=house),

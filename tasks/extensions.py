@@ -199,6 +199,8 @@ async def _extend(
         case, terms = await outside.found(connection, case_no)
         if no := authority.objection(operator=terms.staff().get(operator), named=operator, right=Right.EXTEND):
             raise Refused(no)
+        if case.process == Process.VISITS:
+            raise Refused(f"{case_no} 是回访清单，不能延期；没有回访完的会自动列入下一张清单。")
         await cases.lock(connection, case_no)
         written = f"extended:{key}"
         if await journal.find(connection, case_no, written) is not None:

@@ -20,12 +20,12 @@ from aftersales.desk import leg as legs
 from aftersales.desk.leg import FormAnswer, Leg
 from aftersales.rules import authority, clocks, decisions, deliveries, ladders, masking, messages, offers
 from aftersales.rules import standing as standings
-from aftersales.store import boards, cases, journal, orders, parks, records, work
+from aftersales.store import boards, cases, journal, lists, orders, parks, records, work
 from aftersales.store.engine import transaction
 from aftersales.store.journal import Entry
 from aftersales.terms import Terms
 from aftersales.words import AWAITED, Event, Heard, Stage, Unable, matter
-from tasks import desks, late, money, notices, promises
+from tasks import desks, heard, late, money, notices, promises
 
 # the step whose work-list item a gate's answer strikes off
 WORK = {"pickup": "book-pickup", "sendback": "send-back", "refund": "refund", "reimbursement": "reimburse"}
@@ -176,7 +176,7 @@ async def accept(
     Take an answer to an open gate into the journal, if it breaks no rule and nobody was first.
 
     `promise` is the row of the gate; `operator` a staff id, empty for an event from outside; `via` tells the way.
-    Raises forms.Misfilled, Refused or AlreadyDecided.
+    Raises forms.Misfilled, Refused, AlreadyDecided or heard.NotLeft.
     """
     gate, entry = promise["gate"]["gate"], promise["entry"]
     if no := await wrong(
@@ -194,6 +194,9 @@ async def accept(
     is_open = await cases.lock_gate(connection, case.case_no, entry)
     if not is_open and await journal.find(connection, case.case_no, entry) is None:
         raise Refused(f"{case.case_no} 已结束这个环节，不再接收提交，请刷新后查看。")
+    if gate == Stage.VISIT and await journal.find(connection, case.case_no, entry) is None:
+        leg = Leg(driver=None, case=case, terms=terms)  # type: ignore[arg-type]  # nobody tells the story here
+        answer = {**answer, **await heard.settle(connection, leg, entry=entry, answer=answer, operator=operator, at=at)}
     written = await journal.add(
         connection,
         case.case_no,
@@ -210,7 +213,9 @@ async def accept(
         assert standing is not None, "a name that is taken stands in the journal"
         raise AlreadyDecided(await told_late(case.case_no, gate, standing, terms))
     await cases.end_promise(connection, case.case_no, entry, at)
-    if promise["rungs"] or standings.asks(answer):
+    if gate == Stage.VISIT:
+        await heard.let_go(connection, case.case_no, promise, terms, at=at)
+    elif promise["rungs"] or standings.asks(answer):
         told_by_time = terms.escalation.notices
         reason = promises.ASKED if standings.asks(answer) else deliveries.DONE
         await notices.withdraw(connection, case.case_no, entry, notices=told_by_time, reason=reason, at=at)
@@ -310,6 +315,8 @@ async def ask_before_hand(case: cases.Case, promise: Mapping[str, Any], answer: 
 
 async def told_late(case_no: str, gate: str, standing: Entry, terms: Terms) -> str:
     """Tell a second decider who was first, and when."""
+    if gate == Stage.VISIT:
+        return f"{case_no} 已结束或正在登记另一位，您的提交未被采用；请刷新后再登记，没有回访的会列入下一张清单。"
     person = terms.staff().get(standing.actor)
     who = person.choice if person else desks.reader(terms).who(standing.actor)
     at = desks.reader(terms).time(standing.at)
@@ -369,7 +376,7 @@ async def _look(leg: Leg, gate: str, entry: str, events: tuple[Event, ...]) -> A
 
 
 async def _take_form(leg: Leg, gate: str, promise: Mapping[str, Any]) -> Answer | None:
-    for form_answer in await leg.driver.answers(promise["entry"]):
+    for opened, form_answer in await _submitted(leg, gate, promise["entry"]):
         via = _via(leg, form_answer)
         if f"{promise['entry']}.refused:{via}" in leg.entries:
             await leg.driver.forget(form_answer)
@@ -385,9 +392,36 @@ async def _take_form(leg: Leg, gate: str, promise: Mapping[str, Any]) -> Answer 
                 await _refuse(connection, leg, promise, via, str(error), operator_named(form_answer) or "system")
             await leg.driver.forget(form_answer)
             continue
+        except heard.NotLeft as error:
+            async with transaction() as connection:
+                await _note_late(connection, leg, f"{opened}.late:{via}", operator_named(form_answer), str(error))
+            await leg.driver.forget(form_answer)
+            continue
         await leg.driver.forget(form_answer)
         return taken
     return None
+
+
+async def _submitted(leg: Leg, gate: str, entry: str) -> list[tuple[str, FormAnswer]]:
+    """
+    What was submitted in the forms of a gate, each with the round whose form it was, oldest first.
+
+    Of a list of visits, what was submitted in an earlier round counts too: another visit was recorded there meanwhile.
+    """
+    if gate != Stage.VISIT:
+        return [(entry, answer) for answer in await leg.driver.answers(entry)]
+    rounds = [f"{gate}-{number}" for number in range(int(entry.rpartition("-")[2]) + 1)]
+    return [
+        (opened, answer)
+        for opened in rounds
+        for answer in await leg.driver.answers(opened)
+        if _via(leg, answer) not in _used(leg)
+    ]
+
+
+def _used(leg: Leg) -> set[str]:
+    """The ways of those answers that have decided something."""
+    return {told.data.get("via", "") for told in leg.entries.values() if told.kind == "decision"}
 
 
 async def _take_event(leg: Leg, events: tuple[Event, ...], promise: Mapping[str, Any]) -> Answer | None:
@@ -571,12 +605,21 @@ async def _heed_cancellation(leg: Leg) -> None:
     raise Cancelled
 
 
-async def _tell_the_late(leg: Leg, gate: str, decided: Entry) -> None:
-    """Keep what came after the decision, and tell its operator who decided (prototype 2.7)."""
+async def _tell_the_late(leg: Leg, gate: str, decided: Entry, *, is_over: bool = False) -> None:
+    """
+    Keep what came after the decision, and tell its operator who decided (prototype 2.7).
+
+    What was submitted about another visit of a list is read by the next round, while there is one (`is_over`).
+    """
     assert leg.case is not None
     assert leg.terms is not None
     for form_answer in await leg.driver.answers(decided.entry):
         via = _via(leg, form_answer)
+        if gate == Stage.VISIT and not is_over and via not in _used(leg):
+            continue
+        if gate == Stage.VISIT and via in _used(leg):
+            await leg.driver.forget(form_answer)
+            continue
         if decided.data.get("via") != via and f"{decided.entry}.refused:{via}" not in leg.entries:
             async with transaction() as connection:
                 await keep_late(connection, leg, gate, decided, via, operator_named(form_answer), form_answer.values)
@@ -627,7 +670,7 @@ async def keep_unread(leg: Leg) -> None:
     for asked in [each for each in leg.history if each.kind == "gate"]:
         entry = asked.entry.removesuffix(".asked")
         if decided := leg.entries.get(entry):
-            await _tell_the_late(leg, asked.data["stage"], decided)
+            await _tell_the_late(leg, asked.data["stage"], decided, is_over=True)
             continue
         for form_answer in await leg.driver.answers(entry):  # the case was cancelled meanwhile
             told = f"{leg.case.case_no} 已取消，您的提交未被采用，无需再处理。"
@@ -644,14 +687,17 @@ async def _leave(leg: Leg, gate: str, entry: str) -> Answer:
         promise = await cases.open_gate(connection, leg.case.case_no, gate)
         order = await orders.show(connection, leg.case.order_no)
         owed = await boards.owed_by(connection, leg.case.case_no)
+        visits = await lists.left(connection, leg.case.case_no) if gate == Stage.VISIT else []
     if promise is None:
         return await _somebody_elses(leg, gate, entry)
     shown = promise["gate"]
     urgency = ladders.most_urgent(owed, at=leg.now())
-    summary = await desks.show(leg, stage=Stage(gate), promise=promise, order=order, urgency=urgency)
+    summary = await desks.show(leg, stage=Stage(gate), promise=promise, order=order, urgency=urgency, visits=visits)
+    # what is left of a list now, not what was when its gate opened
+    offered = {"visit": {str(visit.id): visit.choice for visit in visits}} if visits else {}
     schema = forms.schema(
         forms.GATES[gate],
-        options=options_of(promise),
+        options=options_of(promise) | offered,
         prefill=shown["prefill"],
         demands=shown.get("demands", ()),
         ref=shown["ref"],

@@ -78,14 +78,16 @@ async def withdraw(
     rung: str = "",
     reason: str,
     at: datetime,
-) -> None:
+) -> list[Mapping[str, Any]]:
     """
-    Withdraw what a ladder has told and nobody has sent yet, and let the history say why (P-12).
+    Withdraw what a ladder has told and nobody has sent yet, and let the history say why (P-12); answers what it was.
 
     Called under the case's lock; whoever sends takes that lock before a notice's, too.
     """
-    for row in await rungs.withdraw(connection, case_no, promised, notices=notices, rung=rung, reason=reason, at=at):
+    gone = await rungs.withdraw(connection, case_no, promised, notices=notices, rung=rung, reason=reason, at=at)
+    for row in gone:
         await say(connection, {**row, "case_no": case_no}, f"没有发送：{reason}", at=at)
+    return gone
 
 
 async def say(connection: AsyncConnection, row: Mapping[str, Any], text: str, *, at: datetime) -> None:

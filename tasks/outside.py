@@ -126,7 +126,7 @@ async def decide(case_no: str, gate: str, *, operator: str, answer: Mapping[str,
     try:
         return await _decide(case_no, gate, operator, answer, via)
     except gates.Refused as error:
-        await _keep_refusal(case_no, gate, operator, str(error))
+        await keep_refusal(case_no, gate, operator, str(error))
         raise
     except gates.AlreadyDecided as error:
         raise gates.AlreadyDecided(await _keep_second(case_no, gate, operator, answer) or str(error)) from None
@@ -204,7 +204,7 @@ async def signal(
     try:
         return await _signal(case_no, event, staff or actor, data, key, staff)
     except gates.Refused as error:
-        await _keep_refusal(case_no, event.value, staff or actor, str(error))
+        await keep_refusal(case_no, event.value, staff or actor, str(error))
         raise
 
 
@@ -218,10 +218,9 @@ async def _signal(case_no: str, event: Event, actor: str, data: Mapping[str, Any
                 raise gates.Refused(no)
         values = checked(event, data)
         if case.process != Process.RETURNS:
-            raise gates.Refused(
-                f"{case_no} 是{Process(case.process).label}单，不接收“{event.label}”，"
-                f"请改填它所关联的售后单 {case.facts.get('about', '')}。"
-            )
+            about = case.facts.get("about", "")
+            instead = f"请改填它所关联的售后单 {about}" if about else "请改填退货的售后单号"
+            raise gates.Refused(f"{case_no} 是{Process(case.process).label}单，不接收“{event.label}”，{instead}。")
         if case.stage.is_over:
             raise gates.Refused(f"{case_no} {case.stage.label}，不再接收“{event.label}”，请核对售后单号。")
         if event in PAID:
@@ -297,7 +296,7 @@ def _key(case_no: str, event: Event, values: Mapping[str, Any]) -> str:
     return f"{case_no}/{event.value}/{values.get('tracking_no') or uuid4()}"
 
 
-async def _keep_refusal(case_no: str, what: str, actor: str, reason: str) -> None:
+async def keep_refusal(case_no: str, what: str, actor: str, reason: str) -> None:
     """Write a refused command into the case's journal: every refusal is a row (design §3)."""
     async with transaction() as connection:
         case = await cases.read(connection, case_no)

@@ -9,11 +9,12 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales.desk.leg import Leg
-from aftersales.rules import clocks, ladders, offers
+from aftersales.rules import clocks, ladders, lists, offers
 from aftersales.rules import standing as standings
 from aftersales.rules.clocks import Pause
 from aftersales.rules.ladders import Rung
 from aftersales.store import cases, journal
+from aftersales.store import lists as listed
 from aftersales.store import rungs as climbed
 from aftersales.store.engine import transaction
 from aftersales.terms import Promised, Terms
@@ -32,43 +33,52 @@ async def ask(leg: Leg, gate: str, entry: str) -> None:
     """
     assert leg.case is not None
     assert leg.terms is not None
-    asked = f"{entry}.asked"
-    if asked in leg.entries:
+    if f"{entry}.asked" in leg.entries:
+        return
+    async with transaction() as connection:
+        await cases.lock(connection, leg.case.case_no)
+        await open_gate(connection, leg, gate, entry)
+
+
+async def open_gate(connection: AsyncConnection, leg: Leg, gate: str, entry: str) -> None:
+    """Open a gate's promise under the case's lock; not one that was decided before it could be opened."""
+    assert leg.case is not None
+    assert leg.terms is not None
+    if gate == Stage.VISIT and await journal.find(connection, leg.case.case_no, entry) is not None:
         return
     promised = leg.terms.promised(gate, channel=leg.case.channel)
     told = standings.standing(leg.history)
     offer = offers.offer(gate=gate, standing=told, terms=leg.terms)
     form = {
         "gate": gate,
-        "ref": f"{leg.case.case_no} {entry}",
+        # a list's form stays good while it is filled in, whatever else of the list is recorded meanwhile
+        "ref": f"{leg.case.case_no} {gate if gate == Stage.VISIT else entry}",
         "options": {name: list(choices.items()) for name, choices in offer.options.items()},
         "prefill": offer.prefill,
         "context": {**offer.context, "key": f"{leg.case.case_no}/{entry}"},
         "demands": list(offer.demands),
     }
     is_self_shipped = gate == "pickup" and told.request["shipping"] == Shipping.SELF
-    async with transaction() as connection:
-        await cases.lock(connection, leg.case.case_no)
-        # a story that has changed may ask another question where it stands: two gates are never open at once
-        await cases.end_gates(connection, leg.case.case_no, leg.now())
-        due_at = await give(
-            connection,
-            leg,
-            entry,
-            stage=gate,
-            promised=promised,
-            gate=form,
-            lapses=is_self_shipped or gate in ("correction", standings.QUESTION),
-        )
-        await leg.note(
-            connection,
-            asked,
-            kind="gate",
-            data={"stage": gate, "owner": promised.owner},
-            due_at=due_at,
-            rule=promised.rule,
-        )
-        await cases.move(connection, leg.case.case_no, stage=Stage(gate), owner=promised.owner)
+    # a story that has changed may ask another question where it stands: two gates are never open at once
+    await cases.end_gates(connection, leg.case.case_no, leg.now())
+    due_at = await give(
+        connection,
+        leg,
+        entry,
+        stage=gate,
+        promised=promised,
+        gate=form,
+        lapses=is_self_shipped or gate in ("correction", standings.QUESTION),
+    )
+    await leg.note(
+        connection,
+        f"{entry}.asked",
+        kind="gate",
+        data={"stage": gate, "owner": promised.owner},
+        due_at=due_at,
+        rule=promised.rule,
+    )
+    await cases.move(connection, leg.case.case_no, stage=Stage(gate), owner=promised.owner)
 
 
 async def ask_again(leg: Leg, gate: str, entry: str) -> Mapping[str, Any] | None:
@@ -172,6 +182,9 @@ async def give(
     due = reckon(leg, stage, promised.limit)
     trace, behind = clocks.trace(due, promised.rule), 0
     untold: Sequence[Mapping[str, Any]] = ()
+    if stage == Stage.VISIT and (owed := lists.owed(await listed.left(connection, leg.case.case_no), terms=leg.terms)):
+        due, behind = owed
+        trace = clocks.trace(due, promised.rule)
     if asked := standings.interrupted(leg.history, gate=stage):
         paused = await cases.promise_of(connection, leg.case.case_no, asked.entry)
         due, trace = _resumed(leg.terms, paused, asked)

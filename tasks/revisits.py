@@ -79,15 +79,7 @@ async def open_revisit(
 
 async def begin() -> str | None:
     """Find the case that this run tells; None, and a page that says so, for a run that somebody started by hand."""
-    leg = await legs.here()
-    if case_no := await opening.known(leg):
-        return case_no
-    await leg.driver.show(
-        name=f"{Process.REVISIT.label} 未受理",
-        tags=[Process.REVISIT.label, "未受理"],
-        pages={f"refused-{str(leg.driver.run_id)[:13]}": f"# 未受理\n\n{_BY_HAND}"},
-    )
-    return None
+    return await opening.begin(Process.REVISIT, _BY_HAND)
 
 
 async def tries_again(case: str, gate: str) -> bool:

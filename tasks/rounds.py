@@ -12,7 +12,7 @@ from prefect.context import FlowRunContext
 
 from aftersales import clock
 from aftersales.desk.links import ROUND
-from tasks import boards, escalation, sending
+from tasks import boards, escalation, followup, sending
 from tasks import reconcile as reconciling
 
 # on every round's runs; and on those that found something, which are kept
@@ -61,6 +61,15 @@ async def send() -> str:
         async with get_client() as client:
             await _leave(client, "notices", "通知发送：没有送达的", told.page)
     return f"送达 {told.sent} 条，撤回 {told.withdrawn} 条，未送达 {len(told.told)} 条"
+
+
+async def follow_up() -> str:
+    """Draw up whom we visit on the day that begins, and leave a page about it (FUP-10)."""
+    told = await followup.look()
+    if told.night.drawn or told.night.left:
+        async with get_client() as client:
+            await _leave(client, "followup", "回访巡检：排了谁、谁没有排", told.page)
+    return told.said
 
 
 async def _leave(client: PrefectClient, key: str, description: str, page: str) -> None:

@@ -174,7 +174,7 @@ def verify(case_no: str | None, since: date | None, until: date | None, seal: Pa
     """核对全部流水没有被改动、删去或插入；有封存文件时，还能发现整条链被重写。"""
     from tasks import audits
 
-    _in_order(since, until)
+    in_order(since, until)
     kept = _seal(seal) if seal else None
     told = run(lambda: audits.verify(case_no=case_no or "", since=since, until=until, seal=kept))
     if as_json:
@@ -229,7 +229,7 @@ def refunds(since: date, until: date, form: str, out: Path | None) -> None:
     from aftersales.rules import clocks
     from tasks import audits, desks
 
-    _in_order(since, until)
+    in_order(since, until)
     found, orders = run(lambda: audits.refunds(since=since, until=until))
     live = terms.load()
     words = desks.reader(live)
@@ -254,7 +254,7 @@ def refunds(since: date, until: date, form: str, out: Path | None) -> None:
         }
         for line in each.lines or ({"rule": "", "label": "", "amount": ""},):
             rows.append({**common, "rule": line["rule"], "label": line["label"], "line_amount": line["amount"]})
-    _report(rows, heads, form, out, right=("amount", "line_amount"))
+    write_report(rows, heads, form, out, right=("amount", "line_amount"))
     paid = sum((each.amount for each in found), ZERO)
     wrong = [each for each in found if each.faults]
     if wrong or orders:
@@ -273,7 +273,7 @@ def windows(since: date, until: date, form: str, out: Path | None) -> None:
     """核对一段时间内到期的时限：各环节、各部门按时多少、超时多少、平均和最长超时。"""
     from tasks import audits
 
-    _in_order(since, until)
+    in_order(since, until)
     heads = {
         "stage": "环节", "department": "部门", "limit": "期限", "total": "到期", "on_time": "按时", "late": "超时办完",
         "overdue": "超时未办", "running": "未到期", "share": "按时率（%）", "average": "平均超时", "worst": "最长超时",
@@ -284,7 +284,7 @@ def windows(since: date, until: date, form: str, out: Path | None) -> None:
     for each in run(lambda: audits.windows(since=since, until=until)):
         row = {name: str(getattr(each, name)) for name in heads if hasattr(each, name)}
         rows.append({**row, "worst": each.worst[0], "worst_case": each.worst[1]})
-    _report(
+    write_report(
         rows, heads, form, out, right=("total", "on_time", "late", "overdue", "running", "share", "average", "worst")
     )
 
@@ -301,7 +301,7 @@ def notices(
     """核对通知：什么时候该通知谁，经哪个渠道，送到没有，为什么没有（AUD-04）。"""
     from tasks import audits
 
-    _in_order(since, until)
+    in_order(since, until)
     if not (case_no or department or since or until):
         raise click.UsageError("请写 --case、--department 或 --from 和 --to，说明查哪些通知")
     heads = {
@@ -311,14 +311,14 @@ def notices(
     }  # fmt: skip
     rows = run(lambda: audits.notices(case_no=case_no or "", department=department or "", since=since, until=until))
     shown = heads if form != TABLE or out else {key: heads[key] for key in _SEEN}
-    _report(rows, shown, form, out, right=("id", "tries") if "tries" in shown else ("id",))
+    write_report(rows, shown, form, out, right=("id", "tries") if "tries" in shown else ("id",))
 
 
 # what a table of notices shows; the whole row is in CSV and JSON
 _SEEN = ("id", "case_no", "subject", "to", "told", "reached", "channel", "ended", "outcome", "reason")
 
 
-def _report(
+def write_report(
     rows: Sequence[Mapping[str, str]], heads: Mapping[str, str], form: str, out: Path | None, *, right: Sequence[str]
 ) -> None:
     """Show rows as a table, or write them as CSV for a spreadsheet or JSON for a program."""
@@ -354,6 +354,6 @@ def _write(path: Path, text: str) -> None:
         raise Unable(f"写不了 {path}（{trouble(error)}），请换一个位置。") from None
 
 
-def _in_order(since: date | None, until: date | None) -> None:
+def in_order(since: date | None, until: date | None) -> None:
     if since and until and since > until:
         raise click.UsageError(f"--from {since} 晚于 --to {until}，请对调。", click.get_current_context())

@@ -211,7 +211,6 @@ async def _page(case_no: str) -> Page:
             order = await orders.show(connection, found.order_no)
             contacts = await records.contacts(connection, [case_no])
         pieces = await recording.evidence(case_no)
-    assert order is not None, "a case has its order"
     return Page(
         case=found,
         terms=terms,
@@ -219,11 +218,14 @@ async def _page(case_no: str) -> Page:
         standing=standing(history),
         history=history,
         promises=promises,
+        # a list of visits is about many orders
         customer={
             "name": masking.masked_name(order.name),
             "phone": masking.masked_phone(order.phone),
             "email": masking.masked_email(order.email),
-        },
+        }
+        if order is not None
+        else {},
         recorded={row["kind"]: recording.masked(row["kind"], row["data"]) for row in contacts},
         evidence=[piece.label for piece in pieces],
     )
@@ -246,9 +248,9 @@ def _page_data(page: Page) -> dict[str, Any]:
         "rehearsal": page.case.rehearsal,
         "customer": page.customer,
         "recorded": page.recorded,
-        "reason": request["reason"],
-        "reason_label": page.reader.reason(request["reason"]),
-        "shipping": request["shipping"],
+        "reason": request.get("reason"),
+        "reason_label": page.reader.reason(request.get("reason", "")),
+        "shipping": request.get("shipping"),
         "items": [
             {
                 "line_no": item["line_no"],
@@ -259,7 +261,7 @@ def _page_data(page: Page) -> dict[str, Any]:
             }
             for item in page.standing.items
         ],
-        "quote": request["quote"],
+        "quote": request.get("quote"),
         "bills": [dict(bill) for bill in page.standing.bills],
         "refunded": f"{page.standing.refunded:.2f}",
         "evidence": page.evidence,
@@ -305,8 +307,6 @@ def _print_page(page: Page) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from aftersales.rules.standing import lines_of
-
     console, house, request = screen(), page.terms.house, page.standing.request
     stage = page.case.stage
     owner = "" if stage.is_over else f"，由{department_name(page.case.owner, house)}处理"
@@ -317,8 +317,8 @@ def _print_page(page: Page) -> None:
         ("另行登记的联系人", page.recorded.get("contact", "")),
         ("收款账户", page.recorded.get("account", "")),
         ("首问责任人", page.reader.who(page.case.operator)),
-        ("申请", f"{page.reader.time(page.case.opened_at)}  {page.reader.reason(request['reason'])}"),
-        ("寄回方式", Shipping(request["shipping"]).label),
+        ("申请", f"{page.reader.time(page.case.opened_at)}  {page.reader.reason(request.get('reason', ''))}".strip()),
+        ("寄回方式", Shipping(request["shipping"]).label if request else ""),
         ("备注", request.get("remark", "")),
     ]
     facts = Table.grid(padding=(0, 2))
@@ -327,6 +327,33 @@ def _print_page(page: Page) -> None:
             facts.add_row(Text(label, style="bold"), Text(value))
     console.print(facts)
 
+    if request:
+        _print_return(page)
+
+    promises = make_table("时限", "环节", "部门", "规则", "截止", "说明")
+    for promise in page.promises:
+        promises.add_row(*_promise_row(promise, page))
+    console.print(promises)
+
+    if page.evidence:
+        console.print(Text("凭证", style="bold"))
+        for label in page.evidence:
+            console.print(Text(f"  {label}"), soft_wrap=True)
+
+    history = make_table("经过", "时间", "谁", "事项", "结果", "早/晚")
+    for entry in page.history:
+        told = page.reader.told(entry)
+        history.add_row(*map(Text, (told.at, told.actor, told.what, told.result, told.timing)))
+    console.print(history)
+
+
+def _print_return(page: Page) -> None:
+    """What only a return has: its goods, its quote and its bills."""
+    from rich.text import Text
+
+    from aftersales.rules.standing import lines_of
+
+    console, request = screen(), page.standing.request
     items = make_table("商品", "行", "编码", "商品", "申请", "待收", right=("行", "申请", "待收"))
     outstanding = {} if page.case.stage.is_over else page.standing.outstanding
     for item in page.standing.items:
@@ -346,22 +373,6 @@ def _print_page(page: Page) -> None:
         console.print(money)
         for because in bill.get("needs_person", ()):
             console.print(Text(f"须人工决定：{because}"), soft_wrap=True)
-
-    promises = make_table("时限", "环节", "部门", "规则", "截止", "说明")
-    for promise in page.promises:
-        promises.add_row(*_promise_row(promise, page))
-    console.print(promises)
-
-    if page.evidence:
-        console.print(Text("凭证", style="bold"))
-        for label in page.evidence:
-            console.print(Text(f"  {label}"), soft_wrap=True)
-
-    history = make_table("经过", "时间", "谁", "事项", "结果", "早/晚")
-    for entry in page.history:
-        told = page.reader.told(entry)
-        history.add_row(*map(Text, (told.at, told.actor, told.what, told.result, told.timing)))
-    console.print(history)
 
 
 def _promise_row(promise: Mapping[str, Any], page: Page) -> list[Any]:

@@ -19,7 +19,7 @@ from aftersales.forms.base import (
     schema,
     wire,
 )
-from aftersales.forms.followup import RevisitForm, SupervisorForm
+from aftersales.forms.followup import RevisitForm, SupervisorForm, VisitForm
 from aftersales.forms.pairs import from_pairs
 from aftersales.forms.records import AccountEntryForm
 from aftersales.forms.returns import (
@@ -102,6 +102,7 @@ __all__ = [
     "TellWay",
     "Traced",
     "TracingForm",
+    "VisitForm",
     "Wish",
     "free_text",
     "from_pairs",

@@ -24,7 +24,7 @@ Raw = Any
 """The type of a flow's parameter that carries an answer: Prefect refuses nothing, `read` does, with a sentence."""
 
 # Who decides, and what: a default would turn an empty answer into a decision.
-NEVER_PREFILLED = frozenset({"operator", "decision", "result", "rest"})
+NEVER_PREFILLED = frozenset({"operator", "decision", "result", "rest", "visit", "outcome"})
 
 # Prefect's UI checks the *answer* as if it were a schema before it resumes a run (ui-v2, resume-flow-run-dialog.tsx,
 # 3.8.8): an answer with a key `items` that is a list is "no valid schema", and the form can never be sent.

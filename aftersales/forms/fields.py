@@ -331,6 +331,23 @@ class LineOption(Option):
 
 
 @dataclass(frozen=True)
+class VisitOption(Option):
+    """A visit of a list, `17 D1 李** 新购回访`; stored as its number. Which ones are left is asked when it is recorded."""
+
+    def code(self, label: str) -> str:
+        return label.split(maxsplit=1)[0] if label.strip() else label
+
+    def read(self, value: Any, offered: Mapping[str, str] | None) -> str:
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
+        # what the form has shown may have been recorded since: whoever records it says so, and by whom
+        code = str(super().read(value, None))
+        if not code.isascii() or not code.isdigit() or len(code) > 18:
+            raise ValueError("请从下拉框中选择回访对象，或填写回访编号，如 17")
+        return code
+
+
+@dataclass(frozen=True)
 class Texts(Kind):
     """A list of free texts; empty ones are left out."""
 

@@ -1,4 +1,4 @@
-"""The forms of following up: what a senior agent, then a supervisor, heard from a dissatisfied customer."""
+"""The forms of following up: what came of a visit, and what a dissatisfied customer said when they were called again."""
 
 from __future__ import annotations
 
@@ -7,11 +7,32 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from aftersales.forms.base import GateForm, Needs
-from aftersales.forms.fields import Choice, Text
-from aftersales.words import Heard
+from aftersales.forms.fields import Choice, Text, VisitOption
+from aftersales.words import Effect, Feedback, Heard, Outcome
 
 Note = Annotated[str, Text(least=2)]
 Plan = Annotated[str, Text()]
+
+
+class VisitForm(GateForm, name="visit", title="回访登记"):
+    """What came of one visit of the list, in the columns of the feedback log (FUP-12, FUP-13)."""
+
+    needs: ClassVar[tuple[Needs, ...]] = (
+        Needs("outcome", Outcome.REACHED, "note"),
+        Needs("outcome", Outcome.PROBLEM, "note"),
+        Needs("outcome", Outcome.PROBLEM, "feedback"),
+    )
+
+    visit: Annotated[str, VisitOption()] = Field(title="回访对象", description="一次登记一位，登记后表单再次打开")
+    outcome: Annotated[Outcome, Choice(Outcome)] = Field(
+        title="回访结果", description="“发现问题”会另立一张投诉单；“不再回访”以后也不再联系这位客户"
+    )
+    note: Annotated[str, Text()] = Field(
+        default="", title="主要问题", description="客户怎么说；请勿填写姓名、电话、账号"
+    )
+    feedback: Annotated[Feedback | None, Choice(Feedback, unchanged="未填")] = Field(default=None, title="反馈类型")
+    measure: Plan = Field(default="", title="处理措施", description="当场做了什么，或答应客户什么")
+    effect: Annotated[Effect | None, Choice(Effect, unchanged="未评估")] = Field(default=None, title="效果评估")
 
 
 class RevisitForm(GateForm, name="revisit", title="二次回访"):
@@ -34,5 +55,5 @@ class SupervisorForm(GateForm, name="supervisor", title="主管回访"):
     plan: Plan = Field(default="", title="最终处理意见", description="仍不满意的到此为止，请写上怎么答复客户")
 
 
-GATES: tuple[type[GateForm], ...] = (RevisitForm, SupervisorForm)
+GATES: tuple[type[GateForm], ...] = (VisitForm, RevisitForm, SupervisorForm)
 """The forms of its gates."""

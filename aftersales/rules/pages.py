@@ -9,14 +9,30 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from aftersales.rules.ladders import REMINDER
+from aftersales.rules.lists import Visit
 from aftersales.rules.standing import QUESTION, Standing, Told, asks, evidence_label, lines_of
 from aftersales.terms import Returns
-from aftersales.words import ZERO, AgeBand, Event, Grade, Heard, Line, Shipping, Staff, Stage, matter
+from aftersales.words import (
+    ZERO,
+    AgeBand,
+    Effect,
+    Event,
+    Feedback,
+    Grade,
+    Heard,
+    Line,
+    Outcome,
+    Shipping,
+    Staff,
+    Stage,
+    VisitKind,
+    matter,
+)
 
 SAMPLED = "质检抽样"
 
@@ -278,6 +294,53 @@ def revisit_summary(
     return _told(parts, trace, history, reader)
 
 
+def visits_summary(
+    *,
+    case_no: str,
+    agent: str,
+    stage: Stage,
+    owner: str,
+    due: str,
+    trace: Sequence[str],
+    history: Sequence[Dated],
+    refusal: str,
+    reader: Reader,
+    visits: Sequence[Visit],
+    on: date,
+) -> str:
+    """A list of visits in one page, above the form: who is still to be called, the overdue first; contacts are masked."""
+    parts = [f"> ⚠️ **上次提交未被接受：{cell(refusal)}**"] if refusal else []
+    parts += [f"## {case_no} {stage.label}（{cell(agent)}）", f"**最早一位请在 {due}回访**，还有 {len(visits)} 位"]
+    parts.append(visits_table(visits, on=on))
+    return _told(parts, trace, history, reader)
+
+
+def visits_table(visits: Sequence[Visit], *, on: date) -> str:
+    """Whom a list still names, as a Markdown table, as on a day."""
+    columns = ("编号", "订单", "客户", "电话", "类型", "截止", "已打", "上次反馈")
+    rows = []
+    for visit in visits:
+        late = "**（超时）**" if visit.due_on < on else ""
+        also = "、".join(VisitKind(each["kind"]).label for each in visit.also if each.get("kind"))
+        cells = [
+            str(visit.id),
+            cell(visit.order_no),
+            cell(visit.masked_name),
+            cell(visit.masked_phone),
+            VisitKind(visit.kind).label + (f"（并 {also}）" if also else ""),
+            f"{visit.due_on.month}月{visit.due_on.day}日{late}",
+            f"{visit.tries} 次",
+            cell(visit.said),
+        ]
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join([f"| {' | '.join(columns)} |", "| ---: | --- | --- | --- | --- | --- | --- | --- |", *rows])
+
+
+def visits_page(case_no: str, agent: str, visits: Sequence[Visit], *, on: date) -> str:
+    """The list by itself, as the agent's work list (NTC-21)."""
+    return f"# {case_no} 回访清单（{cell(agent)}）\n\n{visits_table(visits, on=on) if visits else '没有要回访的了。'}"
+
+
 def _told(parts: list[str], trace: Sequence[str], history: Iterable[Dated], reader: Reader) -> str:
     """End a summary: why it is due then, and what happened so far."""
     if trace:
@@ -329,6 +392,8 @@ def _what(entry: Dated, reader: Reader) -> tuple[str, str]:
             return "开始二次回访", f"来自 {data['about']}：客户评价不满意"
         case "revisit":
             return "转为二次回访", data["revisit_no"]
+        case "listed":
+            return "列出回访清单", f"{reader.who(data['agent'])}，{data['visits']} 位"
         case "amended":
             return "更新申请", f"{_items(data)}，{reader.reason(data['reason'])}"
         case "gate":
@@ -416,6 +481,7 @@ def _gate_name(name: str) -> str:
         "release": "放款",
         "refund": "退款",
         "reimbursement": "补运费",
+        "visit": "回访",
         "revisit": "二次回访",
         "supervisor": "主管回访",
         "cancelled": "取消",
@@ -457,6 +523,8 @@ def _decision(name: str, data: Mapping[str, Any], reader: Reader) -> str:
             )
         case "resolution":
             return _resolution(data)
+        case "visit":
+            return _visited(data)
         case "revisit" | "supervisor":
             plan = f"；处理方案：{data['plan']}" if data.get("plan") else ""
             return f"{Heard(data['result']).label}：{data['note']}{plan}"
@@ -484,6 +552,24 @@ def _decision(name: str, data: Mapping[str, Any], reader: Reader) -> str:
         case "refund" | "reimbursement":
             return f"{data['amount']} 元，流水号 {data.get('reference') or '无'}{_told_customer(data)}"
     return ""
+
+
+def _visited(data: Mapping[str, Any]) -> str:
+    if data.get("ended"):
+        return f"当天结束，{len(data['moved'])} 位列入下一张清单" if data["moved"] else "当天结束"
+    about = f"{data['visit']}（{data['order_no']}）" if data["order_no"] else data["visit"]
+    told = [f"{about} {Outcome(data['outcome']).label}"]
+    if data["outcome"] == Outcome.NOT_REACHED:
+        told.append(
+            f"第 {data['tries']} 次，{data['due_on']} 再打" if data["due_on"] else f"第 {data['tries']} 次，不再打"
+        )
+    told += [Feedback(data["feedback"]).label] if data.get("feedback") else []
+    told += [data["note"]] if data.get("note") else []
+    told += [f"处理：{data['measure']}"] if data.get("measure") else []
+    told += [Effect(data["effect"]).label] if data.get("effect") else []
+    told += [f"{data['next_on']} 再次回访"] if data.get("next_on") else []
+    told += [f"转为投诉 {data['complaint_no']}"] if data.get("complaint_no") else []
+    return "；".join(told)
 
 
 def _resolution(data: Mapping[str, Any]) -> str:

@@ -27,7 +27,6 @@ from aftersales.store.tables import (
     RehearsalRow,
     RunRow,
     TermsRow,
-    VisitRow,
 )
 from aftersales.words import Due, Stage
 
@@ -41,7 +40,6 @@ REFUSALS = RefusalRow.__table__  # type: ignore[attr-defined]
 REHEARSALS = RehearsalRow.__table__  # type: ignore[attr-defined]
 RUNS = RunRow.__table__  # type: ignore[attr-defined]
 TERMS = TermsRow.__table__  # type: ignore[attr-defined]
-VISITS = VisitRow.__table__  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, slots=True)
@@ -485,7 +483,7 @@ async def take(connection: AsyncConnection, inbox_id: int, at: datetime) -> None
     await connection.execute(update(INBOX).where(INBOX.c.id == inbox_id).values(taken_at=at))
 
 
-# --- notices, refusals, visits, rehearsals --------------------------------------------------------------------------
+# --- refusals, rehearsals -------------------------------------------------------------------------------------------
 
 
 async def refuse(connection: AsyncConnection, **values: Any) -> None:
@@ -496,11 +494,6 @@ async def refuse(connection: AsyncConnection, **values: Any) -> None:
 async def refusal_of_run(connection: AsyncConnection, run_id: UUID) -> str | None:
     """Why a run's application was not opened."""
     return await connection.scalar(select(REFUSALS.c.reason).where(REFUSALS.c.run_id == run_id))
-
-
-async def plan_visit(connection: AsyncConnection, **values: Any) -> None:
-    """Write down a due revisit, once a case and kind."""
-    await connection.execute(upsert(VISITS).values(**values).on_conflict_do_nothing())
 
 
 async def rehearsal_of_order(connection: AsyncConnection, order_no: str) -> tuple[str, datetime] | None:

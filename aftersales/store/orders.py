@@ -8,7 +8,7 @@ An order that is already there is never changed: the same content is no news, ot
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -348,3 +348,13 @@ async def show(connection: AsyncConnection, order_no: str) -> Shown | None:
     facts = order._asdict()
     del facts["id"]
     return Shown(**facts, lines=tuple(ShownLine(**line._asdict()) for line in lines))
+
+
+async def names(connection: AsyncConnection, order_nos: Collection[str]) -> dict[str, str]:
+    """
+    Name whom some orders are for. The names are whole: whoever prints them masks them (GEN-10).
+    """
+    rows = await connection.execute(
+        select(col(OrderRow.order_no), col(OrderRow.contact_name)).where(col(OrderRow.order_no).in_(order_nos))
+    )
+    return {row.order_no: row.contact_name for row in rows}

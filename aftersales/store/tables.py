@@ -74,13 +74,15 @@ class CustomerRow(SQLModel, table=True):
     opted_out: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     # when they want to hear nothing, as `20:00-10:00`; empty: the hours of all customers
     quiet: str = _text()
+    # the monthly visits end with this day, as the customer wished; none: with the warranty (FUP-02)
+    visits_until: date | None = Field(default=None, sa_column=Column(Date, nullable=True))
 
 
 class OrderRow(SQLModel, table=True):
     """An order. A guest's order has no customer; the contact stands on the order. `rehearsal` marks rehearsed ones."""
 
     __tablename__ = "orders"
-    __table_args__ = (UniqueConstraint("order_no"),)
+    __table_args__ = (UniqueConstraint("order_no"), Index("orders_ordered", "ordered_at"))
     id: int | None = _key()
     order_no: str
     channel: str
@@ -103,7 +105,10 @@ class OrderLineRow(SQLModel, table=True):
     """A line of an order; `paid` is what was paid for it after every discount."""
 
     __tablename__ = "order_lines"
-    __table_args__ = (UniqueConstraint("order_id", "line_no"),)
+    __table_args__ = (
+        UniqueConstraint("order_id", "line_no"),
+        Index("order_lines_delivered", "delivered_at", postgresql_where=text("delivered_at is not null")),
+    )
     id: int | None = _key()
     order_id: int = Field(foreign_key="orders.id", index=True)
     line_no: int
@@ -168,7 +173,19 @@ class CaseRow(SQLModel, table=True):
     """A case's current state. What happened stands in the journal; `seq` and `last_hash` are the journal's end."""
 
     __tablename__ = "cases"
-    __table_args__ = (Index("cases_open", "stage", postgresql_where=text("closed_at is null")),)
+    __table_args__ = (
+        Index("cases_open", "stage", postgresql_where=text("closed_at is null")),
+        Index("cases_closed", "closed_at", postgresql_where=text("closed_at is not null")),
+        # one list of visits for each agent and day
+        Index(
+            "cases_lists",
+            "operator",
+            text("(facts ->> 'on')"),
+            text("coalesce(rehearsal, '')"),
+            unique=True,
+            postgresql_where=text("process = 'visits'"),
+        ),
+    )
     case_no: str = Field(primary_key=True)
     process: str
     order_no: str = Field(index=True)
@@ -422,17 +439,48 @@ class AbsenceRow(SQLModel, table=True):
 
 
 class VisitRow(SQLModel, table=True):
-    """A due revisit (RET-13, FUP-03)."""
+    """
+    A visit: one call on a customer, or on a guest about one order (FUP). `key` makes it one, however often it is found.
+
+    Kind: purchase | use | return | complaint | solved | unsolved. State: `planned`, then `listed` on an agent's list of
+    a day, then `done` (reached | not_reached | problem | opted_out) or `dropped` (`data["why"]`).
+    A planned one without an agent only waits for its day. The nightly round draws it up: gives it the agent and puts
+    `due_on` to the day it is for. `also` names what was due at the same time and is settled with it.
+    """
 
     __tablename__ = "visits"
-    __table_args__ = (UniqueConstraint("case_no", "kind"),)
+    __table_args__ = (
+        UniqueConstraint("key"),
+        ForeignKeyConstraint(["customer_id"], ["customers.id"]),
+        Index("visits_of_customer", "customer_id", "due_on"),
+        Index("visits_planned", "due_on", postgresql_where=text("state = 'planned'")),
+        Index("visits_listed", "agent", "due_on", postgresql_where=text("state = 'listed'")),
+        Index("visits_of_list", "list_no", postgresql_where=text("list_no is not null")),
+        Index("visits_promised", "promised_on", postgresql_where=text("promised_on is not null")),
+    )
     id: int | None = _key()
-    case_no: str
+    key: str = Field(sa_column=Column(Text, nullable=False))
+    customer_id: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
+    order_no: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=text("''"), index=True))
+    case_no: str | None = Field(default=None, index=True)
     kind: str
+    also: list = _json("[]")
     owner: str
-    due_on: date = Field(sa_column=Column(Date, nullable=False, index=True))
+    agent: str | None = _text(null=True)
+    due_on: date = Field(sa_column=Column(Date, nullable=False))
     rule: str
+    state: str = Field(default="planned", sa_column=Column(Text, nullable=False, server_default=text("'planned'")))
+    outcome: str = _text()
+    tries: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    list_no: str | None = _text(null=True)  # the number of the list it stands on
+    # the day it was due when it first came onto a list: what figures go by
+    promised_on: date | None = Field(default=None, sa_column=Column(Date, nullable=True))
+    # how many rungs of the ladder of its due day are behind: told once, on whichever list it stands
+    rungs: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    data: dict = _json()
+    rehearsal: str | None = Field(default=None, foreign_key="rehearsals.id")
     created_at: datetime = _instant()
+    done_at: datetime | None = _instant(null=True)
 
 
 class WorkRow(SQLModel, table=True):

@@ -106,14 +106,6 @@ returns: {review: stage, question: null, correction: null, exception: stage, pic
 followup: {visit: stage, revisit: stage, supervisor: null}
 """
 
-FOLLOWUP = """\
-stages:
-  visit:      {limit: 1 wd, owner: customer_service, rule: FUP-10}
-  revisit:    {limit: 24 h, owner: customer_service, rule: SVY-05}
-  supervisor: {limit: 1 wd, owner: customer_service, rule: AMB-40}
-tries: 3
-"""
-
 SELFSERVICE = """\
 require_both: true
 session: 30 min
@@ -123,6 +115,26 @@ applications_per_order: {at_most: 20, within: 24 h}
 photos: {at_most: 6, megabytes: 10, megapixels: 50, longest_side: 2400}
 english:
   reasons: {quality: Faulty}
+"""
+
+FOLLOWUP = """\
+at: "02:00"
+contacts_a_month: 4
+tries: 3
+too_late: 14 d
+kinds:
+  purchase:  {is_on: true, after: 7 d, owner: customer_service, rule: FUP-01}
+  use:       {is_on: true, months: 1, owner: customer_service, rule: FUP-02}
+  return:    {is_on: true, owner: customer_service, rule: FUP-03}
+  complaint: {is_on: true, after: 3 d, owner: customer_service, rule: FUP-07, processes: [complaint]}
+  solved:    {is_on: true, after: 7 d, owner: customer_service, rule: FUP-05, processes: [tickets]}
+  unsolved:  {is_on: true, after: 2 wd, owner: customer_service, rule: FUP-06}
+channels:
+  官网: {use: {months: 2}}
+stages:
+  visit:      {limit: 1 wd, owner: customer_service, rule: FUP-10}
+  revisit:    {limit: 24 h, owner: customer_service, rule: SVY-05}
+  supervisor: {limit: 1 wd, owner: customer_service, rule: AMB-40}
 """
 
 NOTICE = "已收到（{case_no}）\n您好，我们已收到您的申请。\n"
@@ -466,6 +478,97 @@ def test_the_shipped_terms_are_right():
             "selfservice.yaml", "{quality:", "{qualty:", 8, "english.reasons.qualty",
             "returns.yaml 没有退货原因“qualty”，是不是想写“quality”。",
             id="SLF-03 an English name of nothing",
+        ),
+        # visits
+        pytest.param(
+            "followup.yaml", "after: 7 d, owner: customer_service, rule: FUP-01", "after: 7, owner: customer_service, rule: FUP-01", 6, "kinds.purchase.after",
+            "7 没有单位，请写成 7 h（小时）、7 wd（工作日）或 7 d（自然日）。",
+            id="FUP-01 a distance without unit",
+        ),
+        pytest.param(
+            "followup.yaml", "after: 3 d", "after: 72 h", 9, "kinds.complaint.after",
+            "“72 h”的单位不对，请用 d（天）或 wd（工作日），如 7 d。",
+            id="FUP-07 a visit has a day, not an hour",
+        ),
+        pytest.param(
+            "followup.yaml", '"02:00"', '"00:30"', 1, "at",
+            "“00:30”太早，请写成 \"01:00\" 或更晚：有的时区在零点拨快时钟，会算成前一天。",
+            id="P-01 an hour that may be of the day before",
+        ),
+        pytest.param(
+            "followup.yaml", '"02:00"', '"2 点"', 1, "at",
+            "“2 点”不是钟点，请写成 \"09:00\" 这样（00:00 到 23:59）。",
+            id="NUM-219 an hour in words",
+        ),
+        pytest.param(
+            "followup.yaml", "contacts_a_month: 4", "contacts_a_month: 0", 2, "contacts_a_month",
+            "0 太小，请写成不小于 1 的整数。",
+            id="FUP-11 nobody is ever called",
+        ),
+        pytest.param(
+            "followup.yaml", "tries: 3\n", "", 1, "tries",
+            "缺少“tries”，请补上，写成 tries: 7。",
+            id="NUM-211 no number of tries",
+        ),
+        pytest.param(
+            "followup.yaml", "months: 1,", "", 7, "kinds.use",
+            "使用回访没有写多久，请补上 months: 1。",
+            id="FUP-02 every how many months",
+        ),
+        pytest.param(
+            "followup.yaml", "months: 1,", "months: 13,", 7, "kinds.use.months",
+            "13 太大，请写成不大于 12 的整数。",
+            id="FUP-02 less than once a year",
+        ),
+        pytest.param(
+            "followup.yaml", "after: 7 d, owner: customer_service, rule: FUP-01", "months: 1, after: 7 d, owner: customer_service, rule: FUP-01", 6, "kinds.purchase.months",
+            "新购回访不用 months，请删去，改写 after。",
+            id="FUP-01 a first visit comes once",
+        ),
+        pytest.param(
+            "followup.yaml", "return:    {is_on: true,", "return:    {is_on: true, after: 5 d,", 8, "kinds.return.after",
+            "退换货回访不用 after，请删去，期限写在 returns.yaml 的 revisit。",
+            id="FUP-03 a number that stands elsewhere",
+        ),
+        pytest.param(
+            "followup.yaml", "  unsolved:  {is_on: true, after: 2 wd, owner: customer_service, rule: FUP-06}\n", "", 5, "kinds",
+            "缺少回访“unsolved”，请补上 unsolved: {is_on: true, owner: customer_service, rule: …}。",
+            id="FUP-06 a kind that is missing",
+        ),
+        pytest.param(
+            "followup.yaml", "  use: ", "  usage: {is_on: true, months: 1, owner: customer_service, rule: X}\n  use: ", 7, "kinds.usage",
+            "没有回访“usage”，是不是想写“use”。",
+            id="FUP-09 a kind that there is not",
+        ),
+        pytest.param(
+            "followup.yaml", "is_on: true, after: 7 d, owner: customer_service, rule: FUP-01", "is_on: yes, after: 7 d, owner: customer_service, rule: FUP-01", 6, "kinds.purchase.is_on",
+            "“yes”用在这里不对，请写成是非，如 true 或 false。",
+            id="FUP-09 a switch that is a word",
+        ),
+        pytest.param(
+            "followup.yaml", "owner: customer_service, rule: FUP-01", "owner: sales, rule: FUP-01", 6, "kinds.purchase.owner",
+            "house.yaml 没有部门“sales”，是不是想写“aftersales”。",
+            id="FUP-01 visits of nobody",
+        ),
+        pytest.param(
+            "followup.yaml", "{use: {months: 2}}", "{used: {months: 2}}", 13, "channels.官网.used",
+            "没有回访“used”，是不是想写“use”。",
+            id="FUP-09 a kind that there is not, of a channel",
+        ),
+        pytest.param(
+            "followup.yaml", "{use: {months: 2}}", "{use: {after: 2 d}}", 13, "channels.官网.use.after",
+            "使用回访不用 after，请删去，改写 months。",
+            id="FUP-09 a distance that the kind has not, of a channel",
+        ),
+        pytest.param(
+            "followup.yaml", "owner: customer_service, rule: SVY-05", "owner: nobody, rule: SVY-05", 16, "stages.revisit.owner",
+            "house.yaml 没有部门“nobody”，可写：customer_service、aftersales。",
+            id="SVY-05 a second visit of nobody",
+        ),
+        pytest.param(
+            "followup.yaml", "  supervisor: {limit: 1 wd, owner: customer_service, rule: AMB-40}\n", "", 14, "stages",
+            "缺少环节“supervisor”，请补上 supervisor: {limit: 1 wd, owner: customer_service, rule: …}。",
+            id="AMB-40 no supervisor",
         ),
         # ladders
         pytest.param(

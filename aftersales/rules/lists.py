@@ -1,0 +1,150 @@
+"""
+Lists of visits: what each visit is called, what a call makes of it, whose what is left is (FUP-10, FUP-12, ESC-10).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from aftersales.followup_terms import Kind
+from aftersales.rules import clocks, masking, visits
+from aftersales.terms import Terms
+from aftersales.words import Due, Effect, Limit, Outcome, Unit, VisitKind
+
+DAY = timedelta(days=1)
+# who was not reached is called on the next working day
+NEXT = Limit(1, Unit.WORKING_DAY)
+PLANNED, LISTED, DONE, DROPPED = "planned", "listed", "done", "dropped"
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """
+    A visit as a list shows it: whom it is for, since when, how often they were called in vain, what they said last.
+
+    Name and phone are whole: whoever shows them masks them (GEN-10).
+    """
+
+    id: int
+    key: str
+    kind: str
+    state: str
+    outcome: str
+    order_no: str
+    case_no: str | None
+    customer_id: int | None
+    channel: str
+    agent: str | None
+    owner: str
+    rule: str
+    due_on: date
+    promised_on: date | None
+    done_at: datetime | None
+    tries: int
+    rungs: int
+    list_no: str | None
+    rehearsal: str | None
+    also: Sequence[Mapping[str, Any]]
+    data: Mapping[str, Any]
+    name: str
+    phone: str
+    # what was said when they were called last, in whatever visit
+    said: str = ""
+
+    @property
+    def masked_name(self) -> str:
+        """The name as people may read it."""
+        return masking.masked_name(self.name)
+
+    @property
+    def masked_phone(self) -> str:
+        """The phone as people may read it."""
+        return masking.masked_phone(self.phone)
+
+    @property
+    def choice(self) -> str:
+        """As drop-downs show it: `17 D1 李** 新购回访`."""
+        return " ".join(filter(None, (str(self.id), self.order_no, self.masked_name, VisitKind(self.kind).label)))
+
+    @property
+    def calls(self) -> Sequence[Mapping[str, Any]]:
+        """Every call so far: `at`, `by`, `outcome`, and the list and entry that tell the rest."""
+        return self.data.get("calls", ())
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """What a call makes of a visit."""
+
+    state: str
+    outcome: str = ""
+    tries: int = 0
+    due_on: date | None = None
+
+
+def called(visit: Visit, *, outcome: Outcome, on: date, terms: Terms) -> Called:
+    """
+    Say what a call on a day makes of a visit: it is done, or somebody who was not reached is called once more (FUP-12).
+
+    After so many calls in vain it is done all the same, as not reached (NUM-211).
+    """
+    if outcome is not Outcome.NOT_REACHED:
+        return Called(DONE, outcome.value, visit.tries)
+    tries = visit.tries + 1
+    if tries >= terms.followup.tries:
+        return Called(DONE, outcome.value, tries)
+    return Called(PLANNED, "", tries, visits.day_after(on, NEXT, terms=terms))
+
+
+def follows(visit: Visit, *, outcome: Outcome, effect: str, on: date, terms: Terms) -> tuple[str, date, Kind] | None:
+    """Tell the next visit about what is still not solved: its key, its day and its kind; None when that is all (FUP-06)."""
+    if visit.kind != VisitKind.UNSOLVED or outcome is not Outcome.REACHED or effect == Effect.SOLVED:
+        return None
+    return visits.next_visit(key=visit.key, visited_on=on, channel=visit.channel, terms=terms)
+
+
+def owed(left: Sequence[Visit], *, terms: Terms) -> tuple[Due, int] | None:
+    """
+    Tell by when a list owes something, and how many rungs of that are behind (ESC-10).
+
+    It is due at the end of the earliest due day of what is left; what was told for one of that day is told for all.
+    The window is that day: so the ladder has the same rungs whenever, and on whichever list, it is reckoned.
+    """
+    if not left:
+        return None
+    on = min(visit.due_on for visit in left)
+    starts, ends = clocks.end_of_day(on - DAY, house=terms.house), clocks.end_of_day(on, house=terms.house)
+    due = Due(starts, terms.promised("visit").limit, ends)
+    return due, max(visit.rungs for visit in left if visit.due_on == on)
+
+
+def due_day(due_at: datetime, *, terms: Terms) -> date:
+    """Tell the day whose end is a due time."""
+    return clocks.house_date(due_at - timedelta(microseconds=1), house=terms.house)
+
+
+def hand_over(
+    orphaned: Sequence[tuple[int, str]], *, loads: Mapping[str, int], there: Mapping[str, Sequence[str]]
+) -> dict[int, str]:
+    """
+    Give the visits of those who are away to those who are there, each to whoever has the fewest (FUP-10).
+
+    `orphaned` are visits with their departments, `loads` how many each agent has, `there` who is there of each
+    department. Where nobody is, they stay whose they are.
+    """
+    has = dict(loads)
+    given: dict[int, str] = {}
+    for visit_id, owner in orphaned:
+        if agents := there.get(owner, ()):
+            agent = min(agents, key=lambda each: (has.get(each, 0), each))
+            given[visit_id] = agent
+            has[agent] = has.get(agent, 0) + 1
+    return given
+
+
+def completion(promised: int, in_time: int) -> str:
+    """Tell the share of due visits that were done by their due day, in per cent (KPI-40); empty when none was due."""
+    return f"{100 * in_time / promised:.1f}" if promised else ""

@@ -1,0 +1,350 @@
+"""
+Visits: what is planned for whom, and what the nightly round finds, as sets (FUP).
+
+The round's cost follows what is due: each question goes by an index on the day that makes something due.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import func, select, text
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from aftersales.rules.visits import Drawn, Due, Left, Person
+from aftersales.store.tables import OrderRow, VisitRow
+
+ORDERS = OrderRow.__table__  # type: ignore[attr-defined]
+VISITS = VisitRow.__table__  # type: ignore[attr-defined]
+
+Span = tuple[datetime, datetime]
+
+# goods that went back are used no more; what is exchanged or repaired still is
+_RETURNED = """
+    coalesce((select sum(u.end_unit - u.first_unit) from units u
+              where u.line_id = l.id and u.state <> 'released' and u.process = 'returns'), 0)
+"""
+
+_PURCHASES = f"""
+with found as (
+    select id from orders where ordered_at >= :ordered_since and ordered_at < :ordered_until
+    union
+    select order_id from order_lines where delivered_at >= :delivered_since and delivered_at < :delivered_until
+)
+select o.order_no, o.channel, o.customer_id, o.contact_phone, o.ordered_at, max(l.delivered_at) as delivered_at
+from found join orders o on o.id = found.id join order_lines l on l.order_id = o.id
+where o.rehearsal is not distinct from cast(:rehearsal as text)
+  and not exists (select from visits v where v.key = 'purchase:' || o.order_no)
+group by o.id
+having bool_and(l.delivered_at is not null) and max(l.delivered_at) < :delivered_until
+   and bool_or(l.quantity > {_RETURNED})
+order by o.id
+"""
+
+_UNDELIVERED = """
+select o.order_no, count(*) over () as number
+from orders o
+where o.ordered_at >= :ordered_since and o.ordered_at < :ordered_until
+  and o.rehearsal is not distinct from cast(:rehearsal as text)
+  and exists (select from order_lines l where l.order_id = o.id and l.delivered_at is null)
+order by o.ordered_at, o.id limit 3
+"""
+
+_USERS = """
+select distinct o.customer_id
+from unnest(cast(:starts as timestamptz[]), cast(:ends as timestamptz[])) as day (starts, ends)
+join order_lines l on l.delivered_at >= day.starts and l.delivered_at < day.ends
+join orders o on o.id = l.order_id
+where o.customer_id is not null and o.rehearsal is not distinct from cast(:rehearsal as text)
+order by o.customer_id
+"""
+
+_GOODS = f"""
+select o.customer_id, c.channel, c.visits_until, l.delivered_at, max(l.warranty_months) as months
+from orders o join customers c on c.id = o.customer_id join order_lines l on l.order_id = o.id
+where o.customer_id = any(cast(:customers as integer[])) and l.delivered_at < :until
+  and o.rehearsal is not distinct from cast(:rehearsal as text) and l.quantity > {_RETURNED}
+group by o.customer_id, c.channel, c.visits_until, l.delivered_at
+"""
+
+_CLOSED = """
+select c.case_no, c.process, c.order_no, c.operator, c.closed_at, o.customer_id, o.contact_phone,
+       coalesce(o.channel, c.channel) as channel, c.facts ->> 'solved' is distinct from 'false' as is_solved
+from cases c left join orders o on o.order_no = c.order_no
+where c.closed_at >= :since and c.closed_at < :until and c.stage = 'closed'
+  and c.rehearsal is not distinct from cast(:rehearsal as text)
+  and (c.process = any(cast(:processes as text[])) or c.facts ->> 'solved' = 'false')
+  and c.facts -> 'imported' ->> 'is_past' is distinct from 'true'
+order by c.case_no
+"""
+
+_DUE = f"""
+select v.key, v.kind, v.due_on, v.owner, v.rule, v.customer_id, v.order_no, v.case_no,
+       coalesce(cu.channel, o.channel, '') as channel, coalesce(o.contact_phone, '') as contact_phone,
+       coalesce(c.operator, '') as operator,
+       v.kind = 'purchase' and not exists (
+           select from order_lines l where l.order_id = o.id and l.quantity > {_RETURNED}
+       ) as is_returned
+from visits v
+left join customers cu on cu.id = v.customer_id
+left join orders o on o.order_no = v.order_no
+left join cases c on c.case_no = v.case_no
+where v.state = 'planned' and v.agent is null and v.due_on <= :on and v.due_on > :since
+  and v.rehearsal is not distinct from cast(:rehearsal as text)
+order by v.id
+"""
+
+_PLAN = """
+insert into visits (key, kind, due_on, owner, rule, order_no, case_no, customer_id, rehearsal, created_at)
+select key, kind, due_on, owner, rule, order_no, case_no, customer_id, cast(:rehearsal as text), :at
+from unnest(cast(:key as text[]), cast(:kind as text[]), cast(:due_on as date[]), cast(:owner as text[]),
+            cast(:rule as text[]), cast(:order_no as text[]), cast(:case_no as text[]), cast(:customer_id as bigint[]))
+  as found (key, kind, due_on, owner, rule, order_no, case_no, customer_id)
+on conflict (key) do nothing
+"""
+
+# whoever is on a list, or has been, is known by the day they are called on
+_DRAW = """
+update visits v
+set agent = drawn.agent, due_on = :on, data = v.data || jsonb_build_object('due_on', v.due_on)
+from unnest(cast(:key as text[]), cast(:agent as text[])) as drawn (key, agent)
+where v.key = drawn.key and v.state = 'planned' and v.agent is null
+"""
+
+_DROP = """
+update visits v
+set state = 'dropped', done_at = :at,
+    data = v.data || jsonb_build_object('why', dropped.why)
+        || case when dropped.into = '' then '{}'::jsonb else jsonb_build_object('into', dropped.into) end
+from unnest(cast(:key as text[]), cast(:why as text[]), cast(:into as text[])) as dropped (key, why, into)
+where v.key = dropped.key and v.state = 'planned' and v.agent is null
+returning v.key
+"""
+
+_JOIN = """
+update visits v set also = v.also || joined.also
+from unnest(cast(:into as text[]), cast(:also as jsonb[])) as joined (into, also)
+where v.key = joined.into
+"""
+
+_OPEN_CASES = """
+select {who} as who, min(c.case_no) as case_no
+from orders o join cases c on c.order_no = o.order_no
+where {which} and c.closed_at is null and c.rehearsal is not distinct from cast(:rehearsal as text)
+group by {who}
+"""
+
+_CALLS = """
+select v.{who} as who,
+       count(*) filter (where v.due_on >= :month and v.due_on < :next_month) as contacts,
+       bool_or(v.due_on = :on) as is_seen,
+       max(v.key) filter (where v.state in ('planned', 'listed')) as open_visit,
+       (array_agg(v.agent order by v.due_on desc, v.id desc))[1] as last_agent
+from visits v
+where {which} and v.agent is not null and v.state <> 'dropped'
+  and v.rehearsal is not distinct from cast(:rehearsal as text)
+group by v.{who}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """An order of which everything has been delivered and nobody has been visited yet."""
+
+    order_no: str
+    channel: str
+    customer_id: int | None
+    contact_phone: str
+    ordered_at: datetime
+    delivered_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A case that has ended, and about which a visit may be due."""
+
+    case_no: str
+    process: str
+    order_no: str
+    operator: str
+    closed_at: datetime
+    customer_id: int | None
+    contact_phone: str | None
+    channel: str
+    is_solved: bool
+
+
+def person(*, customer_id: int | None, phone: str, order_no: str) -> str:
+    """Name whom a visit is for: a customer; a guest by the telephone, for guests have no number; else by the order."""
+    return f"c{customer_id}" if customer_id is not None else f"p{phone}" if phone else f"o{order_no}"
+
+
+# --- what the round finds -------------------------------------------------------------------------------------------
+
+
+async def purchases(
+    connection: AsyncConnection, *, rehearsal: str | None, ordered: Span, delivered: Span
+) -> list[Purchase]:
+    """Find the orders bought in one span or delivered in another that are delivered whole and not yet visited."""
+    rows = await connection.execute(text(_PURCHASES), _spans(ordered, delivered) | {"rehearsal": rehearsal})
+    return [Purchase(**row) for row in rows.mappings()]
+
+
+async def undelivered(connection: AsyncConnection, *, rehearsal: str | None, ordered: Span) -> tuple[int, list[str]]:
+    """Count the orders bought in a span of which something has not been delivered, and name the first few."""
+    bounds = {"ordered_since": ordered[0], "ordered_until": ordered[1], "rehearsal": rehearsal}
+    rows = (await connection.execute(text(_UNDELIVERED), bounds)).all()
+    return (rows[0].number if rows else 0), [row.order_no for row in rows]
+
+
+async def users(connection: AsyncConnection, *, rehearsal: str | None, days: Sequence[Span]) -> list[int]:
+    """Find the customers to whom something was delivered on one of these days."""
+    bounds = {"starts": [span[0] for span in days], "ends": [span[1] for span in days], "rehearsal": rehearsal}
+    return list(await connection.scalars(text(_USERS), bounds))
+
+
+async def goods(
+    connection: AsyncConnection, customers: Collection[int], *, rehearsal: str | None, until: datetime
+) -> list[Mapping[str, Any]]:
+    """Tell what was delivered to customers and has not gone back: when, and how many months it is under warranty."""
+    rows = await connection.execute(
+        text(_GOODS), {"customers": list(customers), "rehearsal": rehearsal, "until": until}
+    )
+    return [dict(row) for row in rows.mappings()]
+
+
+async def ended(
+    connection: AsyncConnection, *, rehearsal: str | None, closed: Span, processes: Collection[str]
+) -> list[Ended]:
+    """Find the cases of these processes, and those that solved nothing, that ended in a span."""
+    bounds = {"since": closed[0], "until": closed[1], "rehearsal": rehearsal, "processes": list(processes)}
+    return [Ended(**row) for row in (await connection.execute(text(_CLOSED), bounds)).mappings()]
+
+
+async def due(connection: AsyncConnection, *, rehearsal: str | None, since: date, on: date) -> list[Due]:
+    """The planned visits whose day has come and that nobody has yet, due after a day."""
+    rows = await connection.execute(text(_DUE), {"on": on, "since": since, "rehearsal": rehearsal})
+    return [
+        Due(
+            **{name: value for name, value in row.items() if name != "contact_phone"},
+            person=person(customer_id=row["customer_id"], phone=row["contact_phone"], order_no=row["order_no"]),
+        )
+        for row in rows.mappings()
+    ]
+
+
+async def planned_before(connection: AsyncConnection, keys: Collection[str]) -> set[str]:
+    """Which of these visits there are already, whatever became of them."""
+    found = text("select key from visits where key = any(cast(:keys as text[]))")
+    return set(await connection.scalars(found, {"keys": list(keys)}))
+
+
+async def known(
+    connection: AsyncConnection, due: Sequence[Due], *, rehearsal: str | None, on: date, month: tuple[date, date]
+) -> dict[str, Person]:
+    """Tell what is known of those who are to be visited: their wish, their open cases, their visits so far."""
+    customers = sorted({each.customer_id for each in due if each.customer_id is not None})
+    guests = {each.order_no: each.person for each in due if each.customer_id is None}
+    bounds = {"rehearsal": rehearsal, "on": on, "month": month[0], "next_month": month[1]}
+    facts: dict[str, dict[str, Any]] = {}
+
+    opted_out = text("select id from customers where opted_out and id = any(cast(:ids as bigint[]))")
+    for number in await connection.scalars(opted_out, {"ids": customers}):
+        facts.setdefault(f"c{number}", {})["opted_out"] = True
+    by_customer = ("customer_id = any(cast(:ids as integer[]))", "customer_id", customers)
+    by_order = ("order_no = any(cast(:ids as text[])) and {table}.customer_id is null", "order_no", list(guests))
+    for which, who, ids in (by_customer, by_order):
+        if not ids:
+            continue
+        named = {number: f"c{number}" for number in customers} if who == "customer_id" else guests
+        opened = _OPEN_CASES.format(who=f"o.{who}", which="o." + which.format(table="o"))
+        for row in await connection.execute(text(opened), {"ids": ids, "rehearsal": rehearsal}):
+            facts.setdefault(named[row.who], {})["open_case"] = row.case_no
+        called = _CALLS.format(who=who, which="v." + which.format(table="v").replace("integer", "bigint"))
+        for row in await connection.execute(text(called), {"ids": ids, **bounds}):
+            fact = facts.setdefault(named[row.who], {})
+            fact["contacts"] = fact.get("contacts", 0) + row.contacts  # a guest may have several orders
+            fact["is_seen"] = fact.get("is_seen", False) or row.is_seen
+            fact["open_visit"] = row.open_visit or fact.get("open_visit", "")
+            fact["last_agent"] = row.last_agent
+    return {name: Person(**fact) for name, fact in facts.items()}
+
+
+async def loads(connection: AsyncConnection, on: date, *, rehearsal: str | None) -> dict[tuple[str, str], int]:
+    """How many open visits each agent has for a day, by agent and kind."""
+    rows = await connection.execute(
+        select(VISITS.c.agent, VISITS.c.kind, func.count().label("number"))
+        .where(
+            VISITS.c.state.in_(("planned", "listed")),
+            VISITS.c.agent.is_not(None),
+            VISITS.c.due_on == on,
+            VISITS.c.rehearsal.is_not_distinct_from(rehearsal),
+        )
+        .group_by(VISITS.c.agent, VISITS.c.kind)
+    )
+    return {(row.agent, row.kind): row.number for row in rows}
+
+
+# --- what it writes -------------------------------------------------------------------------------------------------
+
+
+async def plan(connection: AsyncConnection, *, key: str, order_no: str, **values: Any) -> None:
+    """Plan a visit about an order, once; its customer is the order's."""
+    customer = select(ORDERS.c.customer_id).where(ORDERS.c.order_no == order_no).scalar_subquery()
+    await connection.execute(
+        upsert(VISITS).values(key=key, order_no=order_no, customer_id=customer, **values).on_conflict_do_nothing()
+    )
+
+
+async def plan_all(connection: AsyncConnection, found: Sequence[Due], *, rehearsal: str | None, at: datetime) -> int:
+    """Plan visits, each once; answers how many are new."""
+    columns = ("key", "kind", "due_on", "owner", "rule", "order_no", "case_no", "customer_id")
+    values = {column: [getattr(each, column) for each in found] for column in columns}
+    return (await connection.execute(text(_PLAN), {**values, "rehearsal": rehearsal, "at": at})).rowcount
+
+
+async def draw_up(connection: AsyncConnection, drawn: Sequence[Drawn], *, on: date) -> int:
+    """Give visits their agents and the day they are made on; answers how many nobody had yet."""
+    values = {"key": [each.due.key for each in drawn], "agent": [each.agent for each in drawn]}
+    return (await connection.execute(text(_DRAW), {**values, "on": on})).rowcount
+
+
+async def drop(connection: AsyncConnection, left: Sequence[Left], *, at: datetime) -> int:
+    """Leave visits out for good, with the reason, or let them become part of those that are open; answers how many."""
+    values = {
+        "key": [each.due.key for each in left],
+        "why": [each.why.value for each in left],
+        "into": [each.into for each in left],
+    }
+    dropped = set(await connection.scalars(text(_DROP), {**values, "at": at}))
+    parts: dict[str, list[Due]] = {}
+    for each in left:
+        if each.into and each.due.key in dropped:
+            parts.setdefault(each.into, []).append(each.due)
+    if parts:
+        await connection.execute(text(_JOIN), {"into": list(parts), "also": [_also(dues) for dues in parts.values()]})
+    return len(dropped)
+
+
+def _also(dues: Iterable[Due]) -> str:
+    return json.dumps(
+        [
+            {"key": each.key, "kind": each.kind, "rule": each.rule, "order_no": each.order_no, "case_no": each.case_no}
+            for each in dues
+        ],
+        ensure_ascii=False,
+    )
+
+
+def _spans(ordered: Span, delivered: Span) -> dict[str, datetime]:
+    return {
+        "ordered_since": ordered[0],
+        "ordered_until": ordered[1],
+        "delivered_since": delivered[0],
+        "delivered_until": delivered[1],
+    }

@@ -1,0 +1,322 @@
+"""
+Lists of visits: opened by the nightly round, one a day and agent, told by `flows/visits.py` (FUP-10, FUP-12, ESC-10).
+
+What is left at the end of a day moves to the next list: of the same agent, or of another when they are away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from aftersales import clock
+from aftersales import terms as rulebook
+from aftersales.desk import leg as legs
+from aftersales.desk import runs
+from aftersales.desk.leg import Leg
+from aftersales.rules import clocks, lists, visits
+from aftersales.rules.lists import Visit
+from aftersales.store import cases, journal, outbox
+from aftersales.store import lists as store
+from aftersales.store.engine import transaction
+from aftersales.store.journal import Entry
+from aftersales.terms import Terms
+from aftersales.words import Process, Stage, Unable
+from tasks import cases as opening
+from tasks import gates, heard, outside, promises, tellers
+
+_BY_HAND = "回访清单由系统每晚为每位客服自动建立，不用手动新建；要查看已有的，请在运行列表按标签“回访”筛选。"
+
+
+# --- the nightly round ----------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Opened:
+    """What a round has done with lists: those it opened, those it added visits to, and those it ended."""
+
+    opened: list[str] = field(default_factory=list)
+    added_to: list[str] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+
+
+async def open_lists(
+    connection: AsyncConnection, on: date, *, rehearsal: str | None = None, at: datetime | None = None
+) -> Opened:
+    """
+    End the lists of the days before, and open one for every agent who has visits on a working day, once (FUP-10).
+
+    What comes later in the day is added to a list that has not ended, else it stands on the next one. Safe to call
+    twice, late, or from two places. Call `set_going` after the commit.
+    """
+    terms, at = opening.current_terms(), at or clock.now()
+    told = Opened()
+    if not visits.is_working(on, terms=terms):
+        return told
+    await store.one_at_a_time(connection)
+    for list_no in await store.open_before(connection, on, rehearsal=rehearsal):
+        await _end(connection, list_no, at)
+        told.ended.append(list_no)
+    # the lists first, then visits: the order in which a call is recorded, else the two wait for each other
+    there = await store.lock_day(connection, on, rehearsal=rehearsal)
+    by_agent = await _by_agent(connection, on, rehearsal=rehearsal, terms=terms)
+    for agent, visit_ids in by_agent.items():
+        list_no, is_over = there.get(agent, ("", False))
+        if is_over:
+            continue
+        if list_no:
+            told.added_to.append(list_no)
+        else:
+            list_no = await _open(connection, agent, len(visit_ids), on=on, rehearsal=rehearsal, at=at, terms=terms)
+            told.opened.append(list_no)
+        await store.put_on(connection, list_no, visit_ids)
+    return told
+
+
+async def set_going(told: Opened) -> None:
+    """
+    Start the runs of new lists, and wake those of old ones, after the commit.
+
+    What Prefect does not hear now is found by the reconciling round and by the worker's next look.
+    """
+    for list_no in told.opened:
+        with suppress(Unable):
+            await tellers.begin_from_outside(list_no)
+    for list_no in (*told.ended, *told.added_to):
+        with suppress(Unable):
+            async with runs.from_outside() as client:
+                await runs.wake(client, list_no, anew=list_no in told.added_to)
+
+
+async def _by_agent(
+    connection: AsyncConnection, on: date, *, rehearsal: str | None, terms: Terms
+) -> dict[str, list[int]]:
+    """What is to stand on a list of a day, by agent: the visits of those who are away are given to others."""
+    rows = await store.waiting(connection, on, rehearsal=rehearsal)
+    away = await outbox.absences(connection, on)
+    there = {owner: visits.agents(owner, away=away, terms=terms) for owner in {row["owner"] for row in rows}}
+    loads: dict[str, int] = {}
+    orphaned = []
+    for row in rows:
+        if row["agent"] in there[row["owner"]]:
+            loads[row["agent"]] = loads.get(row["agent"], 0) + 1
+        else:
+            orphaned.append((row["id"], row["owner"]))
+    given = lists.hand_over(orphaned, loads=loads, there=there)
+    if given:
+        await store.give(connection, given)
+    found: dict[str, list[int]] = {}
+    for row in rows:
+        found.setdefault(given.get(row["id"], row["agent"]), []).append(row["id"])
+    return dict(sorted(found.items()))
+
+
+async def _open(
+    connection: AsyncConnection,
+    agent: str,
+    count: int,
+    *,
+    on: date,
+    rehearsal: str | None,
+    at: datetime,
+    terms: Terms,
+) -> str:
+    promised = terms.promised("visit")
+    terms_hash = rulebook.fingerprint(terms)
+    await cases.keep_terms(connection, terms_hash, rulebook.dump(terms), at)
+    list_no = await cases.next_number(connection, prefix="HL-X" if rehearsal else "HL", on=on)
+    await cases.open_case(
+        connection,
+        case_no=list_no,
+        process=Process.VISITS,
+        order_no="",
+        channel="",
+        stage=Stage.OPENED.value,
+        owner=promised.owner,
+        opened_at=at,
+        operator=agent,
+        terms_hash=terms_hash,
+        rehearsal=rehearsal,
+        facts={"on": on.isoformat()},
+    )
+    await journal.add(
+        connection,
+        list_no,
+        "begun",
+        kind="listed",
+        at=at,
+        actor="system",
+        data={"agent": agent, "on": on.isoformat(), "visits": count},
+        rule=promised.rule,
+    )
+    return list_no
+
+
+async def _end(connection: AsyncConnection, list_no: str, at: datetime) -> None:
+    """End a list whose day is over: what is left waits for the next one, and its run ends when it is told (FUP-10)."""
+    await cases.lock(connection, list_no)
+    case, terms = await outside.found(connection, list_no)
+    if case.closed_at is not None:
+        return
+    entry = await _next_round(connection, list_no)
+    promise = await cases.open_gate(connection, list_no, "visit")
+    if promise is not None:
+        await heard.let_go(connection, list_no, promise, terms, at=at)
+    moved = await store.take_off(connection, list_no)
+    await journal.add(
+        connection,
+        list_no,
+        entry,
+        kind="decision",
+        at=at,
+        actor="system",
+        data={"ended": True, "moved": moved, "via": gates.LAPSE},
+        due_at=promise["due_at"] if promise else None,
+        rule=terms.promised("visit").rule,
+    )
+    await cases.end_promise(connection, list_no, None, at)
+    if promise is not None and moved:
+        # the window of what is left goes on there
+        await cases.carry_on(connection, promise["id"], entry)
+
+
+async def _next_round(connection: AsyncConnection, list_no: str) -> str:
+    """The name under which the next call of a list is written down; its case is locked."""
+    decided = [each for each in (await journal.read(connection, list_no)).values() if each.kind == "decision"]
+    return f"visit-{len(decided)}"
+
+
+# --- the story's steps ----------------------------------------------------------------------------------------------
+
+
+async def begin() -> str | None:
+    """Find the list that this run tells; None, and a page that says so, for a run that somebody started by hand."""
+    return await opening.begin(Process.VISITS, _BY_HAND)
+
+
+async def is_left(case: str) -> bool:
+    """Whether somebody is still to be called: as it was when this round was asked for, else as it is now."""
+    leg = await legs.here()
+    number = leg.round("left")
+    before, entry = leg.entries.get(f"visit-{number - 1}"), f"visit-{number}"
+    if before is not None and before.data.get("ended"):
+        return False
+    if entry in leg.entries or f"{entry}.asked" in leg.entries:
+        return True
+    async with transaction() as connection:
+        # a command may have recorded the last one while this leg was being told
+        decided = await journal.find(connection, case, entry)
+        return decided is not None or await store.is_left(connection, case)
+
+
+async def close(case: str) -> str:
+    """End a list; what was added to it in its last moment stands on the next one."""
+    leg = await legs.here()
+
+    async def settle(connection: AsyncConnection) -> None:
+        await store.take_off(connection, case)
+
+    return await opening.end(leg, Stage.CLOSED, settle)
+
+
+# --- commands -------------------------------------------------------------------------------------------------------
+
+
+async def record(visit_id: int, *, operator: str, answer: Mapping[str, Any]) -> tuple[Visit, Entry]:
+    """
+    Record what came of a visit from outside the UI: the next round of its list, held to the same as the form.
+
+    Answers the visit as it stands now. Raises Unable: no such visit, misfilled, not allowed (the journal keeps the
+    refusal), or somebody was first.
+    """
+    try:
+        return await _record(visit_id, operator, answer)
+    except gates.Refused as error:
+        if list_no := (await read(visit_id)).list_no:
+            await outside.keep_refusal(list_no, "visit", operator, str(error))
+        raise
+
+
+async def _record(visit_id: int, operator: str, answer: Mapping[str, Any]) -> tuple[Visit, Entry]:
+    async with transaction() as connection:
+        visit = await store.read(connection, visit_id)
+        if visit is None or visit.list_no is None:
+            last = visit.calls[-1]["list_no"] if visit is not None and visit.calls else ""
+            raise heard.NotLeft(heard.not_left(visit_id, visit, last, opening.current_terms()))
+        case, terms = await outside.found(connection, visit.list_no)
+        await cases.lock(connection, case.case_no)
+        leg = Leg(driver=None)  # type: ignore[arg-type]  # nobody tells the story here
+        await leg.load(connection, case.case_no, terms)
+        decided = [each for each in leg.history if each.kind == "decision"]
+        if any(each.data.get("ended") for each in decided) or "closed" in leg.entries:
+            now = await store.read(connection, visit_id)
+            raise heard.NotLeft(heard.not_left(visit_id, now, case.case_no, terms))
+        entry = f"visit-{len(decided)}"
+        if f"{entry}.asked" not in leg.entries:
+            # its form is not drawn yet: the leg that comes to draw it finds the call written down
+            await promises.open_gate(connection, leg, "visit", entry)
+        promise = await cases.promise_of(connection, case.case_no, entry)
+        if terms.staff().get(operator) is None:
+            raise gates.Refused(f"经办人“{operator}”不在员工名单中，请用员工编号，如 C07。")
+        filled = {**answer, "visit": str(visit_id), "gate": promise["gate"]["ref"], "operator": operator}
+        values, _ = gates.read_form("visit", filled, promise, options={})
+        written = await gates.accept(
+            connection,
+            case=case,
+            terms=terms,
+            promise=promise,
+            answer=values,
+            operator=operator,
+            via="command",
+            at=clock.now(case),
+        )
+        now = await store.read(connection, visit_id)
+    assert now is not None, "a visit stays"
+    return now, written
+
+
+async def read(visit_id: int) -> Visit:
+    """A visit by number. Raises Unable."""
+    async with transaction() as connection:
+        visit = await store.read(connection, visit_id)
+    if visit is None:
+        raise heard.NotLeft(heard.not_left(visit_id, None, "", opening.current_terms()))
+    return visit
+
+
+async def said(visit: Visit) -> list[Entry]:
+    """What was said in each call of a visit, in order."""
+    async with transaction() as connection:
+        found = [await journal.find(connection, call["list_no"], call["entry"]) for call in visit.calls]
+    return [entry for entry in found if entry is not None]
+
+
+async def open_visits(agent: str = "") -> list[Visit]:
+    """What agents have to do now, of one of them or of all. Raises Unable for nobody's number."""
+    if agent and agent not in opening.current_terms().staff():
+        raise Unable(f"员工名单中没有“{agent}”，请填写员工编号，如 C07（名单在 config/staff.yaml）。")
+    async with transaction() as connection:
+        return await store.open_visits(connection, agent=agent)
+
+
+async def feedback(*, since: date, until: date) -> Sequence[Mapping[str, Any]]:
+    """The feedback log of a period, both days included (FUP-13)."""
+    house = opening.current_terms().house
+    span = {
+        "since": clocks.end_of_day(since - lists.DAY, house=house),
+        "until": clocks.end_of_day(until, house=house),
+    }
+    async with transaction() as connection:
+        return await store.feedback(connection, **span)
+
+
+async def figures(*, since: date, until: date) -> Sequence[Mapping[str, Any]]:
+    """What became of the visits that were due in a period, by agent (KPI-40)."""
+    zone = opening.current_terms().house.timezone
+    async with transaction() as connection:
+        return await store.figures(connection, since=since, until=until, zone=zone)

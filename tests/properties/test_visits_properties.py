@@ -1,0 +1,160 @@
+"""What holds for every past of a shop: whom the nightly round calls, and that running it twice or late changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from aftersales.store.engine import transaction
+from tests.conftest import emptied
+from tests.visiting import a_case, change, night, sell
+
+START = date(2025, 3, 3)
+# past month ends, a holiday and weekends
+NIGHTS = 36
+CUSTOMERS = ("U1", "U2", "U3", "")
+
+
+@dataclass(frozen=True)
+class Bought:
+    """An order, and perhaps a case of it: days are counted from START."""
+
+    customer: str
+    ordered: int
+    delivered: int | None
+    warranty: int
+    case: tuple[str, int, int | None] | None  # process, opened, closed
+
+
+@dataclass(frozen=True)
+class Past:
+    """A shop's past, who does not want to be called, and how the nights went."""
+
+    orders: tuple[Bought, ...]
+    opted_out: frozenset[str]
+    # how often the round came on each day, none: the machine stood still; and whether the day's calls were made
+    rounds: tuple[int, ...]
+    are_made: tuple[bool, ...]
+
+
+@st.composite
+def bought(draw: st.DrawFn) -> Bought:
+    ordered = draw(st.integers(-70, 30))
+    delivered = draw(st.one_of(st.none(), st.integers(0, 20).map(lambda days: ordered + days)))
+    opened = ordered + draw(st.integers(1, 15))
+    closed = draw(st.one_of(st.none(), st.integers(0, 10).map(lambda days: opened + days)))
+    process = draw(st.sampled_from(["returns", "complaint", "tickets"]))
+    case = draw(st.one_of(st.none(), st.just((process, opened, closed))))
+    return Bought(draw(st.sampled_from(CUSTOMERS)), ordered, delivered, draw(st.sampled_from([0, 1, 12])), case)
+
+
+pasts = st.builds(
+    Past,
+    orders=st.lists(bought(), min_size=1, max_size=7).map(tuple),
+    opted_out=st.frozensets(st.sampled_from(CUSTOMERS[:3]), max_size=1),
+    rounds=st.lists(st.sampled_from([1, 1, 1, 2, 0]), min_size=NIGHTS, max_size=NIGHTS).map(tuple),
+    are_made=st.lists(st.booleans(), min_size=NIGHTS, max_size=NIGHTS).map(tuple),
+)
+
+
+def day(count: int) -> str:
+    return (START + timedelta(days=count)).isoformat()
+
+
+async def happen(past: Past, on: int) -> None:
+    """Let what belongs to a day happen: orders are known when they are placed, parcels when they come."""
+    for number, each in enumerate(past.orders):
+        first = on == 0
+        if each.ordered == on or (first and each.ordered < 0):
+            await sell(
+                f"O{number}", ordered=day(each.ordered), delivered=None, customer=each.customer,
+                warranty=each.warranty, phone="10212345678" if each.customer else "",
+            )  # fmt: skip
+        if each.delivered is not None and (each.delivered == on or (first and each.delivered < 0)):
+            await change(
+                "update order_lines set delivered_at = cast(:at as timestamptz) from orders o"
+                " where o.id = order_id and o.order_no = :no",
+                at=f"{day(each.delivered)} 04:00+00", no=f"O{number}",
+            )  # fmt: skip
+        if each.case is None:
+            continue
+        process, opened, closed = each.case
+        if opened == on or (first and opened < 0):
+            await a_case(f"C{number}", f"O{number}", process=process)
+        if closed is not None and (closed == on or (first and closed < 0)):
+            await change(
+                "update cases set stage = 'closed', closed_at = cast(:at as timestamptz) where case_no = :no",
+                at=f"{day(closed)} 04:00+00", no=f"C{number}",
+            )  # fmt: skip
+    if on == 0:
+        for customer in past.opted_out:
+            await change("update customers set opted_out = true where customer_no = :no", no=customer)
+
+
+async def query(statement: str, **values: Any) -> list[Any]:
+    async with transaction() as connection:
+        return list((await connection.execute(text(statement), values)).all())
+
+
+SNAPSHOT = "select key, state, agent, due_on, also, data from visits order by key"
+CALLS = """
+    select coalesce(v.customer_id::text, v.order_no) as who, count(*) as number, bool_or(coalesce(c.opted_out, false)) as opted_out
+    from visits v left join customers c on c.id = v.customer_id
+    where v.due_on = :on and v.agent is not null and v.state <> 'dropped' group by 1
+"""
+OPEN = """
+    select v.key from visits v join orders mine on mine.order_no = v.order_no or mine.customer_id = v.customer_id
+    join cases c on c.order_no = mine.order_no
+    where v.key = any(:keys) and c.closed_at is null
+"""
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(past=pasts)
+async def test_fup11_over_any_past(database: str, past: Past):
+    """No customer twice a day, none who does not want to, none with an open case; twice or late changes nothing."""
+    emptied(database.replace("+psycopg", ""))
+    seen: set[str] = set()
+    for on in range(NIGHTS):
+        # the round comes before the day's events
+        for time in range(past.rounds[on]):
+            told = await night(day(on), hour=("02:00", "05:30")[time])
+            keys = [each.due.key for each in told.night.drawn]
+            if keys:
+                assert await query(OPEN, keys=keys) == [], "none with an open case"
+            assert not seen & set(keys), "each visit is drawn up once"
+            seen |= set(keys)
+            if time == 0:
+                before = await query(SNAPSHOT)
+        if past.rounds[on]:
+            assert await query(SNAPSHOT) == before, "a second round, late, changes nothing"
+            for row in await query(CALLS, on=START + timedelta(days=on)):
+                assert row.number == 1, "nobody is called twice a day"
+                assert not row.opted_out, "nobody who does not want to"
+        await happen(past, on)
+        if past.are_made[on]:
+            await change(
+                "update visits set state = 'done', outcome = 'reached' where state = 'planned' and agent is not null"
+            )
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(past=pasts)
+async def test_nights_without_a_round_lose_nothing(database: str, past: Past):
+    """Whatever nights the machine stood still, as long as nothing became too late: the same visits are found."""
+    found = []
+    for rounds in (past.rounds, (1,) * NIGHTS):
+        emptied(database.replace("+psycopg", ""))
+        for on in range(NIGHTS):
+            # never for so long that what is left out is too late, and at last there is one
+            if rounds[on] or on % 7 == 0 or on == NIGHTS - 1:
+                await night(day(on))
+            await happen(past, on)
+        await night(day(NIGHTS))
+        found.append({row.key for row in await query("select key from visits")})
+    assert found[0] == found[1]
