@@ -28,17 +28,18 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PlainSerializer,
     ValidationError,
 )
 
+from aftersales.survey_terms import Survey
+from aftersales.term_values import Clock, Code, LimitText, Promised, Strict, Text, minutes, read_limit
 from aftersales.words import FOLLOWING_UP, LADDER_NOTICE, NOTICES, Fault, Limit, Right, Staff, Stage, Unable, trouble
 
 CONFIG = Path("config")
 
-FILES = ("house.yaml", "staff.yaml", "returns.yaml", "notices.yaml", "escalation.yaml", "followup.yaml")
+FILES = ("house.yaml", "staff.yaml", "returns.yaml", "notices.yaml", "escalation.yaml", "followup.yaml", "survey.yaml")
 
 # what AMB-09 and AMB-20 allow, but nothing does yet: better refused than silently without effect
 NOT_YET = (("review_on_timeout", "auto_approve", "escalate"), ("choose_route", True, "false"))
@@ -67,24 +68,7 @@ NEEDED_RIGHTS = (
 )
 
 
-class Strict(BaseModel):
-    """A table of the terms: unknown keys are refused, values are never coerced, nothing changes after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
 # --- values ---------------------------------------------------------------------------------------------------------
-
-
-def _limit(value: object) -> object:
-    """Read `3 wd`; say of a bare number that its unit is missing (GEN-03)."""
-    if isinstance(value, str):
-        return Limit.parse(value)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        raise ValueError(
-            f"{value} 没有单位，请写成 {value:.0f} h（小时）、{value:.0f} wd（工作日）或 {value:.0f} d（自然日）。"
-        )
-    return value
 
 
 def _amount(value: object) -> object:
@@ -106,15 +90,6 @@ def _amount(value: object) -> object:
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9])?", text):
         raise ValueError(f'金额“{text}”不是两位小数，请写成 "{Decimal(text):.2f}"。')
     raise ValueError(f'金额“{text}”不是两位小数的数，请写成 "12.00" 这样。')
-
-
-def _filled(value: str) -> str:
-    """Refuse a text of nothing but blanks, and one that the database and the forms could not hold."""
-    if not value.strip():
-        raise ValueError("没有填写内容，请写上文字。")
-    if re.search(r"[\x00-\x08\x0b-\x1f\x7f]", value):
-        raise ValueError("含有不可见的控制字符，请删去后重写。")
-    return value
 
 
 def _zone_name(value: str) -> str:
@@ -148,31 +123,10 @@ def _staff_id(value: str) -> str:
     return value
 
 
-def _code(value: str) -> str:
-    """Refuse a key that could not be a code: codes are stored, and typed on the command line."""
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", value):
-        raise ValueError(f"“{value}”不能作代码，请用小写字母开头，只含小写字母、数字和 _，如 wrong_size。")
-    return value
-
-
 def _service_hours(value: str) -> str:
     """Refuse opening hours that cannot be read (GEN-05)."""
     opening_hours(value)
     return value
-
-
-def _clock(value: str) -> str:
-    """Refuse a time of day that cannot be read."""
-    minutes(value)
-    return value
-
-
-def minutes(text: str) -> int:
-    """Read `09:00` into minutes of the day. Raises ValueError with the sentence that tells how to write it."""
-    found = re.fullmatch(r"([01][0-9]|2[0-3]):([0-5][0-9])", text)
-    if not found:
-        raise ValueError(f'“{text}”不是钟点，请写成 "09:00" 这样（00:00 到 23:59）。')
-    return int(found[1]) * 60 + int(found[2])
 
 
 def _quiet(value: str) -> str:
@@ -228,23 +182,12 @@ def _nearest(word: str, known: list[str]) -> str:
     return f"是不是想写“{near[0]}”" if near else f"可写：{'、'.join(known)}"
 
 
-LimitText = Annotated[Limit, BeforeValidator(_limit), PlainSerializer(str)]
 Amount = Annotated[Decimal, BeforeValidator(_amount), PlainSerializer(lambda v: f"{v:.2f}")]
-WallLimit = Annotated[Limit, BeforeValidator(_limit), AfterValidator(_wall_limit), PlainSerializer(str)]
-Text = Annotated[str, AfterValidator(_filled)]
-Code = Annotated[str, AfterValidator(_code)]
+WallLimit = Annotated[Limit, BeforeValidator(read_limit), AfterValidator(_wall_limit), PlainSerializer(str)]
 StaffId = Annotated[str, AfterValidator(_staff_id)]
 
 
 # --- the files ------------------------------------------------------------------------------------------------------
-
-
-class Promised(Strict):
-    """How long something may take, who owns it, and the rule that says so."""
-
-    limit: LimitText
-    owner: Text
-    rule: Text
 
 
 class Department(Strict):
@@ -332,7 +275,7 @@ class Returns(Strict):
     quality_sample: int = Field(ge=0, le=100)
     reasons: dict[Code, Reason]
     categories: dict[str, Literal["standard", "unopened", "manual"]]
-    channels: dict[str, ChannelRules] = {}
+    channels: dict[str, ChannelRules] = Field(default_factory=dict)
 
     def on(self, channel: str) -> Returns:
         """The terms of a channel: the shop's, with what the channel's platform rules replace (POL-07)."""
@@ -406,7 +349,7 @@ class Reminder(Strict):
     notice: Text
     rule: Text
     of_hours: int = Field(ge=1, le=99)
-    on_last_day: Annotated[str, AfterValidator(_clock)]
+    on_last_day: Clock
 
 
 class Rung(Strict):
@@ -445,10 +388,11 @@ class Terms(Strict):
     staff_list: StaffList
     returns: Returns
     calendars: dict[int, Calendar]
-    notices: dict[str, Notice] = {}
+    notices: dict[str, Notice] = Field(default_factory=dict)
     sending: Sending
     escalation: Escalation
     followup: Followup
+    survey: Survey
 
     def promised(self, gate: str, *, channel: str = "") -> Promised:
         """What is promised at a gate, by the rules of a channel where it has some of its own (POL-07)."""
@@ -514,6 +458,7 @@ def restore(document: Mapping[str, Any], *, live: Terms) -> Terms:
         sending=live.sending,
         escalation=live.escalation,
         followup=live.followup,
+        survey=live.survey,
     )
 
 
@@ -610,7 +555,7 @@ def load(folder: Path = CONFIG) -> Terms:
     if not folder.is_dir():
         raise TermsError([Mistake(str(folder), 0, "", "没有这个文件夹，请在项目的根目录运行，那里有 config/。")])
     documents = [_read(folder / name) for name in FILES]
-    house_file, staff_file, returns_file, notices_file, escalation_file, followup_file = documents
+    house_file, staff_file, returns_file, notices_file, escalation_file, followup_file, survey_file = documents
     years = [_read(path) for path in sorted((folder / "calendars").glob("*.y*ml"))]
 
     house = _fit(House, house_file)
@@ -619,6 +564,7 @@ def load(folder: Path = CONFIG) -> Terms:
     told = _fit(Notices, notices_file)
     escalation = _fit(Escalation, escalation_file)
     followup = _fit(Followup, followup_file)
+    survey = _fit(Survey, survey_file)
     calendars = [_fit(Calendar, year) for year in years]
     # on the plain values, so that a mistake in one key does not hide those that need two
     _check_people(house_file, staff_file)
@@ -626,6 +572,7 @@ def load(folder: Path = CONFIG) -> Terms:
     _check_returns(returns_file, house_file)
     _check_channels(returns_file)
     _check_followup(followup_file, house_file)
+    _check_survey(survey_file, house_file)
     _check_ladders(escalation_file, notices_file)
     _check_quiet(notices_file, house_file)
     for year in years:
@@ -637,7 +584,8 @@ def load(folder: Path = CONFIG) -> Terms:
         m for document in [*documents, *years] for m in sorted(document.mistakes, key=lambda mistake: mistake.line)
     ]:
         raise TermsError(mistakes)
-    assert house and staff and returns and told and escalation and followup  # what did not fit has left a mistake
+    # what did not fit has left a mistake
+    assert house and staff and returns and told and escalation and followup and survey
     return Terms(
         house=house,
         staff_list=staff,
@@ -647,6 +595,7 @@ def load(folder: Path = CONFIG) -> Terms:
         sending=told.sending,
         escalation=escalation,
         followup=followup,
+        survey=survey,
     )
 
 
@@ -1006,6 +955,15 @@ def _check_returns(returns: _Document, house: _Document) -> None:
 def _check_followup(followup: _Document, house: _Document) -> None:
     """Each stage of following up has a promise, each promise an owner."""
     _check_stages(followup, house, "回访", FOLLOWING_UP)
+
+
+def _check_survey(survey: _Document, house: _Document) -> None:
+    """Whoever asks by phone is a department that there is."""
+    departments = _table(house.data, "departments")
+    owner = _table(survey.data).get("owner")
+    if departments and isinstance(owner, str) and owner and owner not in departments:
+        text = f"{_file(house)} 没有部门“{owner}”，{_nearest(owner, [str(d) for d in departments])}。"
+        survey.wrong(("owner",), text)
 
 
 def _check_stages(

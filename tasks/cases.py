@@ -18,13 +18,14 @@ from aftersales import terms as rulebook
 from aftersales.desk import leg as legs
 from aftersales.desk.leg import Leg
 from aftersales.rules import authority, clocks, eligibility, masking, money, quality, units
+from aftersales.rules import surveys as rules
 from aftersales.rules.standing import bill_data, standing
-from aftersales.store import cases, facts, journal, parks, work
+from aftersales.store import cases, facts, journal, parks, surveys, work
 from aftersales.store import imported as import_store
 from aftersales.store import units as ledger
 from aftersales.store.engine import transaction
 from aftersales.terms import Terms
-from aftersales.words import Bill, Event, Order, OrderLine, Process, Right, Shipping, Stage, Unable, Wanted
+from aftersales.words import Bill, Event, Order, OrderLine, Process, Right, Shipping, Stage, Surveyed, Unable, Wanted
 from tasks import desks, gates, notices, promises
 
 
@@ -193,43 +194,59 @@ async def open_complaint(case: str) -> None:
     assert told.resolution is not None, "the manager has decided before this step"
     decided = told.resolution
     async with transaction() as connection:
-        now, owner = leg.now(), leg.terms.returns.stages["review"].owner
-        on = now.astimezone(ZoneInfo(leg.terms.house.timezone)).date()
-        prefix = "CP-X" if leg.case.rehearsal else "CP"
-        complaint_no = await cases.next_number(connection, prefix=prefix, on=on)
-        data = {"about": case, "order_no": leg.case.order_no, "reason": decided["reason"]}
-        await cases.open_case(
-            connection,
-            case_no=complaint_no,
-            process=Process.COMPLAINT,
-            order_no=leg.case.order_no,
-            channel=leg.case.channel,
-            stage=Stage.OPENED.value,
-            owner=owner,
-            opened_at=now,
-            operator=leg.case.operator,
-            terms_hash=leg.case.terms_hash,
-            rehearsal=leg.case.rehearsal,
-            facts={"about": case},
-        )
-        await journal.add(
-            connection,
-            complaint_no,
-            "opened",
-            kind="complaint",
-            at=now,
-            actor=leg.case.operator,
-            data=data,
-            rule="CMP-01",
-        )
-        await leg.note(connection, entry, kind="complaint", data={"complaint_no": complaint_no}, rule="RET-08")
-        await notices.tell_department(
+        await complain(
             connection,
             leg,
             entry,
-            owner,
-            f"售后单 {case} 转为投诉 {complaint_no}：{decided['reason']}。请联系客户处理。",
+            reason=decided["reason"],
+            rule="RET-08",
+            actor=leg.case.operator,
+            told=f"售后单 {case} 转为投诉 {{complaint_no}}：{decided['reason']}。请联系客户处理。",
         )
+
+
+async def complain(
+    connection: AsyncConnection, leg: Leg, entry: str, *, reason: str, rule: str, actor: str, told: str
+) -> str:
+    """
+    Open a complaint about the leg's case under the name of an entry, linked both ways, and tell its owner (CMP-01).
+
+    `told` is what the department reads; `{complaint_no}` in it is the new number, which is answered.
+    """
+    case, terms = leg.case, leg.terms
+    assert case is not None
+    assert terms is not None
+    now, owner = leg.now(), terms.returns.stages["review"].owner
+    on = now.astimezone(ZoneInfo(terms.house.timezone)).date()
+    complaint_no = await cases.next_number(connection, prefix="CP-X" if case.rehearsal else "CP", on=on)
+    await cases.open_case(
+        connection,
+        case_no=complaint_no,
+        process=Process.COMPLAINT,
+        order_no=case.order_no,
+        channel=case.channel,
+        stage=Stage.OPENED.value,
+        owner=owner,
+        opened_at=now,
+        operator=case.operator,
+        terms_hash=case.terms_hash,
+        rehearsal=case.rehearsal,
+        facts={"about": case.case_no},
+    )
+    await journal.add(
+        connection,
+        complaint_no,
+        "opened",
+        kind="complaint",
+        at=now,
+        actor=actor,
+        data={"about": case.case_no, "order_no": case.order_no, "reason": reason},
+        rule="CMP-01",
+    )
+    await leg.note(connection, entry, kind="complaint", data={"complaint_no": complaint_no}, rule=rule)
+    text = told.replace("{complaint_no}", complaint_no)
+    await notices.tell_department(connection, leg, entry, owner, text)
+    return complaint_no
 
 
 # --- opening --------------------------------------------------------------------------------------------------------
@@ -481,9 +498,42 @@ async def end(leg: Leg, stage: Stage, settle: Callable[[AsyncConnection], Awaita
             if settle is not None:
                 await settle(connection)
             await leg.note(connection, "closed", kind="closed", data={"stage": stage.value})
+            await _plan_survey(connection, leg, stage)
             await cases.move(connection, case_no, stage=stage, closed_at=now)
     await desks.show(leg, stage=stage)
     return case_no
+
+
+async def _plan_survey(connection: AsyncConnection, leg: Leg, stage: Stage) -> None:
+    """Write down that the customer is asked how it went, or why not: one survey a closure (SVY-01, SVY-02, P-22)."""
+    case, terms = leg.case, leg.terms
+    assert case is not None
+    assert terms is not None
+    if not rules.is_asked_about(process=Process(case.process), stage=stage, is_past=case.is_past):
+        return
+    now, survey = leg.now(), terms.survey
+    # two cases of one order that end at once must see each other
+    await surveys.one_order_at_a_time(connection, case.order_no)
+    no = rules.objection(
+        is_opted_out=await surveys.is_opted_out(connection, case.order_no),
+        asked_about=await surveys.last_of_order(connection, case.order_no, besides=case.case_no),
+        at=now,
+        survey=survey,
+        calendars=terms.calendars,
+        house=terms.house,
+    )
+    send_at = rules.until(now, survey.send_after, calendars=terms.calendars, house=terms.house)
+    await surveys.plan(
+        connection,
+        case_no=case.case_no,
+        order_no=case.order_no,
+        rehearsal=case.rehearsal,
+        state=(Surveyed.SKIPPED if no else Surveyed.WAITING).value,
+        reason=no,
+        terms=survey.model_dump(mode="json"),
+        ended_at=now,
+        next_at=None if no else send_at,
+    )
 
 
 async def _end(leg: Leg, stage: Stage) -> str:
