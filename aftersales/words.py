@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import re
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
@@ -87,6 +87,11 @@ class Limit:
 
     def __str__(self) -> str:
         return f"{self.amount} {self.unit.value}"
+
+    @property
+    def length(self) -> timedelta:
+        """How long a limit of the wall clock is. Raises KeyError for one that counts days."""
+        return self.amount * {Unit.MINUTE: timedelta(minutes=1), Unit.HOUR: timedelta(hours=1)}[self.unit]
 
     @property
     def words(self) -> str:
@@ -290,6 +295,26 @@ class Urgency(Named):
 
     SOON = "soon", "即将超时"
     LATE = "late", "超时"
+
+
+class Applied(Named):
+    """What became of an application that no member of staff typed (RET-01)."""
+
+    TAKING = "taking", "受理中"
+    OPENED = "opened", "已受理"
+    REFUSED = "refused", "未受理"
+
+
+class Way(Named):
+    """The way by which such an application came, and whom the journal names for it."""
+
+    PAGE = "page", "客户页面"
+    API = "api", "店铺系统接口"
+
+    @property
+    def actor(self) -> str:
+        """Who acted, as the journal writes it down."""
+        return "customer" if self is Way.PAGE else "shop"
 
 
 def matter(stage: str) -> str:

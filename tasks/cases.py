@@ -20,12 +20,25 @@ from aftersales.desk.leg import Leg
 from aftersales.rules import authority, clocks, eligibility, masking, money, quality, units
 from aftersales.rules import surveys as rules
 from aftersales.rules.standing import bill_data, standing
-from aftersales.store import cases, facts, journal, parks, surveys, work
+from aftersales.store import applications, cases, facts, journal, parks, surveys, work
 from aftersales.store import imported as import_store
 from aftersales.store import units as ledger
 from aftersales.store.engine import transaction
 from aftersales.terms import Terms
-from aftersales.words import Bill, Event, Order, OrderLine, Process, Right, Shipping, Stage, Surveyed, Unable, Wanted
+from aftersales.words import (
+    Bill,
+    Event,
+    Order,
+    OrderLine,
+    Process,
+    Right,
+    Shipping,
+    Stage,
+    Surveyed,
+    Unable,
+    Wanted,
+    Way,
+)
 from tasks import desks, gates, notices, promises
 
 
@@ -321,7 +334,14 @@ async def _open(leg: Leg, raw: Mapping[str, Any], imported: Imported | None) -> 
                 raise UnableToOpen(str(error)) from None
         await cases.link_run(connection, leg.driver.run_id, case_no)
         await leg.load(connection, case_no, terms)
-        await leg.note(connection, "opened", kind="opened", actor=request.operator, data=data, rule="RET-01")
+        applied = await applications.read(connection, leg.driver.application)
+        actor = request.operator
+        if applied is not None:
+            # whoever started this run may have died before writing that down
+            await applications.hand(connection, applied.id, leg.driver.run_id)
+            actor = Way(applied.via).actor
+            data |= {"via": applied.via, "application": str(applied.id)}
+        await leg.note(connection, "opened", kind="opened", actor=actor, data=data, rule="RET-01")
         await _acknowledge(connection, leg, data["quote"]["total"])
         # inside the transaction: nobody else can know the number before the commit
         await leg.driver.secure(case_no)
@@ -462,6 +482,8 @@ async def _write_refusal(leg: Leg, request: Mapping[str, Any], reason: str) -> N
             run_id=leg.driver.run_id,
             data={},
         )
+        if applied := await applications.read(connection, leg.driver.application):
+            await applications.hand(connection, applied.id, leg.driver.run_id)
 
 
 def _field(request: Any, name: str) -> Any:

@@ -374,7 +374,7 @@ async def _unopened(client: PrefectClient, locks: Locks, *, rests: bool, dry_run
             await _tell_again(client, locks, run, rests=rests, dry_run=dry_run)
             for run in part
             # a run that was made for a case is a matter of that case
-            if run.id not in told and "case" not in (run.labels or {})
+            if run.id not in told and runs.CASE not in (run.labels or {})
         ]
         if len(part) < PAGE:
             break

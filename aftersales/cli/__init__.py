@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("aftersales.cli.stack:up", "启动全部服务（make run 就是它）"),
     "worker": ("aftersales.cli.stack:worker", "只启动工作进程"),
     "serve": ("aftersales.cli.stack:serve", "只启动回调服务（支付渠道、承运商）"),
+    "page": ("aftersales.cli.stack:page", "只启动顾客自助页面（查进度、申请退货）"),
     "prepare": ("aftersales.cli.stack:prepare", ""),
     "deploy": ("aftersales.cli.stack:deploy", ""),
     "demo": ("aftersales.cli.demo:demo", "在运行中的服务上演示各种退货"),

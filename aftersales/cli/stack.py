@@ -16,7 +16,7 @@ from aftersales.words import Unable
 
 @click.command()
 def up() -> None:
-    """启动全部服务：数据库、Prefect 服务、工作进程、回调服务；按 Ctrl-C 停止。"""
+    """启动全部服务：数据库、Prefect 服务、工作进程、回调服务、顾客自助页面；按 Ctrl-C 停止。"""
     from rich.console import Console
 
     from aftersales import terms
@@ -26,6 +26,12 @@ def up() -> None:
     found = terms.load()  # every mistake at once, before anything starts
     house = found.house
     console = Console(highlight=False, soft_wrap=True)
+    known = settings()
+    if known.page_url.startswith("https://") and not known.trusted_proxies:
+        console.print(
+            "请注意：设置了 AFTERSALES_PAGE_URL，没有设置 AFTERSALES_PAGE_PROXIES，所有顾客会被当成同一个访客限制查询次数；"
+            "请填上代理服务器的地址，见 docs/handbook/page.md。"
+        )
     for warning in channels.warnings(channels.load(settings(), house=house, staff=found.staff()), house):
         console.print(warning)
     console.print("正在启动（第一次需要一两分钟）……")
@@ -43,6 +49,7 @@ def _welcome(console: Any, stack: Any, house: Any) -> None:
     found, pages = deploy.known(stack.database_url), deploy.pages(stack.database_url)
     for label, url in links.links(stack.ui_url, house, deployments=found, pages=pages):
         console.print(Text.assemble("  ", (label, "bold"), "\n    ", (url, f"link {url}")))
+    console.print(Text.assemble("  ", ("顾客自助页面", "bold"), "\n    ", (stack.page_url, f"link {stack.page_url}")))
     if stack.auth:
         console.print("  登录：页面会询问密码，请输入 AFTERSALES_AUTH 的值（用户名:密码）。")
     console.rule()
@@ -75,6 +82,18 @@ def serve() -> None:
     found = settings()
     app = importlib.import_module("aftersales.serve.app")
     app.run(keys=found.callback_keys, port=found.callbacks_port)
+
+
+@click.command()
+def page() -> None:
+    """启动顾客自助页面：查询售后进度、申请退货（up 会启动一个），只在本机监听。"""
+    from aftersales.cli import database
+
+    if not settings().database_url:
+        os.environ["AFTERSALES_DATABASE_URL"] = database.located().database_url
+        settings.cache_clear()
+    found = settings()
+    importlib.import_module("aftersales.page.app").run(port=found.customers_port, proxies=found.trusted_proxies)
 
 
 @click.command(hidden=True)

@@ -72,6 +72,7 @@ class Reader:
             "carrier": "承运商",
             "payment": "支付渠道",
             "customer": "客户",
+            "shop": "店铺系统",
             "desk": "Prefect 界面",
         }.get(actor, actor)
 
@@ -325,7 +326,10 @@ def _what(entry: Dated, reader: Reader) -> tuple[str, str]:
     name, asked = entry.entry.rpartition("-")[0], entry.entry.split(".")[0]
     match entry.kind:
         case "opened":
-            return "提交申请", f"订单 {data['order_no']}，{_items(data)}，{reader.reason(data['reason'])}"
+            what = f"订单 {data['order_no']}，{_items(data)}，{reader.reason(data['reason'])}"
+            # whoever applied by themselves is not the one who has it in hand
+            owner = f"，首问责任人 {reader.who(data['operator'])}" if data.get("via") else ""
+            return "提交申请", what + owner
         case "begun":
             return "开始二次回访", f"来自 {data['about']}：客户评价不满意"
         case "revisit":

@@ -228,6 +228,41 @@ class RefusalRow(SQLModel, table=True):
     data: dict = _json()
 
 
+class ApplicationRow(SQLModel, table=True):
+    """
+    An application that no member of staff typed: from the customer's page or a shop system (RET-01).
+
+    `key` is what the sender calls it by, so that the same one counts once; the run is the one it was handed to.
+    """
+
+    __tablename__ = "applications"
+    __table_args__ = (UniqueConstraint("via", "key"),)
+    id: UUID = Field(primary_key=True)
+    via: str
+    key: str
+    # of what was asked for: another application under the same key is none
+    fingerprint: str
+    order_no: str = Field(index=True)
+    operator: str
+    # whether the first-contact owner was chosen by us, and not named by the sender
+    is_assigned: bool = Field(default=True)
+    run_id: UUID | None = Field(default=None, index=True)
+    created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, index=True))
+
+
+class AttemptRow(SQLModel, table=True):
+    """
+    How often somebody has tried something on the customer's page, until when it counts (AMB-47).
+
+    `mark` stands for who and what: nobody can read from it an address or an order.
+    """
+
+    __tablename__ = "attempts"
+    mark: str = Field(primary_key=True)
+    count: int
+    until_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, index=True))
+
+
 class PromiseRow(SQLModel, table=True):
     """A deadline with an owner (design §5). The trace says why the due time is what it is."""
 
