@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import psycopg
 import sqlalchemy.exc
+import uvicorn
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
@@ -102,11 +103,14 @@ def create() -> ASGIApp:
 
 
 def run(*, port: int, proxies: Sequence[str]) -> None:
-    """Serve on 127.0.0.1 until SIGTERM; only `proxies` may say for whom they ask."""
-    import uvicorn
-
+    """Serve on 127.0.0.1 until SIGTERM."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    uvicorn.run(
+    server(port=port, proxies=proxies).run()
+
+
+def server(*, port: int, proxies: Sequence[str]) -> uvicorn.Server:
+    """The server, not started yet; only `proxies` may say for whom they ask."""
+    config = uvicorn.Config(
         create(),
         host="127.0.0.1",
         port=port,
@@ -119,3 +123,4 @@ def run(*, port: int, proxies: Sequence[str]) -> None:
         limit_concurrency=AT_ONCE,
         timeout_keep_alive=15,
     )
+    return uvicorn.Server(config)

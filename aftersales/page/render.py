@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
@@ -81,13 +81,6 @@ def to(path: str) -> Response:
     return RedirectResponse(at(path), 303)
 
 
-@cache
-def _base() -> str:
-    from urllib.parse import urlsplit
-
-    return urlsplit(settings().page_address).path
-
-
 def at(path: str) -> str:
     """A path as a browser asks for it: behind a proxy the page may lie under another."""
-    return f"{_base()}{path}"
+    return f"{urlsplit(settings().page_address).path}{path}"
