@@ -106,7 +106,9 @@ class Asked:
     case_no: str
     order_no: str
     terms: Survey
+    at: datetime
     expires_at: datetime | None
+    is_rehearsed: bool
     too_late: str
 
     @property
@@ -312,8 +314,18 @@ async def read(token: str) -> Asked:
     async with transaction() as connection:
         row = await _standing(connection, survey_id)
         case = await cases.read(connection, row["case_no"])
-    why = rules.too_late(state=Surveyed(row["state"]), expires_at=row["expires_at"], at=clock.now(case))
-    return Asked(survey_id, row["case_no"], row["order_no"], terms_of(row), row["expires_at"], why)
+    at = clock.now(case)
+    why = rules.too_late(state=Surveyed(row["state"]), expires_at=row["expires_at"], at=at)
+    return Asked(
+        survey_id=survey_id,
+        case_no=row["case_no"],
+        order_no=row["order_no"],
+        terms=terms_of(row),
+        at=at,
+        expires_at=row["expires_at"],
+        is_rehearsed=row["rehearsal"] is not None,
+        too_late=why,
+    )
 
 
 async def answer(token: str, given: Mapping[str, str]) -> Recorded:
