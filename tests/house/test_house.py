@@ -18,7 +18,7 @@ import pytest
 from prefect import Flow
 from ruamel.yaml import YAML
 
-from aftersales import forms, terms, words
+from aftersales import forms, survey_terms, terms, words
 from aftersales.desk import deployments, links
 from aftersales.imports import orders as imported
 from aftersales.rules import authority, pages
@@ -248,6 +248,7 @@ def keys() -> set[str]:
     models = (
         terms.House, terms.Department, terms.Person, terms.StaffList, terms.Returns, terms.Promised,
         terms.Reason, terms.Notices, terms.Sending, terms.Escalation, terms.Reminder, terms.Rung,
+        survey_terms.Survey, survey_terms.Question,
     )  # fmt: skip
     return {name for model in models for name in model.model_fields}
 

@@ -97,7 +97,10 @@ async def test_p22_recorded_twice_is_told_and_changes_nothing(aftersales: Any, c
 
     again = await aftersales("survey", "record", case.case_no, "--as", "C01", "overall=1")
 
-    assert (again.code, again.err) == (1, "已经收到您的评价，感谢您的反馈，不用再填。")
+    assert (again.code, again.err) == (
+        1,
+        f"{case.case_no} 已有评价，没有再登记；可用 aftersales survey show {case.case_no} 查看。",
+    )
 
 
 @pytest.mark.parametrize("command", ["show", "record"])
