@@ -35,6 +35,7 @@ from pydantic import (
 
 from aftersales import followup_terms
 from aftersales.followup_terms import Followup
+from aftersales.survey_terms import Survey
 from aftersales.term_values import Clock, Code, LimitText, Promised, Strict, Text, minutes, read_limit
 from aftersales.words import (
     FOLLOWING_UP,
@@ -59,6 +60,7 @@ FILES = (
     "notices.yaml",
     "escalation.yaml",
     "followup.yaml",
+    "survey.yaml",
     "selfservice.yaml",
 )
 
@@ -414,8 +416,8 @@ class Photos(Strict):
 class English(Strict):
     """What the English page calls the words of `returns.yaml`; what is not named is shown as it is there."""
 
-    reasons: dict[Code, Text] = Field(default={})
-    payment_routes: dict[str, Text] = Field(default={})
+    reasons: dict[Code, Text] = Field(default_factory=dict)
+    payment_routes: dict[str, Text] = Field(default_factory=dict)
 
 
 class SelfService(Strict):
@@ -441,6 +443,7 @@ class Terms(Strict):
     sending: Sending
     escalation: Escalation
     followup: Followup
+    survey: Survey
     selfservice: SelfService
 
     def promised(self, gate: str, *, channel: str = "") -> Promised:
@@ -507,6 +510,7 @@ def restore(document: Mapping[str, Any], *, live: Terms) -> Terms:
         sending=live.sending,
         escalation=live.escalation,
         followup=live.followup,
+        survey=live.survey,
         selfservice=live.selfservice,
     )
 
@@ -604,7 +608,8 @@ def load(folder: Path = CONFIG) -> Terms:
     if not folder.is_dir():
         raise TermsError([Mistake(str(folder), 0, "", "没有这个文件夹，请在项目的根目录运行，那里有 config/。")])
     documents = [_read(folder / name) for name in FILES]
-    house_file, staff_file, returns_file, notices_file, escalation_file, followup_file, selfservice_file = documents
+    house_file, staff_file, returns_file, notices_file, escalation_file, *others = documents
+    followup_file, survey_file, selfservice_file = others
     years = [_read(path) for path in sorted((folder / "calendars").glob("*.y*ml"))]
 
     house = _fit(House, house_file)
@@ -613,6 +618,7 @@ def load(folder: Path = CONFIG) -> Terms:
     told = _fit(Notices, notices_file)
     escalation = _fit(Escalation, escalation_file)
     followup = _fit(Followup, followup_file)
+    survey = _fit(Survey, survey_file)
     selfservice = _fit(SelfService, selfservice_file)
     calendars = [_fit(Calendar, year) for year in years]
     # on the plain values, so that a mistake in one key does not hide those that need two
@@ -620,6 +626,7 @@ def load(folder: Path = CONFIG) -> Terms:
     _check_countersigners(staff_file, returns_file)
     _check_returns(returns_file, house_file)
     _check_channels(returns_file)
+    _check_survey(survey_file, house_file)
     _check_ladders(escalation_file, notices_file)
     _check_quiet(notices_file, house_file)
     _check_selfservice(selfservice_file, returns_file)
@@ -633,8 +640,8 @@ def load(folder: Path = CONFIG) -> Terms:
         m for document in [*documents, *years] for m in sorted(document.mistakes, key=lambda mistake: mistake.line)
     ]:
         raise TermsError(mistakes)
-    assert house and staff and returns and told and escalation  # what did not fit has left a mistake
-    assert followup and selfservice
+    # what did not fit has left a mistake
+    assert house and staff and returns and told and escalation and followup and survey and selfservice
     return Terms(
         house=house,
         staff_list=staff,
@@ -644,6 +651,7 @@ def load(folder: Path = CONFIG) -> Terms:
         sending=told.sending,
         escalation=escalation,
         followup=followup,
+        survey=survey,
         selfservice=selfservice,
     )
 
@@ -999,6 +1007,15 @@ def _check_returns(returns: _Document, house: _Document) -> None:
     for key, what in (("reasons", "退货原因"), ("payment_routes", "付款方式")):
         if _inside(returns.data, key) in ({}, []):
             returns.wrong((key,), f"一个{what}也没有，请至少写一个。")
+
+
+def _check_survey(survey: _Document, house: _Document) -> None:
+    """Whoever asks by phone is a department that there is."""
+    departments = _table(house.data, "departments")
+    owner = _table(survey.data).get("owner")
+    if departments and isinstance(owner, str) and owner and owner not in departments:
+        text = f"{_file(house)} 没有部门“{owner}”，{_nearest(owner, [str(d) for d in departments])}。"
+        survey.wrong(("owner",), text)
 
 
 def _check_stages(

@@ -18,9 +18,10 @@ from aftersales import terms as rulebook
 from aftersales.desk import leg as legs
 from aftersales.desk.leg import Leg
 from aftersales.rules import authority, clocks, eligibility, masking, money, quality, units
+from aftersales.rules import surveys as rules
 from aftersales.rules import visits as calling
 from aftersales.rules.standing import bill_data, standing
-from aftersales.store import applications, cases, facts, parks, visits, work
+from aftersales.store import applications, cases, facts, parks, surveys, visits, work
 from aftersales.store import imported as import_store
 from aftersales.store import units as ledger
 from aftersales.store.engine import transaction
@@ -34,6 +35,7 @@ from aftersales.words import (
     Right,
     Shipping,
     Stage,
+    Surveyed,
     Unable,
     VisitKind,
     Wanted,
@@ -216,7 +218,7 @@ async def open_complaint(case: str) -> None:
             channel=leg.case.channel,
             reason=decided["reason"],
             operator=leg.case.operator,
-            told=f"售后单 {case} ",
+            told=f"售后单 {case} 转为投诉 {complaints.NUMBER}：{decided['reason']}。请联系客户处理。",
         )
         await leg.note(connection, entry, kind="complaint", data={"complaint_no": complaint_no}, rule="RET-08")
 
@@ -496,9 +498,42 @@ async def end(leg: Leg, stage: Stage, settle: Callable[[AsyncConnection], Awaita
             if settle is not None:
                 await settle(connection)
             await leg.note(connection, "closed", kind="closed", data={"stage": stage.value})
+            await _plan_survey(connection, leg, stage)
             await cases.move(connection, case_no, stage=stage, closed_at=now)
     await desks.show(leg, stage=stage)
     return case_no
+
+
+async def _plan_survey(connection: AsyncConnection, leg: Leg, stage: Stage) -> None:
+    """Write down that the customer is asked how it went, or why not: one survey a closure (SVY-01, SVY-02, P-22)."""
+    case, terms = leg.case, leg.terms
+    assert case is not None
+    assert terms is not None
+    if not rules.is_asked_about(process=Process(case.process), stage=stage, is_past=case.is_past):
+        return
+    now, survey = leg.now(), terms.survey
+    # two cases of one order that end at once must see each other
+    await surveys.one_order_at_a_time(connection, case.order_no)
+    no = rules.objection(
+        is_opted_out=await surveys.is_opted_out(connection, case.order_no),
+        asked_about=await surveys.last_of_order(connection, case.order_no, besides=case.case_no),
+        at=now,
+        survey=survey,
+        calendars=terms.calendars,
+        house=terms.house,
+    )
+    send_at = rules.until(now, survey.send_after, calendars=terms.calendars, house=terms.house)
+    await surveys.plan(
+        connection,
+        case_no=case.case_no,
+        order_no=case.order_no,
+        rehearsal=case.rehearsal,
+        state=(Surveyed.SKIPPED if no else Surveyed.WAITING).value,
+        reason=no,
+        terms=survey.model_dump(mode="json"),
+        ended_at=now,
+        next_at=None if no else send_at,
+    )
 
 
 async def _end(leg: Leg, stage: Stage) -> str:

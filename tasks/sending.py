@@ -524,11 +524,16 @@ async def _give_up(
         recipient=above,
         language=row["language"],
         subject=f"没有送达：{row['subject']}",
-        body=f"发给{_reader().recipient(row['recipient'])}的通知没有送达（{why}），请另行告知。原文：{row['body']}",
+        body=f"发给{_reader().recipient(row['recipient'])}的通知没有送达（{why}），请另行告知。{_original(row)}",
         data={},
         created_at=at,
         expires_at=None,
     )
+
+
+def _original(row: Mapping[str, Any]) -> str:
+    """Quote a notice to others than its recipient; a customer's own link is for nobody else (P-22)."""
+    return "" if row["notice"] in notices.PRIVATE else f"原文：{row['body']}"
 
 
 async def _digest(at: datetime) -> None:

@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "followup": ("aftersales.cli.followup:followup", "排出当天的回访；试排某一天，看谁没有排和为什么"),
     "notify": ("aftersales.cli.notify:notify", "通知：试发、查看待发、立即发送"),
     "away": ("aftersales.cli.notify:away", "登记谁哪几天不在，由谁代收通知"),
+    "survey": ("aftersales.cli.survey:survey", "满意度调查：查看、登记电话里的评价、统计"),
     "audit": ("aftersales.cli.audit:audit", "核查：一张单的经过、有没有被改动、退款、时限"),
 }
 

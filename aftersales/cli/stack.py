@@ -68,7 +68,9 @@ def worker() -> None:
     settings.cache_clear()
     sending = importlib.import_module("tasks.sending")
     sending.known_channels()  # a mistake in them is told before anything is taken in hand
-    importlib.import_module("aftersales.desk.worker").run({sending.send_what_is_due: sending.SECONDS})
+    surveys = importlib.import_module("tasks.surveys")
+    chores = {sending.send_what_is_due: sending.SECONDS, surveys.look_after_what_is_due: surveys.SECONDS}
+    importlib.import_module("aftersales.desk.worker").run(chores)
 
 
 @click.command()

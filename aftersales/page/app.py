@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
 from aftersales import links
-from aftersales.page import applying, forms, guard, lookup, render
+from aftersales.page import applying, forms, guard, lookup, render, survey
 from aftersales.page.session import Foreign
 from aftersales.settings import settings
 from aftersales.store import engine
@@ -27,7 +27,7 @@ from tasks.cases import current_terms
 log = logging.getLogger("aftersales.page")
 
 # the pages; whoever adds one adds its router here
-ROUTERS = (lookup.router, applying.router)
+ROUTERS = (lookup.router, applying.router, survey.router)
 # how many requests are answered at once; the next ones are told to come later
 AT_ONCE = 200
 

@@ -203,6 +203,33 @@ WORDS: dict[str, tuple[str, str]] = {
         "有文件不是可用的照片，请选 JPEG、PNG 或 WebP。",
         "A file is no usable photo; choose JPEG, PNG or WebP.",
     ),
+    # a survey
+    "survey.title": ("请评价我们的服务", "How did we do?"),
+    "survey.how": ("大约需要三分钟，只能提交一次。", "It takes about three minutes and can be sent once."),
+    "survey.needed": ("（必答）", "(required)"),
+    "survey.optional": ("（可不填）", "(optional)"),
+    "survey.stars": ("{count} 星", "{count} of 5 stars"),
+    "survey.yes": ("是", "Yes"),
+    "survey.no": ("否", "No"),
+    "survey.points": ("{worst} 分最差，{best} 分最好。", "{worst} is worst, {best} is best."),
+    "survey.nps": (
+        "{worst} 分为完全不会推荐，{best} 分为一定会推荐。",
+        "{worst}: I would not recommend you at all; {best}: I surely would.",
+    ),
+    "survey.go": ("提交评价", "Send"),
+    "survey.answered": ("已经收到您的评价，感谢您的反馈！", "We have received your answers. Thank you!"),
+    "survey.expired": (
+        "评价的时间已经结束，不能再填了。有事请联系店铺客服。",
+        "The time for answers is over. If there is anything else, please contact the shop.",
+    ),
+    "survey.skipped": (
+        "这次服务不用评价。有事请联系店铺客服。",
+        "There is nothing to answer. If there is anything else, please contact the shop.",
+    ),
+    "survey.unreadable": (
+        "链接不对或不完整，请从收到的消息里重新打开。",
+        "This link is wrong or incomplete. Please open it again from the message you got.",
+    ),
     # plain pages
     "plain.400": ("请求不对，请从首页重新开始。", "This request is not right. Please start again."),
     "plain.403": (

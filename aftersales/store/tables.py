@@ -483,6 +483,43 @@ class VisitRow(SQLModel, table=True):
     done_at: datetime | None = _instant(null=True)
 
 
+class SurveyRow(SQLModel, table=True):
+    """
+    A survey about an ended case, one a closure (SVY-01, P-22): `waiting`, `sent`, `answered`, `expired` or `skipped`.
+
+    The only place that holds what a customer wrote in free text. `terms` are those it was written with; the end counts
+    from when it reached the customer, so it has none before that is known.
+    """
+
+    __tablename__ = "surveys"
+    __table_args__ = (
+        UniqueConstraint("case_no"),
+        ForeignKeyConstraint(["case_no"], ["cases.case_no"]),
+        Index("surveys_due", "next_at", "id", postgresql_where=text("next_at is not null and rehearsal is null")),
+        Index("surveys_sent", "sent_at", postgresql_where=text("sent_at is not null")),
+    )
+    id: int | None = _key()
+    case_no: str
+    order_no: str = Field(index=True)
+    state: str
+    reason: str = _text()
+    rehearsal: str | None = Field(default=None, index=True)
+    terms: dict = _json()
+    ended_at: datetime = _instant()  # when the case did
+    # when there is something to do: to send it, to see whether it was, to remind, to end it; none when it is over
+    next_at: datetime | None = _instant(null=True)
+    asked_by: str = _text()  # `link` or `staff`
+    sent_at: datetime | None = _instant(null=True)
+    reminded_at: datetime | None = _instant(null=True)
+    expires_at: datetime | None = _instant(null=True)
+    answered_at: datetime | None = _instant(null=True)
+    answers: list = _json("[]")  # each with its code and scale, as it was given
+    score: Decimal | None = Field(default=None, sa_column=Column(Numeric(3, 2), nullable=True))
+    satisfied: bool | None = Field(default=None)
+    other_need: bool | None = Field(default=None)
+    via: str = _text()  # `link`, or the staff id of whoever wrote down what was said by phone
+
+
 class WorkRow(SQLModel, table=True):
     """The embedded gateways' work lists: a pick-up to arrange or a refund to transfer, confirmed by staff in the UI."""
 

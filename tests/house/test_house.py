@@ -18,7 +18,7 @@ import pytest
 from prefect import Flow
 from ruamel.yaml import YAML
 
-from aftersales import followup_terms, forms, terms, words
+from aftersales import followup_terms, forms, survey_terms, terms, words
 from aftersales.desk import deployments, links
 from aftersales.imports import orders as imported
 from aftersales.rules import authority, pages
@@ -257,6 +257,7 @@ def keys() -> set[str]:
         terms.Reason, terms.Notices, terms.Sending, terms.Escalation, terms.Reminder, terms.Rung,
         terms.SelfService, terms.Allowance, terms.Photos, terms.English,
         followup_terms.Followup, followup_terms.Kind, followup_terms.ChannelKind,
+        survey_terms.Survey, survey_terms.Question,
     )  # fmt: skip
     return {name for model in models for name in model.model_fields}
 
