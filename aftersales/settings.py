@@ -30,6 +30,10 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", validation_alias="HOST")
     port: int = Field(default=4200, validation_alias="PORT")
     serve_port: int = 0
+    page_port: int = 0
+    page_url: str = ""
+    page_proxies: str = ""
+    link_key: SecretStr = SecretStr("")
     payment_url: str = ""
     payment_key: SecretStr = Field(default=SecretStr(""), validate_default=True)
     carrier_url: str = ""
@@ -38,6 +42,8 @@ class Settings(BaseSettings):
     sms_key: SecretStr = Field(default=SecretStr(""), validate_default=True)
     channels: SecretStr = SecretStr("")
     channels_file: Path | None = None
+    api_keys: SecretStr = SecretStr("")
+    api_keys_file: Path | None = None
     ui_url: str = ""
     callback_key: SecretStr = SecretStr("")
     payment_callback_key: SecretStr = SecretStr("")
@@ -69,7 +75,7 @@ class Settings(BaseSettings):
             raise ValueError
         return url
 
-    @field_validator("serve_port")
+    @field_validator("serve_port", "page_port")
     @classmethod
     def _a_port_or_none(cls, port: int) -> int:
         if not 0 <= port < 65536:
@@ -96,6 +102,28 @@ class Settings(BaseSettings):
             raise ValueError
         return url.rstrip("/")
 
+    @field_validator("page_url")
+    @classmethod
+    def _a_public_page(cls, url: str) -> str:
+        # it stands in cookies, headers and messages: no letter that means something else there
+        if url and not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*/?", url):
+            raise ValueError
+        parts = urlsplit(url)
+        if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+            # order numbers and phones would be read by everybody on the way
+            raise ValueError
+        return url.rstrip("/")
+
+    @field_validator("page_proxies")
+    @classmethod
+    def _networks(cls, proxies: str) -> str:
+        for each in _parted(proxies):
+            network = ipaddress.ip_network(each, strict=False)
+            if network.prefixlen == 0:
+                # everybody could then say who they are
+                raise ValueError
+        return proxies
+
     @field_validator("payment_key", "carrier_key", "sms_key")
     @classmethod
     def _with_its_address(cls, key: SecretStr, info: ValidationInfo) -> SecretStr:
@@ -107,7 +135,7 @@ class Settings(BaseSettings):
             raise ValueError
         return key
 
-    @field_validator("callback_key", "payment_callback_key", "carrier_callback_key")
+    @field_validator("callback_key", "payment_callback_key", "carrier_callback_key", "link_key")
     @classmethod
     def _hard_to_guess(cls, key: SecretStr) -> SecretStr:
         if key.get_secret_value() and any(len(each) < 16 for each in _each(key)):
@@ -117,7 +145,30 @@ class Settings(BaseSettings):
     @property
     def callbacks_port(self) -> int:
         """Where `aftersales serve` listens; a hundred above the desk unless set."""
-        return self.serve_port or (self.port + 100 if self.port + 100 < 65536 else self.port - 100)
+        return self.serve_port or self._beside(100)
+
+    @property
+    def customers_port(self) -> int:
+        """Where the customer's page listens; two hundred above the desk unless set."""
+        return self.page_port or self._beside(200)
+
+    @property
+    def page_address(self) -> str:
+        """Where customers find their page; on this machine unless its public address is set."""
+        return self.page_url or f"http://127.0.0.1:{self.customers_port}"
+
+    @property
+    def trusted_proxies(self) -> tuple[str, ...]:
+        """Who may say for whom they ask; nobody unless set."""
+        return _parted(self.page_proxies)
+
+    @property
+    def link_keys(self) -> tuple[str, ...]:
+        """The secrets that links are signed with, the new one first; empty: one that is kept in the home."""
+        return _each(self.link_key)
+
+    def _beside(self, distance: int) -> int:
+        return self.port + distance if self.port + distance < 65536 else self.port - distance
 
     @property
     def callback_keys(self) -> dict[str, tuple[str, ...]]:
@@ -133,8 +184,12 @@ class Settings(BaseSettings):
 
 def _each(keys: SecretStr) -> tuple[str, ...]:
     """Secrets that are parted by commas, the new one first."""
-    text = keys.get_secret_value()
-    return tuple(key.strip() for key in text.split(",")) if text else ()
+    return _parted(keys.get_secret_value())
+
+
+def _parted(text: str) -> tuple[str, ...]:
+    """What is parted by commas."""
+    return tuple(part.strip() for part in text.split(",")) if text else ()
 
 
 def _is_loopback(host: str) -> bool:
@@ -171,8 +226,22 @@ WRONG = {
         "密钥只能用英文字母、数字和符号，请补上或更正，或都不设置。"
     ),
     "channels_file": "环境变量 AFTERSALES_CHANNELS_FILE 不是文件的路径，请改为渠道文件的路径，或不设置它。",
+    "api_keys_file": "环境变量 AFTERSALES_API_KEYS_FILE 不是文件的路径，请改为接口密钥文件的路径，或不设置它。",
     "ui_url": (
         "环境变量 AFTERSALES_UI_URL 不是网址，请写成员工打开工作台的地址，如 https://desk.example.com，或不设置它。"
+    ),
+    "page_port": "环境变量 AFTERSALES_PAGE_PORT 不是 1 到 65535 之间的端口号，请改为例如 AFTERSALES_PAGE_PORT=4400。",
+    "page_url": (
+        "环境变量 AFTERSALES_PAGE_URL 不是可用的网址，请写成顾客打开自助页面的地址，如 https://help.example.com"
+        "（只有本机可以用 http://），或不设置它。"
+    ),
+    "page_proxies": (
+        "环境变量 AFTERSALES_PAGE_PROXIES 不是地址，请写成自助页面前面的代理服务器的 IP 地址或网段，"
+        "用英文逗号分开，如 127.0.0.1,10.0.0.0/8，或不设置它。"
+    ),
+    "link_key": (
+        "环境变量 AFTERSALES_LINK_KEY 太短，请设为至少 16 个字符的随机文字；"
+        "更换时可以用英文逗号写两个（新的在前），或不设置它（由系统生成并保存）。"
     ),
     **{
         name: (

@@ -35,6 +35,7 @@ from pydantic import (
 
 from aftersales import followup_terms
 from aftersales.followup_terms import Followup
+from aftersales.survey_terms import Survey
 from aftersales.term_values import Clock, Code, LimitText, Promised, Strict, Text, minutes, read_limit
 from aftersales.words import (
     FOLLOWING_UP,
@@ -52,7 +53,16 @@ from aftersales.words import (
 
 CONFIG = Path("config")
 
-FILES = ("house.yaml", "staff.yaml", "returns.yaml", "notices.yaml", "escalation.yaml", "followup.yaml")
+FILES = (
+    "house.yaml",
+    "staff.yaml",
+    "returns.yaml",
+    "notices.yaml",
+    "escalation.yaml",
+    "followup.yaml",
+    "survey.yaml",
+    "selfservice.yaml",
+)
 
 # what AMB-09 and AMB-20 allow, but nothing does yet: better refused than silently without effect
 NOT_YET = (("review_on_timeout", "auto_approve", "escalate"), ("choose_route", True, "false"))
@@ -387,6 +397,41 @@ class Escalation(Strict):
         return self.ladders[name] if name else None
 
 
+class Allowance(Strict):
+    """How often somebody may do something in so long."""
+
+    at_most: int = Field(ge=1)
+    within: WallLimit
+
+
+class Photos(Strict):
+    """What a customer may hand in as photos: how many, how large, and how large we keep them."""
+
+    at_most: int = Field(ge=1, le=20)
+    megabytes: int = Field(ge=1, le=20)
+    megapixels: int = Field(ge=1, le=100)
+    longest_side: int = Field(ge=400, le=8000)
+
+
+class English(Strict):
+    """What the English page calls the words of `returns.yaml`; what is not named is shown as it is there."""
+
+    reasons: dict[Code, Text] = Field(default_factory=dict)
+    payment_routes: dict[str, Text] = Field(default_factory=dict)
+
+
+class SelfService(Strict):
+    """`selfservice.yaml`: what a customer may see and do on their page (SLF-01 to SLF-03, AMB-47)."""
+
+    require_both: bool
+    session: WallLimit
+    searches_per_address: Allowance
+    searches_per_order: Allowance
+    applications_per_order: Allowance
+    photos: Photos
+    english: English
+
+
 class Terms(Strict):
     """Everything a case is judged by, and what is told about it."""
 
@@ -398,6 +443,8 @@ class Terms(Strict):
     sending: Sending
     escalation: Escalation
     followup: Followup
+    survey: Survey
+    selfservice: SelfService
 
     def promised(self, gate: str, *, channel: str = "") -> Promised:
         """What is promised at a gate, by the rules of a channel where it has some of its own (POL-07)."""
@@ -463,6 +510,8 @@ def restore(document: Mapping[str, Any], *, live: Terms) -> Terms:
         sending=live.sending,
         escalation=live.escalation,
         followup=live.followup,
+        survey=live.survey,
+        selfservice=live.selfservice,
     )
 
 
@@ -559,7 +608,8 @@ def load(folder: Path = CONFIG) -> Terms:
     if not folder.is_dir():
         raise TermsError([Mistake(str(folder), 0, "", "没有这个文件夹，请在项目的根目录运行，那里有 config/。")])
     documents = [_read(folder / name) for name in FILES]
-    house_file, staff_file, returns_file, notices_file, escalation_file, followup_file = documents
+    house_file, staff_file, returns_file, notices_file, escalation_file, *others = documents
+    followup_file, survey_file, selfservice_file = others
     years = [_read(path) for path in sorted((folder / "calendars").glob("*.y*ml"))]
 
     house = _fit(House, house_file)
@@ -568,14 +618,18 @@ def load(folder: Path = CONFIG) -> Terms:
     told = _fit(Notices, notices_file)
     escalation = _fit(Escalation, escalation_file)
     followup = _fit(Followup, followup_file)
+    survey = _fit(Survey, survey_file)
+    selfservice = _fit(SelfService, selfservice_file)
     calendars = [_fit(Calendar, year) for year in years]
     # on the plain values, so that a mistake in one key does not hide those that need two
     _check_people(house_file, staff_file)
     _check_countersigners(staff_file, returns_file)
     _check_returns(returns_file, house_file)
     _check_channels(returns_file)
+    _check_survey(survey_file, house_file)
     _check_ladders(escalation_file, notices_file)
     _check_quiet(notices_file, house_file)
+    _check_selfservice(selfservice_file, returns_file)
     _check_followup(followup_file, house_file)
     for year in years:
         _check_calendar(year)
@@ -586,7 +640,8 @@ def load(folder: Path = CONFIG) -> Terms:
         m for document in [*documents, *years] for m in sorted(document.mistakes, key=lambda mistake: mistake.line)
     ]:
         raise TermsError(mistakes)
-    assert house and staff and returns and told and escalation and followup  # what did not fit has left a mistake
+    # what did not fit has left a mistake
+    assert house and staff and returns and told and escalation and followup and survey and selfservice
     return Terms(
         house=house,
         staff_list=staff,
@@ -596,6 +651,8 @@ def load(folder: Path = CONFIG) -> Terms:
         sending=told.sending,
         escalation=escalation,
         followup=followup,
+        survey=survey,
+        selfservice=selfservice,
     )
 
 
@@ -952,6 +1009,15 @@ def _check_returns(returns: _Document, house: _Document) -> None:
             returns.wrong((key,), f"一个{what}也没有，请至少写一个。")
 
 
+def _check_survey(survey: _Document, house: _Document) -> None:
+    """Whoever asks by phone is a department that there is."""
+    departments = _table(house.data, "departments")
+    owner = _table(survey.data).get("owner")
+    if departments and isinstance(owner, str) and owner and owner not in departments:
+        text = f"{_file(house)} 没有部门“{owner}”，{_nearest(owner, [str(d) for d in departments])}。"
+        survey.wrong(("owner",), text)
+
+
 def _check_stages(
     document: _Document, house: _Document, process: str, waiting: Sequence[Stage], others: Sequence[Place] = ()
 ) -> None:
@@ -1029,6 +1095,18 @@ def _check_quiet(notices: _Document, house: _Document) -> None:
     for code in _table(notices.data, "sending", "quiet"):
         if len(known) > 1 and code not in known:
             notices.wrong(("sending", "quiet", code), f"没有部门“{code}”，{_nearest(str(code), known)}。")
+
+
+def _check_selfservice(selfservice: _Document, returns: _Document) -> None:
+    """Both must match, and what has an English name is there (AMB-47)."""
+    if _inside(selfservice.data, "require_both") is False:
+        text = "false 目前还不支持，请写 true：订单号和手机号都相符才能查询。"
+        selfservice.wrong(("require_both",), text)
+    known = [str(code) for code in _table(returns.data, "reasons")]
+    for code in _table(selfservice.data, "english", "reasons"):
+        if known and code not in known:
+            text = f"{_file(returns)} 没有退货原因“{code}”，{_nearest(str(code), known)}。"
+            selfservice.wrong(("english", "reasons", code), text)
 
 
 def _check_followup(followup: _Document, house: _Document) -> None:

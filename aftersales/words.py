@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import re
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
@@ -87,6 +87,11 @@ class Limit:
 
     def __str__(self) -> str:
         return f"{self.amount} {self.unit.value}"
+
+    @property
+    def length(self) -> timedelta:
+        """How long a limit of the wall clock is. Raises KeyError for one that counts days."""
+        return self.amount * {Unit.MINUTE: timedelta(minutes=1), Unit.HOUR: timedelta(hours=1)}[self.unit]
 
     @property
     def words(self) -> str:
@@ -281,11 +286,66 @@ class Effect(Named):
     UNSOLVED = "unsolved", "没有解决"
 
 
+class Scale(Named):
+    """On what scale a question is answered (AMB-31); an answer is kept as it was given."""
+
+    STARS5 = "stars5", "五星"
+    POINTS5 = "points5", "5 分制"
+    POINTS10 = "points10", "10 分制"
+    NPS = "nps", "推荐度（0 到 10）"
+    YES_NO = "yes_no", "是或否"
+    TEXT = "text", "文字"
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """Every answer there is, the worst first; none for free text."""
+        match self:
+            case Scale.STARS5 | Scale.POINTS5:
+                return tuple(map(str, range(1, 6)))
+            case Scale.POINTS10:
+                return tuple(map(str, range(1, 11)))
+            case Scale.NPS:
+                return tuple(map(str, range(11)))
+            case Scale.YES_NO:
+                return ("no", "yes")
+        return ()
+
+
+class Surveyed(Named):
+    """Where the survey about an ended case stands (SVY-01, P-22)."""
+
+    WAITING = "waiting", "待发送"
+    SENT = "sent", "待客户评价"
+    ANSWERED = "answered", "已评价"
+    EXPIRED = "expired", "未评价"
+    SKIPPED = "skipped", "不调查"
+
+
 class Urgency(Named):
     """How pressing what a case owes is: a tag of its run, and a word on the boards (ESC-04, ESC-05)."""
 
     SOON = "soon", "即将超时"
     LATE = "late", "超时"
+
+
+class Applied(Named):
+    """What became of an application that no member of staff typed (RET-01)."""
+
+    TAKING = "taking", "受理中"
+    OPENED = "opened", "已受理"
+    REFUSED = "refused", "未受理"
+
+
+class Way(Named):
+    """The way by which such an application came, and whom the journal names for it."""
+
+    PAGE = "page", "客户页面"
+    API = "api", "店铺系统接口"
+
+    @property
+    def actor(self) -> str:
+        """Who acted, as the journal writes it down."""
+        return "customer" if self is Way.PAGE else "shop"
 
 
 class VisitKind(Named):
@@ -376,6 +436,8 @@ NOTICES = {
     "NTC-17": _ANY | {"question", "due"},
     "NTC-18": _ANY | {"question", "due"},
     "NTC-19": _ANY | {"stage"},
+    "NTC-20": _ANY | {"link", "open"},
+    "SVY-07": _ANY | {"link", "until"},
 }
 
 

@@ -29,6 +29,7 @@ MEASURES = (
     "suspended",
     "burst",
     "notices",
+    "page",
     "followup",
 )
 PAGE = Path("docs/benchmarks.md")

@@ -10,12 +10,11 @@ from __future__ import annotations
 from prefect import flow
 
 from aftersales import desk
-from aftersales.forms import Raw
 from tasks import gates, revisits
 
 
 @flow(name="revisit", **desk.story)
-async def revisit(request: Raw = None) -> str:
+async def revisit() -> str:
     """
     二次回访：客户评价不满意时系统自动建立，由资深客服 24 小时内回访；仍不满意的转主管。
     """

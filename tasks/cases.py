@@ -18,14 +18,29 @@ from aftersales import terms as rulebook
 from aftersales.desk import leg as legs
 from aftersales.desk.leg import Leg
 from aftersales.rules import authority, clocks, eligibility, masking, money, quality, units
+from aftersales.rules import surveys as rules
 from aftersales.rules import visits as calling
 from aftersales.rules.standing import bill_data, standing
-from aftersales.store import cases, facts, parks, visits, work
+from aftersales.store import applications, cases, facts, parks, surveys, visits, work
 from aftersales.store import imported as import_store
 from aftersales.store import units as ledger
 from aftersales.store.engine import transaction
 from aftersales.terms import Terms
-from aftersales.words import Bill, Event, Order, OrderLine, Process, Right, Shipping, Stage, Unable, VisitKind, Wanted
+from aftersales.words import (
+    Bill,
+    Event,
+    Order,
+    OrderLine,
+    Process,
+    Right,
+    Shipping,
+    Stage,
+    Surveyed,
+    Unable,
+    VisitKind,
+    Wanted,
+    Way,
+)
 from tasks import complaints, desks, gates, notices, promises
 
 
@@ -203,7 +218,7 @@ async def open_complaint(case: str) -> None:
             channel=leg.case.channel,
             reason=decided["reason"],
             operator=leg.case.operator,
-            told=f"售后单 {case} ",
+            told=f"售后单 {case} 转为投诉 {complaints.NUMBER}：{decided['reason']}。请联系客户处理。",
         )
         await leg.note(connection, entry, kind="complaint", data={"complaint_no": complaint_no}, rule="RET-08")
 
@@ -297,7 +312,14 @@ async def _open(leg: Leg, raw: Mapping[str, Any], imported: Imported | None) -> 
                 raise UnableToOpen(str(error)) from None
         await cases.link_run(connection, leg.driver.run_id, case_no)
         await leg.load(connection, case_no, terms)
-        await leg.note(connection, "opened", kind="opened", actor=request.operator, data=data, rule="RET-01")
+        applied = await applications.read(connection, leg.driver.application)
+        actor = request.operator
+        if applied is not None:
+            # whoever started this run may have died before writing that down
+            await applications.hand(connection, applied.id, leg.driver.run_id)
+            actor = Way(applied.via).actor
+            data |= {"via": applied.via, "application": str(applied.id)}
+        await leg.note(connection, "opened", kind="opened", actor=actor, data=data, rule="RET-01")
         await _acknowledge(connection, leg, data["quote"]["total"])
         # inside the transaction: nobody else can know the number before the commit
         await leg.driver.secure(case_no)
@@ -438,6 +460,8 @@ async def _write_refusal(leg: Leg, request: Mapping[str, Any], reason: str) -> N
             run_id=leg.driver.run_id,
             data={},
         )
+        if applied := await applications.read(connection, leg.driver.application):
+            await applications.hand(connection, applied.id, leg.driver.run_id)
 
 
 def _field(request: Any, name: str) -> Any:
@@ -474,9 +498,42 @@ async def end(leg: Leg, stage: Stage, settle: Callable[[AsyncConnection], Awaita
             if settle is not None:
                 await settle(connection)
             await leg.note(connection, "closed", kind="closed", data={"stage": stage.value})
+            await _plan_survey(connection, leg, stage)
             await cases.move(connection, case_no, stage=stage, closed_at=now)
     await desks.show(leg, stage=stage)
     return case_no
+
+
+async def _plan_survey(connection: AsyncConnection, leg: Leg, stage: Stage) -> None:
+    """Write down that the customer is asked how it went, or why not: one survey a closure (SVY-01, SVY-02, P-22)."""
+    case, terms = leg.case, leg.terms
+    assert case is not None
+    assert terms is not None
+    if not rules.is_asked_about(process=Process(case.process), stage=stage, is_past=case.is_past):
+        return
+    now, survey = leg.now(), terms.survey
+    # two cases of one order that end at once must see each other
+    await surveys.one_order_at_a_time(connection, case.order_no)
+    no = rules.objection(
+        is_opted_out=await surveys.is_opted_out(connection, case.order_no),
+        asked_about=await surveys.last_of_order(connection, case.order_no, besides=case.case_no),
+        at=now,
+        survey=survey,
+        calendars=terms.calendars,
+        house=terms.house,
+    )
+    send_at = rules.until(now, survey.send_after, calendars=terms.calendars, house=terms.house)
+    await surveys.plan(
+        connection,
+        case_no=case.case_no,
+        order_no=case.order_no,
+        rehearsal=case.rehearsal,
+        state=(Surveyed.SKIPPED if no else Surveyed.WAITING).value,
+        reason=no,
+        terms=survey.model_dump(mode="json"),
+        ended_at=now,
+        next_at=None if no else send_at,
+    )
 
 
 async def _end(leg: Leg, stage: Stage) -> str:

@@ -11,6 +11,9 @@ from aftersales.store import cases, journal
 from aftersales.words import Process, Stage
 from tasks import notices
 
+# stands for the number that a complaint is going to have
+NUMBER = "{complaint_no}"
+
 
 async def open_complaint(
     connection: AsyncConnection,
@@ -23,12 +26,13 @@ async def open_complaint(
     reason: str,
     operator: str,
     told: str,
+    actor: str = "",
 ) -> str:
     """
     Open a complaint out of the leg's case, and tell the department that has it; answers its number (CMP-01).
 
-    `about` is the case that the customer complains of, empty when there was none; `told` is said before the number and
-    the reason. The caller sees to it that it does so once, and writes the number into the case's own journal.
+    `about` is the case that the customer complains of, empty when there was none; `told` is what the department reads,
+    with `NUMBER` in the place of the new number. `actor` is who said so, else the operator. The caller sees to it that it does so once, and writes the number into the case's own journal.
     """
     assert leg.case is not None
     assert leg.terms is not None
@@ -56,10 +60,9 @@ async def open_complaint(
         "opened",
         kind="complaint",
         at=now,
-        actor=operator,
+        actor=actor or operator,
         data={"about": about or leg.case.case_no, "order_no": order_no, "reason": reason},
         rule="CMP-01",
     )
-    text = f"{told}转为投诉 {complaint_no}：{reason}。请联系客户处理。"
-    await notices.tell_department(connection, leg, entry, owner, text)
+    await notices.tell_department(connection, leg, entry, owner, told.replace(NUMBER, complaint_no))
     return complaint_no

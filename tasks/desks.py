@@ -10,14 +10,16 @@ from zoneinfo import ZoneInfo
 from prefect.client.orchestration import PrefectClient
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from aftersales import clock
+from aftersales import clock, survey_terms
 from aftersales import terms as rulebook
 from aftersales.desk import runs
 from aftersales.desk.leg import Leg
 from aftersales.rules import clocks, masking, pages
+from aftersales.rules import surveys as asking
 from aftersales.rules.lists import Visit
 from aftersales.rules.standing import standing
-from aftersales.store import cases, orders, work
+from aftersales.store import cases, orders, surveys, work
+from aftersales.store.engine import transaction
 from aftersales.terms import Terms
 from aftersales.words import Process, Stage, Urgency
 
@@ -87,6 +89,16 @@ def reader(terms: Terms) -> pages.Reader:
         departments={key: department.name for key, department in terms.house.departments.items()},
         zone=ZoneInfo(terms.house.timezone),
     )
+
+
+async def _written(case_no: str, terms: Terms) -> list[tuple[str, str]]:
+    """What a customer wrote in free text about a case: read when it is shown and kept nowhere else, masked (GEN-10)."""
+    async with transaction() as connection:
+        row = await surveys.of_case(connection, case_no)
+    if row is None:
+        return []
+    asked = survey_terms.restore(row["terms"], live=terms.survey)
+    return [(question, masking.scrub(said)) for question, said in asking.words(row["answers"], asked)]
 
 
 async def show(
@@ -162,5 +174,5 @@ async def show(
         "insured": f"{order.insured_freight:.2f} 元" if order.insured_freight else "无",
     }
     if process is Process.REVISIT:
-        return pages.revisit_summary(**about)
+        return pages.revisit_summary(**about, written=await _written(str(case.facts["about"]), terms))
     return pages.summary(**about, standing=told, parked=leg.parked[-1] if leg.parked else "")

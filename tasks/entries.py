@@ -20,20 +20,20 @@ from tasks.cases import current_terms
 async def arrival(request: Mapping[str, Any]) -> str:
     """Take a parcel in, for its case or without one (RET-06)."""
 
-    async def enter(masked: Any, key: str) -> tuple[str, str]:
-        form = forms.read(forms.ArrivalForm, masked)
-        data = form.model_dump(mode="json", exclude={"operator", "case_no"}, exclude_none=True)
-        if not form.case_no:
-            return await outside.parcel_without_case(staff=form.operator, data=data, key=key)
-        told = await outside.signal(
-            form.case_no, Event.PARCEL_RECEIVED, actor="", data=data, key=key, staff=form.operator
-        )
-        return form.case_no, told
-
-    told = await _enter("到件登记", request, enter)
+    told = await _enter("到件登记", request, arrived)
     leg = await legs.here()
     await desks.publish_parcels(leg, current_terms())
     return told
+
+
+async def arrived(request: Any, key: str) -> tuple[str, str]:
+    """Take a parcel in by its form, once a key; answers its case (empty: none) and a sentence. Raises Unable."""
+    form = forms.read(forms.ArrivalForm, request)
+    data = form.model_dump(mode="json", exclude={"operator", "case_no"}, exclude_none=True)
+    if not form.case_no:
+        return await outside.parcel_without_case(staff=form.operator, data=data, key=key)
+    told = await outside.signal(form.case_no, Event.PARCEL_RECEIVED, actor="", data=data, key=key, staff=form.operator)
+    return form.case_no, told
 
 
 async def extension(request: Mapping[str, Any]) -> str:

@@ -89,7 +89,10 @@ async def _complain(
         channel=visit.channel,
         reason=answer["note"],
         operator=operator,
-        told=f"回访 {visit.id}（{f'售后单 {visit.case_no}' if visit.case_no else f'订单 {visit.order_no}'}）发现问题，",
+        told=(
+            f"回访 {visit.id}（{f'售后单 {visit.case_no}' if visit.case_no else f'订单 {visit.order_no}'}）发现问题，"
+            f"转为投诉 {complaints.NUMBER}：{answer['note']}。请联系客户处理。"
+        ),
     )
     if visit.case_no and await cases.read(connection, visit.case_no) is not None:
         await journal.add(

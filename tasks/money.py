@@ -16,6 +16,7 @@ from aftersales.desk.leg import Leg
 from aftersales.gateways import Outcome, Payment, http
 from aftersales.gateways.worklists import TransferList
 from aftersales.rules import money, offers, settlements
+from aftersales.rules.settlements import BY_HAND, PROVIDER, TRANSFER
 from aftersales.rules.standing import bill_data, standing
 from aftersales.settings import settings
 from aftersales.store import cases, facts, journal, parks, work
@@ -24,8 +25,6 @@ from aftersales.words import ZERO, Bill, Event, Order
 from tasks import notices
 from tasks.steps import Intent, step
 
-# how a bill is paid: by the connected provider, or by the cashier, back the same way or to a recorded account
-PROVIDER, BY_HAND, TRANSFER = "provider", "by_hand", "transfer"
 TRANSFER_ROUTE = "人工转账"
 
 
@@ -315,8 +314,9 @@ async def _last_bill() -> Mapping[str, Any]:
 
 
 async def _route_told(leg: Leg, order: Order) -> str:
-    is_transferred = standing(leg.history).is_refused or (await _last_bill()).get("paid_by") == TRANSFER
-    return order.payment_route if order.payment_route and not is_transferred else "登记的收款账户"
+    is_refused = standing(leg.history).is_refused
+    route = settlements.original_route(await _last_bill(), order.payment_route, is_refused=is_refused)
+    return route or "登记的收款账户"
 
 
 async def _bill(connection: AsyncConnection, leg: Leg) -> tuple[Bill, Order]:

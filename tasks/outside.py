@@ -99,6 +99,10 @@ class UnableToFind(Unable):
     """There is no such case."""
 
 
+class NotYet(Unable):
+    """It is not this gate's turn."""
+
+
 async def found(connection: AsyncConnection, case_no: str) -> tuple[cases.Case, Terms]:
     """A case and its terms. Raises UnableToFind."""
     case = await cases.read(connection, case_no)
@@ -107,19 +111,32 @@ async def found(connection: AsyncConnection, case_no: str) -> tuple[cases.Case, 
     return case, await terms_of(connection, case)
 
 
-async def decide(case_no: str, gate: str, *, operator: str, answer: Mapping[str, Any]) -> Entry:
+COMMAND = "command"
+
+
+async def decide(case_no: str, gate: str, *, operator: str, answer: Mapping[str, Any], via: str = COMMAND) -> Entry:
     """
     Decide at an open gate from outside the UI, held to the same rules as the form.
 
+    `via` tells the way. One that names the sender's own number counts once: told again, it answers the first decision.
     Raises Unable: no such case or gate, misfilled, not allowed (the journal keeps the refusal), or somebody was first.
     """
+    if via != COMMAND and (known := await _decided_before(case_no, via)):
+        return known
     try:
-        return await _decide(case_no, gate, operator, answer)
+        return await _decide(case_no, gate, operator, answer, via)
     except gates.Refused as error:
         await keep_refusal(case_no, gate, operator, str(error))
         raise
     except gates.AlreadyDecided as error:
         raise gates.AlreadyDecided(await _keep_second(case_no, gate, operator, answer) or str(error)) from None
+
+
+async def _decided_before(case_no: str, via: str) -> Entry | None:
+    """The decision that came this way already."""
+    async with transaction() as connection:
+        entries = (await journal.read(connection, case_no)).values()
+    return next((each for each in entries if each.kind == "decision" and each.data.get("via") == via), None)
 
 
 async def _keep_second(case_no: str, gate: str, operator: str, answer: Mapping[str, Any]) -> str:
@@ -136,7 +153,7 @@ async def _keep_second(case_no: str, gate: str, operator: str, answer: Mapping[s
         return await gates.keep_late(connection, leg, gate, decided, via, masking.scrub(operator), answer)
 
 
-async def _decide(case_no: str, gate: str, operator: str, answer: Mapping[str, Any]) -> Entry:
+async def _decide(case_no: str, gate: str, operator: str, answer: Mapping[str, Any], via: str) -> Entry:
     more = await _asked_before_hand(case_no, gate, answer)
     async with transaction() as connection:
         case, terms = await found(connection, case_no)
@@ -157,7 +174,7 @@ async def _decide(case_no: str, gate: str, operator: str, answer: Mapping[str, A
             promise=promise,
             answer=values | more,
             operator=operator,
-            via="command",
+            via=via,
             at=clock.now(case),
         )
 
@@ -338,11 +355,16 @@ async def _decided(connection: AsyncConnection, case_no: str, gate: str) -> Entr
 async def _not_open(connection: AsyncConnection, case: cases.Case, gate: str, terms: Terms) -> Unable:
     """Say why a gate cannot be decided now: there is none of that name, it was decided, or it is another's turn."""
     if gate not in forms.GATES:
-        names = "、".join(f"{name}（{Stage(name).label.removeprefix('待')}）" for name in forms.GATES)
-        return Unable(f"没有“{gate}”这个环节，可以填写：{names}。")
+        return no_gate(gate)
     if decided := await _decided(connection, case.case_no, gate):
         return gates.AlreadyDecided(await gates.told_late(case.case_no, gate, decided, terms))
-    return Unable(f"{case.case_no} 现在{case.stage.label}，还不能办理{Stage(gate).label.removeprefix('待')}。")
+    return NotYet(f"{case.case_no} 现在{case.stage.label}，还不能办理{Stage(gate).label.removeprefix('待')}。")
+
+
+def no_gate(name: str) -> Unable:
+    """What to say of a gate that there is not."""
+    names = "、".join(f"{name}（{Stage(name).label.removeprefix('待')}）" for name in forms.GATES)
+    return UnableToFind(f"没有“{name}”这个环节，可以填写：{names}。")
 
 
 def checked(event: Event, data: Mapping[str, Any], *, by_staff: bool = True) -> dict[str, Any]:

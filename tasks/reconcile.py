@@ -29,12 +29,12 @@ from aftersales.desk.leg import Leg
 from aftersales.desk.links import ROUND
 from aftersales.desk.locks import Locks
 from aftersales.desk.runs import PAGE, from_outside
-from aftersales.store import cases, desk, installation, journal, outbox
+from aftersales.store import applications, cases, desk, installation, journal, outbox
 from aftersales.store import units as ledger
 from aftersales.store.engine import transaction
 from aftersales.store.journal import Entry
 from aftersales.words import Event, Process, Unable
-from tasks import boards, desks, gates, lapses, notices, outside, tellers
+from tasks import boards, desks, gates, intake, lapses, notices, outside, tellers
 from tasks.cases import current_terms
 from tasks.steps import FIRST_REST, LONGEST_REST
 
@@ -44,6 +44,8 @@ AT_ONCE = 1000
 LATE = timedelta(minutes=3)
 # how often an application that never became a case is told again by itself: for about six hours
 MOST_TRIES = 12
+# how far back it is looked for applications whose run was lost: the rounds come every minute
+LOST_WITHIN = timedelta(days=2)
 CURSOR = "reconciliation"
 KIND = "reconciled"
 
@@ -119,6 +121,7 @@ async def look(client: PrefectClient, *, everything: bool = False, dry_run: bool
         if not everything and not dry_run:
             await _keep_cursor(after)
         told.findings += await _unopened(client, locks, rests=not everything, dry_run=dry_run)
+        told.findings += await _unhanded(client, dry_run=dry_run)
         told.findings += await _free_holds(dry_run=dry_run)
     finally:
         await locks.close()
@@ -374,7 +377,7 @@ async def _unopened(client: PrefectClient, locks: Locks, *, rests: bool, dry_run
             await _tell_again(client, locks, run, rests=rests, dry_run=dry_run)
             for run in part
             # a run that was made for a case is a matter of that case
-            if run.id not in told and "case" not in (run.labels or {})
+            if run.id not in told and runs.CASE not in (run.labels or {})
         ]
         if len(part) < PAGE:
             break
@@ -417,6 +420,24 @@ async def _tell_again(client: PrefectClient, locks: Locks, run: FlowRun, *, rest
             await locks.free(str(run.id))
     except Exception as error:  # one bad item stops nothing
         return Finding(name, wrong, failed=str(error) or type(error).__name__)
+
+
+async def _unhanded(client: PrefectClient, *, dry_run: bool) -> list[Finding]:
+    """Hand over again what the customer's page or a shop system sent and whose run is gone before it was told."""
+    now = clock.now()
+    async with transaction() as connection:
+        waiting = await applications.in_hand(connection, since=now - LOST_WITHIN, until=now - LATE, limit=PAGE)
+    found = await _runs(client, [known.run_id for known in waiting if known.run_id])
+    findings = []
+    for known in (known for known in waiting if known.run_id not in found):
+        name, wrong = f"未立案 {str(known.id)[:8]}", "申请的运行不见了，还没有售后单"
+        try:
+            if not dry_run:
+                await intake.hand_over(client, known)
+            findings.append(Finding(name, wrong, "（仅查看，未处理）" if dry_run else "已重新建立运行"))
+        except Exception as error:  # one bad item stops nothing
+            findings.append(Finding(name, wrong, failed=str(error) or type(error).__name__))
+    return findings
 
 
 async def _free_holds(*, dry_run: bool) -> list[Finding]:

@@ -7,17 +7,20 @@ The journal says that something was recorded and by whom; personal data stays in
 from __future__ import annotations
 
 import hashlib
+import io
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales import clock, forms
+from aftersales import terms as rulebook
 from aftersales.forms.fields import clean, seen
 from aftersales.forms.records import AccountForm, ContactForm
 from aftersales.rules import authority, masking
@@ -115,8 +118,15 @@ async def evidence(case_no: str) -> list[Piece]:
             continue
         given = entry.data.get("evidence") if entry.kind in ("opened", "amended", "decision") else None
         for label in given or ():
-            pieces.setdefault(label, Piece(entry.at, entry.actor, label, ""))
+            pieces.setdefault(label, Piece(entry.at, entry.actor, label, _file_of(label)))
     return list(pieces.values())
+
+
+def _file_of(label: str) -> str:
+    """The stored file that a label names, as of a photo that came with an application; empty when it names none."""
+    named = re.search(r"（文件 ([0-9a-f]{12})）$", label)
+    found = sorted((settings().home / "files").glob(f"{named[1]}*")) if named else []
+    return found[0].name if len(found) == 1 else ""
 
 
 def store_file(path: Path, folder: Path) -> str:
@@ -134,35 +144,49 @@ def store_file(path: Path, folder: Path) -> str:
     except OSError as error:
         raise Unable(f"读不了文件 {path}（{trouble(error)}），请检查路径和权限。") from None
     with source:
-        try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # made with mode 0600; the name only becomes the real one when everything is written
-            handle, copy = tempfile.mkstemp(prefix=".incoming-", dir=folder)
-        except OSError as error:
-            raise Unable(f"凭证目录 {folder} 写不进去（{trouble(error)}），请检查磁盘空间和权限。") from None
-        try:
-            with os.fdopen(handle, "wb") as out:
-                reference = _copy(source, out, path)
-                out.flush()
-                os.fsync(out.fileno())
-            os.replace(copy, folder / reference)
-        except OSError as error:
-            raise Unable(f"文件 {path} 存不下来（{trouble(error)}），请检查磁盘空间和权限。") from None
-        finally:
-            Path(copy).unlink(missing_ok=True)
+        return _stored(source, folder, name=f"文件 {path}")
+
+
+def store_photo(photo: bytes, folder: Path) -> str:
+    """Keep a customer's photo in a folder under its SHA-256 and answer that (POL-08). Raises Unable."""
+    return _stored(io.BytesIO(photo), folder, name="照片")
+
+
+def photo_label(reference: str, number: int) -> str:
+    """A photo as the application names it: whoever looks for the file finds it by these letters."""
+    return evidence_label({"name": f"照片 {number}", "reference": reference})
+
+
+def _stored(source: BinaryIO, folder: Path, *, name: str) -> str:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # made with mode 0600; the name only becomes the real one when everything is written
+        handle, copy = tempfile.mkstemp(prefix=".incoming-", dir=folder)
+    except OSError as error:
+        raise Unable(f"凭证目录 {folder} 写不进去（{trouble(error)}），请检查磁盘空间和权限。") from None
+    try:
+        with os.fdopen(handle, "wb") as out:
+            reference = _copy(source, out, name)
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(copy, folder / reference)
+    except OSError as error:
+        raise Unable(f"{name} 存不下来（{trouble(error)}），请检查磁盘空间和权限。") from None
+    finally:
+        Path(copy).unlink(missing_ok=True)
     return reference
 
 
-def _copy(source: Any, out: Any, path: Path) -> str:
+def _copy(source: BinaryIO, out: BinaryIO, name: str) -> str:
     digest, size = hashlib.sha256(), 0
     while chunk := source.read(CHUNK):
         size += len(chunk)
         if size > MOST_BYTES:
-            raise Unable(f"文件 {path} 超过 {MOST_BYTES // 1024 // 1024} MB，请压缩后再登记，或登记它的链接。")
+            raise Unable(f"{name} 超过 {MOST_BYTES // 1024 // 1024} MB，请压缩后再登记，或登记它的链接。")
         digest.update(chunk)
         out.write(chunk)
     if not size:
-        raise Unable(f"文件 {path} 是空的，请核对文件。")
+        raise Unable(f"{name} 是空的，请核对文件。")
     return digest.hexdigest()
 
 
@@ -256,6 +280,32 @@ async def look(order_no: str, *, operator: str, reason: str) -> Contact:
         looks = await records.add_look(connection, order_no=order_no, actor=person.id, reason=reason, at=clock.now())
         recorded = await records.contacts(connection, [case.case_no for case in of_order])
     return Contact(order, recorded, looks)
+
+
+async def quiet(order_no: str, hours: str, *, operator: str) -> str:
+    """
+    Write down when an order's customer wants to hear nothing (`20:00-10:00`; empty: as all customers); a sentence (P-10).
+
+    Raises Unable: no such order or person, a guest's order, not allowed, or no such hours.
+    """
+    terms = current_terms()
+    person = _person(terms, operator)
+    if no := authority.objection(operator=person, named=operator, right=Right.APPLY):
+        raise Unable(no)
+    if hours:
+        try:
+            begins, ends = rulebook.quiet_hours(hours)
+        except ValueError as error:
+            raise Unable(str(error)) from None
+        hours = f"{begins // 60:02}:{begins % 60:02}-{ends // 60:02}:{ends % 60:02}"
+    async with transaction() as connection:
+        if await orders.show(connection, order_no) is None:
+            raise Unable(f"没有订单 {order_no}，请核对订单号。")
+        if not await records.keep_quiet(connection, order_no, hours):
+            raise Unable(f"订单 {order_no} 是游客下的，没有客户资料，不能登记静默时段。")
+    if hours:
+        return f"已登记：订单 {order_no} 的客户在 {hours} 不发通知，到结束时再发。"
+    return f"已取消：订单 {order_no} 的客户按全体客户的静默时段。"
 
 
 # --- common ---------------------------------------------------------------------------------------------------------

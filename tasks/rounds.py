@@ -12,7 +12,7 @@ from prefect.context import FlowRunContext
 
 from aftersales import clock
 from aftersales.desk.links import ROUND
-from tasks import boards, escalation, followup, sending
+from tasks import boards, escalation, followup, sending, surveys
 from tasks import reconcile as reconciling
 
 # on every round's runs; and on those that found something, which are kept
@@ -70,6 +70,16 @@ async def follow_up() -> str:
         async with get_client() as client:
             await _leave(client, "followup", "回访巡检：排了谁、谁没有排", told.page)
     return told.said
+
+
+async def ask() -> str:
+    """Send, remind of and end the surveys that a worker has left, and leave a page about it (SVY-01, SVY-07)."""
+    found = await surveys.look_after_what_is_due()
+    if not found.told:
+        return "没有到时间的调查"
+    async with get_client() as client:
+        await _leave(client, "surveys", "调查巡检：发出、提醒和截止的", found.page)
+    return "，".join(f"{name} {len(case_nos)} 份" for name, case_nos in found.told)
 
 
 async def _leave(client: PrefectClient, key: str, description: str, page: str) -> None:

@@ -174,12 +174,14 @@ async def _one(found: Round, known: Channels, rehearsal: str | None, at: datetim
 
 
 async def _tell_left_out(found: Round, left_out: LeftOut, at: datetime) -> None:
-    """Let the history say what a digest has left out, each under its case's lock."""
+    """Withdraw what a digest has left out, each in one transaction with the word in its history, under its case's lock."""
     for member, why in left_out:
         found.withdrawn += 1
-        if member["case_no"] is not None:
-            async with transaction() as connection:
+        async with transaction() as connection:
+            if member["case_no"] is not None:
                 await cases.lock(connection, member["case_no"])
+            await outbox.withdraw(connection, member["id"], why, at)
+            if member["case_no"] is not None:
                 await notices.say(connection, member, f"没有发送：{why}", at=at)
 
 
@@ -222,7 +224,8 @@ async def _begin(
     is_person = row["recipient"].startswith("staff:")
     away = await outbox.absences(connection, clocks.house_date(at, house=terms.house)) if is_person else {}
     to = deliveries.whom(row["recipient"], away=away, house=terms.house, staff=staff)
-    quiet = deliveries.quiet_until(to.recipient, at, house=terms.house, sending=terms.sending, staff=staff)
+    own = await records.quiet_of_customer(connection, row["case_no"]) if to.recipient == CUSTOMER else ""
+    quiet = deliveries.quiet_until(to.recipient, at, house=terms.house, sending=terms.sending, staff=staff, own=own)
     if quiet is not None:
         await outbox.leave_out_of_quiet(connection, row["id"], quiet - at)
         await outbox.put_off(connection, row["id"], quiet, QUIET)
@@ -374,7 +377,6 @@ async def _words(
         members = []
         for member in await outbox.digested(connection, row["id"]):
             if why := await _stale(connection, member, at, terms):
-                await outbox.withdraw(connection, member["id"], why, at)
                 left_out.append((member, why))
             else:
                 delay = f"（{_delay(member, at)}）" if member["data"].get("late") else ""
@@ -522,11 +524,16 @@ async def _give_up(
         recipient=above,
         language=row["language"],
         subject=f"没有送达：{row['subject']}",
-        body=f"发给{_reader().recipient(row['recipient'])}的通知没有送达（{why}），请另行告知。原文：{row['body']}",
+        body=f"发给{_reader().recipient(row['recipient'])}的通知没有送达（{why}），请另行告知。{_original(row)}",
         data={},
         created_at=at,
         expires_at=None,
     )
+
+
+def _original(row: Mapping[str, Any]) -> str:
+    """Quote a notice to others than its recipient; a customer's own link is for nobody else (P-22)."""
+    return "" if row["notice"] in notices.PRIVATE else f"原文：{row['body']}"
 
 
 async def _digest(at: datetime) -> None:

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
 
+from aftersales.desk import runs
 from aftersales.desk.deployments import STORIES
-from aftersales.desk.runs import from_outside
 from aftersales.store import cases, journal
 from aftersales.store.cases import Case
 from aftersales.store.engine import transaction
@@ -19,22 +19,17 @@ from aftersales.words import Process
 async def begin(client: PrefectClient, case: Case, *, generation: int, deployment_id: UUID) -> None:
     """Start a run for a case, once a generation; the leg knows the case by its label."""
     label = Process(case.process).label
-    response = await client.request(
-        "POST",
-        "/deployments/{id}/create_flow_run",
-        path_params={"id": deployment_id},
-        json={
-            "parameters": await _asked(case),
-            # what was asked long ago need not be what the form offers today
-            "enforce_parameter_schema": False,
-            "name": f"{label} {case.case_no} {case.stage.label}",
-            "tags": [label, case.case_no],
-            "labels": {"case": case.case_no},
-            "idempotency_key": f"{case.case_no}/{generation + 1}",
-        },
+    run_id = await runs.start(
+        client,
+        deployment_id,
+        await _asked(case),
+        name=f"{label} {case.case_no} {case.stage.label}",
+        tags=[label, case.case_no],
+        labels={runs.CASE: case.case_no},
+        key=f"{case.case_no}/{generation + 1}",
     )
     async with transaction() as connection:
-        await cases.link_run(connection, UUID(response.json()["id"]), case.case_no)
+        await cases.link_run(connection, run_id, case.case_no)
 
 
 async def begin_from_outside(case_no: str) -> None:
@@ -43,7 +38,7 @@ async def begin_from_outside(case_no: str) -> None:
 
     Raises Unable when Prefect cannot be reached: the reconciling round starts it then.
     """
-    async with from_outside() as client:
+    async with runs.from_outside() as client:
         async with transaction() as connection:
             case = await cases.read(connection, case_no)
         assert case is not None, "a case is opened before it is told"

@@ -339,6 +339,7 @@ class Shop:
             "AFTERSALES_HOME": str(home),
             "PORT": str(self.port),
             "AFTERSALES_SERVE_PORT": str(free_port()),
+            "AFTERSALES_PAGE_PORT": str(free_port()),
             **environment,
         }
         self.group = ""  # of the tests that share it

@@ -18,7 +18,9 @@ from aftersales.words import Unable
 COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("aftersales.cli.stack:up", "启动全部服务（make run 就是它）"),
     "worker": ("aftersales.cli.stack:worker", "只启动工作进程"),
-    "serve": ("aftersales.cli.stack:serve", "只启动回调服务（支付渠道、承运商）"),
+    "serve": ("aftersales.cli.stack:serve", "只启动回调服务（支付渠道、承运商、店铺系统）"),
+    "page": ("aftersales.cli.stack:page", "只启动顾客自助页面（查进度、申请退货）"),
+    "keys": ("aftersales.cli.keys:keys", "生成店铺系统接口的密钥"),
     "prepare": ("aftersales.cli.stack:prepare", ""),
     "deploy": ("aftersales.cli.stack:deploy", ""),
     "demo": ("aftersales.cli.demo:demo", "在运行中的服务上演示各种退货"),
@@ -29,7 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "import": ("aftersales.cli.orders:import_", "导入订单"),
     "orders": ("aftersales.cli.orders:orders", "查看订单"),
     "sample": ("aftersales.cli.orders:sample", "装载示例店铺"),
-    "customer": ("aftersales.cli.cases:customer", "查看客户联系方式（需权限，留痕）"),
+    "customer": ("aftersales.cli.cases:customer", "查看客户联系方式（需权限，留痕），登记客户的静默时段"),
     "case": ("aftersales.cli.cases:case", "查看售后单，登记联系方式和收款账户"),
     "decide": ("aftersales.cli.cases:decide", "在某个环节作决定"),
     "signal": ("aftersales.cli.cases:signal", "告知售后单一件事：已取件、已收货、已退款、已取消"),
@@ -41,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "followup": ("aftersales.cli.followup:followup", "排出当天的回访；试排某一天，看谁没有排和为什么"),
     "notify": ("aftersales.cli.notify:notify", "通知：试发、查看待发、立即发送"),
     "away": ("aftersales.cli.notify:away", "登记谁哪几天不在，由谁代收通知"),
+    "survey": ("aftersales.cli.survey:survey", "满意度调查：查看、登记电话里的评价、统计"),
     "audit": ("aftersales.cli.audit:audit", "核查：一张单的经过、有没有被改动、退款、时限"),
 }
 

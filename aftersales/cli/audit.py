@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -20,7 +18,6 @@ from aftersales.cli.common import (
     Day,
     Word,
     case_argument,
-    harmless,
     iso,
     json_option,
     json_text,
@@ -28,29 +25,11 @@ from aftersales.cli.common import (
     run,
     screen,
 )
-from aftersales.words import ZERO, Unable, trouble
+from aftersales.cli.reports import TABLE, in_order, period, report, show, write
+from aftersales.words import ZERO, Unable
 
 if TYPE_CHECKING:
     from aftersales.terms import Terms
-
-
-TABLE, CSV, JSON = "table", "csv", "json"
-
-
-def period(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that name a period, both days included."""
-    last = click.option("--to", "until", type=Day(), required=True, metavar="日期", help="到哪一天为止，含当天。")
-    return click.option("--from", "since", type=Day(), required=True, metavar="日期", help="从哪一天起。")(
-        last(command)
-    )
-
-
-def report(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say how a report is written."""
-    out = click.option("--out", type=click.Path(path_type=Path), metavar="文件", help="写到文件。")
-    return click.option(
-        "--format", "form", type=click.Choice([TABLE, CSV, JSON]), default=TABLE, help="表格、CSV 或 JSON。"
-    )(out(command))
 
 
 @click.group()
@@ -204,7 +183,7 @@ def seal(out: Path | None) -> None:
     if out is None:
         click.echo(text)
         return
-    _write(out, text + "\n")
+    write(out, text + "\n")
     click.echo(f"已封存 {len(json.loads(text)['cases'])} 张售后单：{out}")
 
 
@@ -254,7 +233,7 @@ def refunds(since: date, until: date, form: str, out: Path | None) -> None:
         }
         for line in each.lines or ({"rule": "", "label": "", "amount": ""},):
             rows.append({**common, "rule": line["rule"], "label": line["label"], "line_amount": line["amount"]})
-    write_report(rows, heads, form, out, right=("amount", "line_amount"))
+    show(rows, heads, form, out, right=("amount", "line_amount"))
     paid = sum((each.amount for each in found), ZERO)
     wrong = [each for each in found if each.faults]
     if wrong or orders:
@@ -284,9 +263,7 @@ def windows(since: date, until: date, form: str, out: Path | None) -> None:
     for each in run(lambda: audits.windows(since=since, until=until)):
         row = {name: str(getattr(each, name)) for name in heads if hasattr(each, name)}
         rows.append({**row, "worst": each.worst[0], "worst_case": each.worst[1]})
-    write_report(
-        rows, heads, form, out, right=("total", "on_time", "late", "overdue", "running", "share", "average", "worst")
-    )
+    show(rows, heads, form, out, right=("total", "on_time", "late", "overdue", "running", "share", "average", "worst"))
 
 
 @audit.command()
@@ -311,49 +288,8 @@ def notices(
     }  # fmt: skip
     rows = run(lambda: audits.notices(case_no=case_no or "", department=department or "", since=since, until=until))
     shown = heads if form != TABLE or out else {key: heads[key] for key in _SEEN}
-    write_report(rows, shown, form, out, right=("id", "tries") if "tries" in shown else ("id",))
+    show(rows, shown, form, out, right=("id", "tries") if "tries" in shown else ("id",))
 
 
 # what a table of notices shows; the whole row is in CSV and JSON
 _SEEN = ("id", "case_no", "subject", "to", "told", "reached", "channel", "ended", "outcome", "reason")
-
-
-def write_report(
-    rows: Sequence[Mapping[str, str]], heads: Mapping[str, str], form: str, out: Path | None, *, right: Sequence[str]
-) -> None:
-    """Show rows as a table, or write them as CSV for a spreadsheet or JSON for a program."""
-    if form == TABLE and out is None:
-        if not rows:
-            click.echo("这段时间没有记录。")
-            return
-        shown = make_table("", *heads.values(), right=[heads[name] for name in right])
-        for row in rows:
-            shown.add_row(*(Text(row.get(name, "")) for name in heads))
-        screen(width=240).print(shown)
-        return
-    if form == JSON:
-        text = json_text([{name: row.get(name, "") for name in heads} for row in rows]) + "\n"
-    else:  # a table is for the screen: a file of it is a spreadsheet
-        sheet = io.StringIO(newline="")
-        writer = csv.writer(sheet)
-        writer.writerow(heads.values())
-        writer.writerows([harmless(row.get(name, "")) for name in heads] for row in rows)
-        # the mark tells a spreadsheet that this is UTF-8
-        text = "\ufeff" + sheet.getvalue()
-    if out is None:
-        click.echo(text, nl=False)
-    else:
-        _write(out, text)
-        click.echo(f"已写出 {len(rows)} 行：{out}")
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise Unable(f"写不了 {path}（{trouble(error)}），请换一个位置。") from None
-
-
-def in_order(since: date | None, until: date | None) -> None:
-    if since and until and since > until:
-        raise click.UsageError(f"--from {since} 晚于 --to {until}，请对调。", click.get_current_context())

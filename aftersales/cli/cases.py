@@ -687,3 +687,17 @@ def show_customer(order_no: str, operator: str, reason: str) -> None:
         facts.add_row(Text(label, style="bold"), Text(value))
     screen().print(facts)
     click.echo(f"本次查看已记录（该订单第 {found.looks} 次）。")
+
+
+@customer.command("quiet")
+@click.argument("order_no", type=Word(), metavar="订单号")
+@click.argument("hours", type=Word(), required=False, metavar="[时段]")
+@by_staff()
+@click.option("--default", "is_default", is_flag=True, help="不再单独设，按全体客户的静默时段。")
+def quiet_customer(order_no: str, hours: str | None, operator: str, is_default: bool) -> None:
+    """登记客户什么时段不想收到通知：aftersales customer quiet D100001 20:00-10:00 --as C07"""
+    from tasks import records
+
+    if bool(hours) is is_default:
+        raise click.UsageError("请写上时段，如 20:00-10:00；要取消请写 --default")
+    click.echo(run(lambda: records.quiet(order_no, hours or "", operator=operator)))

@@ -42,7 +42,7 @@ from aftersales.store.engine import transaction
 from aftersales.store.rehearsals import Owed
 from aftersales.terms import Returns
 from aftersales.words import AgeBand, Named, Right, Staff, Stage, Unable
-from tasks import escalation, lapses, outside, sending
+from tasks import escalation, lapses, outside, sending, surveys
 from tasks.cases import current_terms, terms_of
 
 PATIENCE = 60.0
@@ -169,6 +169,7 @@ class _Play:
                 if owed.is_late:
                     self.audience.overdue(owed)
             await escalation.look(rehearsal=self.rehearsal, at=here)
+            await surveys.look(rehearsal=self.rehearsal, at=here)
             await self._send(here)
             told = await lapses.look(rehearsal=self.rehearsal, at=here)
             for case_no in told.ended:

@@ -16,16 +16,24 @@ from aftersales.words import Unable
 
 @click.command()
 def up() -> None:
-    """启动全部服务：数据库、Prefect 服务、工作进程、回调服务；按 Ctrl-C 停止。"""
+    """启动全部服务：数据库、Prefect 服务、工作进程、回调服务、顾客自助页面；按 Ctrl-C 停止。"""
     from rich.console import Console
 
     from aftersales import terms
     from aftersales.gateways import channels
+    from aftersales.serve import keys
     from aftersales.stack import up as stack
 
     found = terms.load()  # every mistake at once, before anything starts
     house = found.house
+    keys.load(settings(), staff=found.staff())
     console = Console(highlight=False, soft_wrap=True)
+    known = settings()
+    if known.page_url.startswith("https://") and not known.trusted_proxies:
+        console.print(
+            "请注意：设置了 AFTERSALES_PAGE_URL，没有设置 AFTERSALES_PAGE_PROXIES，所有顾客会被当成同一个访客限制查询次数；"
+            "请填上代理服务器的地址，见 docs/handbook/page.md。"
+        )
     for warning in channels.warnings(channels.load(settings(), house=house, staff=found.staff()), house):
         console.print(warning)
     console.print("正在启动（第一次需要一两分钟）……")
@@ -43,6 +51,7 @@ def _welcome(console: Any, stack: Any, house: Any) -> None:
     found, pages = deploy.known(stack.database_url), deploy.pages(stack.database_url)
     for label, url in links.links(stack.ui_url, house, deployments=found, pages=pages):
         console.print(Text.assemble("  ", (label, "bold"), "\n    ", (url, f"link {url}")))
+    console.print(Text.assemble("  ", ("顾客自助页面", "bold"), "\n    ", (stack.page_url, f"link {stack.page_url}")))
     if stack.auth:
         console.print("  登录：页面会询问密码，请输入 AFTERSALES_AUTH 的值（用户名:密码）。")
     console.rule()
@@ -59,20 +68,37 @@ def worker() -> None:
     settings.cache_clear()
     sending = importlib.import_module("tasks.sending")
     sending.known_channels()  # a mistake in them is told before anything is taken in hand
-    importlib.import_module("aftersales.desk.worker").run({sending.send_what_is_due: sending.SECONDS})
+    surveys = importlib.import_module("tasks.surveys")
+    chores = {sending.send_what_is_due: sending.SECONDS, surveys.look_after_what_is_due: surveys.SECONDS}
+    importlib.import_module("aftersales.desk.worker").run(chores)
 
 
 @click.command()
 def serve() -> None:
-    """启动回调服务：接收支付渠道和承运商的通知（up 会启动一个），只在本机监听。"""
+    """启动回调服务：接收支付渠道、承运商和店铺系统发来的（up 会启动一个），只在本机监听。"""
+    from aftersales import terms
     from aftersales.cli import database
+    from aftersales.serve import keys
 
     if not settings().database_url:  # a case is told without Prefect too: its worker wakes the run
         os.environ["AFTERSALES_DATABASE_URL"] = database.located().database_url
         settings.cache_clear()
     found = settings()
+    shops = keys.load(found, staff=terms.load().staff())
     app = importlib.import_module("aftersales.serve.app")
-    app.run(keys=found.callback_keys, port=found.callbacks_port)
+    app.run(keys=found.callback_keys, shops=shops, port=found.callbacks_port)
+
+
+@click.command()
+def page() -> None:
+    """启动顾客自助页面：查询售后进度、申请退货（up 会启动一个），只在本机监听。"""
+    from aftersales.cli import database
+
+    if not settings().database_url:
+        os.environ["AFTERSALES_DATABASE_URL"] = database.located().database_url
+        settings.cache_clear()
+    found = settings()
+    importlib.import_module("aftersales.page.app").run(port=found.customers_port, proxies=found.trusted_proxies)
 
 
 @click.command(hidden=True)

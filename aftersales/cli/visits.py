@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
-from aftersales.cli.audit import CSV, JSON, TABLE, in_order, period, write_report
 from aftersales.cli.common import Whole, Word, iso, json_option, json_text, make_table, run, screen
+from aftersales.cli.reports import CSV, JSON, TABLE, in_order, period
+from aftersales.cli.reports import show as write_report
 from aftersales.words import Effect, Feedback, Outcome, Unable, VisitKind
 
 if TYPE_CHECKING:

@@ -19,9 +19,10 @@ from aftersales.desk.leg import FormAnswer, Waiting
 class Bare:
     """The driver of a leg outside any run; the caller sees to it that a case is told by one leg at a time."""
 
-    def __init__(self, run_id: UUID | None = None) -> None:
+    def __init__(self, run_id: UUID | None = None, *, application: str = "") -> None:
         self.run_id = run_id or uuid4()
         self.case_no: str | None = None
+        self.application = application
 
     async def secure(self, case_no: str) -> None:
         """Remember the case this leg has opened."""

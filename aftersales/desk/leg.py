@@ -46,6 +46,8 @@ class Driver(Protocol):
 
     run_id: UUID
     case_no: str | None
+    # the application that the run was started for, where no member of staff started it
+    application: str
 
     async def secure(self, case_no: str) -> None:
         """Hold the lock of a case that this leg has just opened."""

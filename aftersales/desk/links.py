@@ -13,10 +13,13 @@ from urllib.parse import quote
 
 from aftersales.settings import settings
 from aftersales.terms import House
+from aftersales.words import Process
 
-APPLY = "退货"
+APPLY = Process.RETURNS.label
 # how deployments are named that come by a schedule and are nobody's to start; and the tag of their runs
 ROUND = "巡检"
+# the deployments of cases that open by themselves, named after their process: nobody's to start either
+BY_THEMSELVES = {process.label for process in Process} - {APPLY}
 PAGES = {
     "pickup-list": "取件清单",
     "sendback-list": "寄回清单",
@@ -63,7 +66,7 @@ def links(
         *(
             (f"新建：{name}", form(ui_url, key))
             for name, key in sorted((deployments or {}).items(), key=_by_use)
-            if not name.endswith(ROUND)
+            if not name.endswith(ROUND) and name not in BY_THEMSELVES
         ),
         *(
             (title, f"{ui_url}/v2/artifacts/artifact/{(pages or {})[key]}")

@@ -44,6 +44,8 @@ from aftersales.words import AWAITED, Unable
 PAGE = 200
 # the most old versions of a page that are deleted when it is written for the first time
 PRUNED = 50
+# the labels by which a run that staff did not start knows its case, or the application it was started for
+CASE, APPLICATION = "case", "application"
 
 _RESPONSE = re.compile(r"suspended-(?P<key>.+)-response")
 _SCHEMA = re.compile(r"suspended-(?P<key>.+)-schema")
@@ -59,6 +61,7 @@ class Run:
     def __init__(self, client: PrefectClient, flow_run: FlowRun, locks: Locks, held_key: str) -> None:
         self.run_id: UUID = flow_run.id
         self.case_no: str | None = None if held_key == str(flow_run.id) else held_key
+        self.application = str((flow_run.labels or {}).get(APPLICATION) or "")
         self.locked = {held_key}
         self._client = client
         self._locks = locks
@@ -352,7 +355,35 @@ async def lock_key(flow_run: FlowRun) -> str:
     """What to lock before a run is told: its case, or the run itself while it has none."""
     async with transaction() as connection:
         case_no = await cases.case_of_run(connection, flow_run.id)
-    return case_no or str((flow_run.labels or {}).get("case") or flow_run.id)
+    return case_no or str((flow_run.labels or {}).get(CASE) or flow_run.id)
+
+
+async def start(
+    client: PrefectClient,
+    deployment_id: UUID,
+    parameters: Mapping[str, Any],
+    *,
+    name: str,
+    tags: list[str],
+    labels: Mapping[str, str],
+    key: str,
+) -> UUID:
+    """Start a run of a deployment that nobody started at the desk, once a key; answers the run's id."""
+    response = await client.request(
+        "POST",
+        "/deployments/{id}/create_flow_run",
+        path_params={"id": deployment_id},
+        json={
+            "parameters": dict(parameters),
+            # it speaks in codes, and what was asked long ago need not be what the form offers today
+            "enforce_parameter_schema": False,
+            "name": name,
+            "tags": tags,
+            "labels": dict(labels),
+            "idempotency_key": key,
+        },
+    )
+    return UUID(response.json()["id"])
 
 
 async def wake(client: PrefectClient, case_no: str, *, anew: bool = False) -> bool:

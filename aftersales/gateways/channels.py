@@ -13,25 +13,23 @@ import functools
 import hashlib
 import json
 import logging
-import os
 import re
-import stat
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from aftersales.gateways import Outcome
 from aftersales.gateways.http import HttpMessages
+from aftersales.gateways.secret_files import SecretFile, shown
 from aftersales.rules import deliveries
 from aftersales.settings import Settings
 from aftersales.terms import House
-from aftersales.words import Staff, Unable, trouble
+from aftersales.words import Staff, Unable
 
-FILE = "channels.yaml"
+SECRETS = SecretFile("渠道文件", "channels.yaml", "AFTERSALES_CHANNELS", "docs/handbook/notices.md", quoted="地址")
 SMS = "sms"
 EMAIL = "email"
 # what one address may be sent in a minute, where its makers say so: DingTalk, WeCom 20, Feishu 100
@@ -147,12 +145,7 @@ def load(settings: Settings, *, house: House, staff: Mapping[str, Staff]) -> Cha
 
     Raises Unable with one sentence, which never quotes an address.
     """
-    text = settings.channels.get_secret_value()
-    where = "环境变量 AFTERSALES_CHANNELS"
-    if not text:
-        path = settings.channels_file or settings.home / FILE
-        where = str(path)
-        text = _secret(path, is_needed=settings.channels_file is not None)
+    text, where = SECRETS.read(settings.channels, settings.channels_file, settings.home)
     sms = None
     if settings.sms_url:
         sms = HttpMessages(settings.sms_url, settings.sms_key.get_secret_value())
@@ -161,56 +154,18 @@ def load(settings: Settings, *, house: House, staff: Mapping[str, Staff]) -> Cha
     return _read(text, where, house, staff, sms)
 
 
-def _secret(path: Path, *, is_needed: bool) -> str:
-    """Read a file that only its owner may read. Raises Unable."""
-    try:
-        mode = os.stat(path).st_mode
-        if not stat.S_ISREG(mode):
-            raise Unable(f"{path} 不是文件，请写成一个渠道文件，样子见 docs/handbook/notices.md。")
-        if mode & 0o077:
-            raise Unable(f"{path} 里有密钥，别的用户也能读，请先运行 chmod 600 {path}。")
-        return path.read_text("utf-8-sig")
-    except FileNotFoundError:
-        if not is_needed:
-            return ""
-        raise Unable(
-            f"AFTERSALES_CHANNELS_FILE 指的 {path} 不存在，请建立它（样子见 docs/handbook/notices.md）或不设置它。"
-        ) from None
-    except UnicodeDecodeError:
-        raise Unable(f"{path} 不是 UTF-8 编码的文本，请另存为 UTF-8。") from None
-    except OSError as error:
-        raise Unable(f"{path} 读不出来（{trouble(error)}），请检查读取权限。") from None
-
-
 def _read(text: str, where: str, house: House, staff: Mapping[str, Staff], sms: HttpMessages | None) -> Channels:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        data = YAML(typ="safe").load(text)
-    except (YAMLError, ValueError, RecursionError):
-        raise Unable(
-            f"{where} 不是 YAML 或 JSON，请检查缩进和半角冒号，地址要加引号，样子见 docs/handbook/notices.md。"
-        ) from None
+    data = SECRETS.parse(text, where)
     known: dict[str, Any] = {"departments": dict, "staff": dict, "customers": dict, "rehearsal": list}
-    table = _table(data, where, tuple(known))
+    table = SECRETS.table(data, where, tuple(known))
     departments = _groups(table, "departments", where, house.departments, "部门", "departments 下写部门代码")
     people = _groups(table, "staff", where, staff, "员工编号", "staff 下写员工编号")
-    customers = _table(table.get("customers") or {}, f"{where} 的 customers", (EMAIL,))
+    customers = SECRETS.table(table.get("customers") or {}, f"{where} 的 customers", (EMAIL,))
     rehearsal = _addresses(table.get("rehearsal") or [], f"{where} 的 rehearsal")
     email = customers.get(EMAIL) or ""
     if email:
         _check_mail(email, f"{where} 的 customers.email")
     return Channels(departments, people, rehearsal, email, sms)
-
-
-def _table(value: Any, where: str, known: Sequence[str]) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise Unable(f"{where} 应当是一张表，可写 {'、'.join(known)}，样子见 docs/handbook/notices.md。")
-    for key in value:
-        if key not in known:
-            raise Unable(f"{where} 没有这一项：{_shown(key)}，可写：{'、'.join(known)}。")
-    return value
 
 
 def _groups(
@@ -221,18 +176,12 @@ def _groups(
         raise Unable(f"{where} 的 {key} 应当是一张表：{hint}，其后写地址的列表。")
     for code in value:
         if str(code) not in known:
-            raise Unable(f"{where} 的 {key} 没有{what}“{_shown(code)}”，可写：{'、'.join(known)}。")
+            raise Unable(f"{where} 的 {key} 没有{what}“{shown(code)}”，可写：{'、'.join(known)}。")
     return {
         str(code): found
         for code, urls in value.items()
         if (found := _addresses(urls or [], f"{where} 的 {key}.{code}"))
     }
-
-
-def _shown(key: Any) -> str:
-    """A key as it was typed; a secret put into its place is not quoted."""
-    text = str(key)
-    return text if re.fullmatch(r"[\w.-]{1,30}", text) else "（不是代码）"
 
 
 def _addresses(urls: Any, where: str) -> tuple[Address, ...]:

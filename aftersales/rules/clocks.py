@@ -27,6 +27,11 @@ LONGEST_EXTENSION = timedelta(days=366)
 NOTHING = timedelta()
 WEEKDAYS = "一二三四五六日"
 WEEKEND = "周末"
+ENGLISH_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+ENGLISH_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -416,10 +421,25 @@ def spoken_due(due: Due) -> str:
     return _spoken_due(due.due_at, due.start_at.date(), due.provisional)
 
 
+def english_day(on: date) -> str:
+    """Write a date as people read it in English: `Wednesday 12 March 2025`."""
+    return f"{ENGLISH_WEEKDAYS[on.weekday()]} {on.day} {ENGLISH_MONTHS[on.month - 1]} {on.year}"
+
+
+def spoken_in_english(at: datetime, *, house: House) -> str:
+    """Write the end of something as people read it in English: `24:00 on Wednesday 12 March 2025`."""
+    on, hour = _end(in_house(at, house=house))
+    return f"{hour} on {english_day(on)}"
+
+
 def _spoken_end(at: datetime, beside: date | None) -> str:
-    if at.time() == time():
-        return f"{spoken_day(at.date() - DAY, beside=beside)}24:00"
-    return f"{spoken_day(at.date(), beside=beside)}{at:%H:%M}"
+    on, hour = _end(at)
+    return f"{spoken_day(on, beside=beside)}{hour}"
+
+
+def _end(at: datetime) -> tuple[date, str]:
+    """The day and the hour of an exclusive end: midnight is 24:00 of the day before."""
+    return (at.date() - DAY, "24:00") if at.time() == time() else (at.date(), f"{at:%H:%M}")
 
 
 def _spoken_due(at: datetime, beside: date, provisional: bool) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from aftersales.rules import clocks, ladders
 from aftersales.terms import Escalation, House, Sending, quiet_hours
-from aftersales.words import Limit, Staff, Unit
+from aftersales.words import Staff
 
 CUSTOMER = "customer"
 DONE = "已办理，不用再通知"
@@ -116,13 +116,17 @@ def _named(staff_id: str, staff: Mapping[str, Staff]) -> str:
 
 
 def quiet_until(
-    recipient: str, at: datetime, *, house: House, sending: Sending, staff: Mapping[str, Staff]
+    recipient: str, at: datetime, *, house: House, sending: Sending, staff: Mapping[str, Staff], own: str = ""
 ) -> datetime | None:
-    """Tell when the quiet hours end in which a moment lies, None outside of them (P-10). Their end is outside."""
+    """
+    Tell when the quiet hours end in which a moment lies, None outside of them (P-10). Their end is outside.
+
+    A customer's `own` hours stand in the place of those of all customers.
+    """
     kind, _, code = recipient.partition(":")
     if kind == "staff":
         code = staff[code].department if code in staff else ""
-    hours = sending.quiet.get(code or kind)
+    hours = own or sending.quiet.get(code or kind)
     if not hours:
         return None
     begins, ends = quiet_hours(hours)
@@ -138,25 +142,21 @@ def quiet_until(
 
 def try_again_at(at: datetime, *, tries: int, first_at: datetime, sending: Sending) -> datetime | None:
     """Tell when to try again after so many failed tries, None when it is given up: each distance doubles."""
-    given_up_at = first_at + _length(sending.give_up_after)
+    given_up_at = first_at + sending.give_up_after.length
     if at >= given_up_at:
         return None
-    wait = min(_length(sending.retry_after) * 2 ** min(tries - 1, 30), _length(sending.retry_at_most))
+    wait = min(sending.retry_after.length * 2 ** min(tries - 1, 30), sending.retry_at_most.length)
     # the last try is at the end, not long before it
     return min(at + wait, given_up_at)
 
 
 def rested_at(at: datetime, *, first_at: datetime, sending: Sending) -> datetime | None:
     """Tell when to look again at what a resting address keeps waiting, None when it is given up; ever less often."""
-    given_up_at = first_at + _length(sending.give_up_after)
+    given_up_at = first_at + sending.give_up_after.length
     if at >= given_up_at:
         return None
-    wait = min(max(at - first_at, _length(sending.retry_after)), _length(sending.retry_at_most))
+    wait = min(max(at - first_at, sending.retry_after.length), sending.retry_at_most.length)
     return min(at + wait, given_up_at)
-
-
-def _length(limit: Limit) -> timedelta:
-    return timedelta(minutes=limit.amount * (60 if limit.unit is Unit.HOUR else 1))
 
 
 def digest(subjects: Sequence[tuple[str, str]]) -> tuple[str, str]:

@@ -90,6 +90,7 @@ class Reader:
             "carrier": "承运商",
             "payment": "支付渠道",
             "customer": "客户",
+            "shop": "店铺系统",
             "desk": "Prefect 界面",
         }.get(actor, actor)
 
@@ -278,8 +279,13 @@ def revisit_summary(
     history: Sequence[Dated],
     refusal: str,
     reader: Reader,
+    written: Sequence[tuple[str, str]] = (),
 ) -> str:
-    """A second revisit in one page, above the form: whom it is about, what they said, by when, what happened so far."""
+    """
+    A second revisit in one page, above the form: whom it is about, what they said, by when, what happened so far.
+
+    `written` is what they wrote in free text, masked.
+    """
     begun = history[0].data
     parts = [f"> ⚠️ **上次提交未被接受：{cell(refusal)}**"] if refusal else []
     parts += [f"## {case_no} {stage.label}（{owner}）", f"**请在 {due}处理**"]
@@ -290,7 +296,7 @@ def revisit_summary(
     ]
     first, *others = [f"| {label} | {cell(text)} |" for label, text in facts]
     parts.append("\n".join([first, "| --- | --- |", *others]))
-    answers = [f"- {cell(asked)}：{cell(said)}" for asked, said in begun.get("answers", ())]
+    answers = [f"- {cell(asked)}：{cell(said)}" for asked, said in (*begun.get("answers", ()), *written)]
     parts.append("### 客户的评价\n\n" + "\n".join(answers or ["- 不满意"]))
     return _told(parts, trace, history, reader)
 
@@ -391,13 +397,19 @@ def _what(entry: Dated, reader: Reader) -> tuple[str, str]:
     name, asked = entry.entry.rpartition("-")[0], entry.entry.split(".")[0]
     match entry.kind:
         case "opened":
-            return "提交申请", f"订单 {data['order_no']}，{_items(data)}，{reader.reason(data['reason'])}"
+            what = f"订单 {data['order_no']}，{_items(data)}，{reader.reason(data['reason'])}"
+            # whoever applied by themselves is not the one who has it in hand
+            owner = f"，首问责任人 {reader.who(data['operator'])}" if data.get("via") else ""
+            return "提交申请", what + owner
         case "begun":
             return "开始二次回访", f"来自 {data['about']}：客户评价不满意"
         case "revisit":
             return "转为二次回访", data["revisit_no"]
         case "listed":
             return "列出回访清单", f"{reader.who(data['agent'])}，{data['visits']} 位"
+        case "survey":
+            need = "；还有其他需要" if data["other_need"] else ""
+            return "客户评价", f"{'满意' if data['satisfied'] else '不满意'}{need}"
         case "amended":
             return "更新申请", f"{_items(data)}，{reader.reason(data['reason'])}"
         case "gate":

@@ -7,14 +7,24 @@ voucher, the days (MON-14, MON-17, RET-08).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from aftersales.rules import money
 from aftersales.rules.standing import Standing, lines_of
 from aftersales.terms import Returns, Terms
 from aftersales.words import ZERO, Bill, Fault, Grade, Order, Shipping
+
+# how a bill is paid: by the connected provider, or by the cashier, back the same way or to a recorded account
+PROVIDER, BY_HAND, TRANSFER = "provider", "by_hand", "transfer"
+
+
+def original_route(bill: Mapping[str, Any], payment_route: str, *, is_refused: bool) -> str:
+    """The route by which a bill goes back; empty when it is transferred to the account that was recorded (MON-08)."""
+    return "" if is_refused or bill.get("paid_by") == TRANSFER else payment_route
 
 
 def settle(*, told: Standing, order: Order, terms: Terms, on: date) -> Bill:

@@ -299,8 +299,8 @@ def draw(
     hands = {
         owner: _Hands(owner, leads, drawn=drawn, away=away, terms=terms) for owner in {lead.owner for lead, *_ in leads}
     }
-    # those whom somebody knows first, so that nobody else takes the place of whoever knows them
-    for lead, also, left, person in sorted(leads, key=lambda each: not hands[each[0].owner].known(each[0], each[3])):
+    # whoever knows the matter first, then whoever knows the customer, so that nobody else takes their place
+    for lead, also, left, person in sorted(leads, key=lambda each: hands[each[0].owner].turn(each[0], each[3])):
         hand = hands[lead.owner]
         if not hand.there:
             night.left += [Left(each, LeftOut.NOBODY) for each in (lead, *also)]
@@ -336,6 +336,11 @@ class _Hands:
         """Those who know the matter or the customer, the better first."""
         known = (lead.operator, person.last_agent) if lead.kind in _NAMED else (person.last_agent, lead.operator)
         return [each for each in known if each in self.loads]
+
+    def turn(self, lead: Due, person: Person) -> int:
+        """Tell when it is a visit's turn to be given to somebody."""
+        known = self.known(lead, person)
+        return 2 if not known else 0 if lead.kind in _NAMED and lead.operator in known else 1
 
     def give(self, lead: Due, person: Person) -> str:
         """Give a visit to whoever knows best and has room, else to whoever has the fewest."""

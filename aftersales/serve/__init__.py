@@ -1,5 +1,5 @@
 """
-The service that other systems call: today only what a payment provider and a carrier tell us (`aftersales serve`).
+The service that other systems call (`aftersales serve`): a payment provider, a carrier, and the shop's own systems.
 
 It listens on 127.0.0.1; whoever must be reached from outside puts a proxy with TLS before it.
 """

@@ -1,4 +1,8 @@
-"""The service itself: two callbacks and a health check, nothing else (`docs/openapi/callbacks.yaml`)."""
+"""
+The service itself: two callbacks, the interface of shop systems, and a health check.
+
+The contracts are `docs/openapi/callbacks.yaml` and `docs/openapi/intake.yaml`.
+"""
 
 from __future__ import annotations
 
@@ -15,25 +19,32 @@ from starlette.exceptions import HTTPException
 
 from aftersales import clock
 from aftersales.desk import runs
-from aftersales.serve import callbacks, signatures
+from aftersales.serve import callbacks, intake, reading, signatures
+from aftersales.serve.keys import Key
+from aftersales.serve.reading import refused
 from aftersales.store import engine
 from aftersales.store.engine import transaction
 from aftersales.words import Unable
-from tasks import gates, outside
+from tasks import desks, gates, outside
+from tasks import intake as tasks_intake
 
 log = logging.getLogger("aftersales.serve")
 
-MOST_BYTES = 64 * 1024
 # each waking has a connection of its own to the database and to Prefect, for as long as the case is being told
 WAKES_AT_ONCE = 4
 PLAIN = {
-    404: "没有这个地址，可用的是 POST /callbacks/payment 和 /callbacks/carrier。",
-    405: "这个地址不接受这种请求方法，请用 POST。",
+    404: "没有这个地址，可用的是 POST /callbacks/payment、/callbacks/carrier，和 /v1 下的接口（见 docs/openapi）。",
+    405: "这个地址不接受这种请求方法，请按接口文档改用 POST 或 GET。",
 }
 
 
-def create(*, keys: Mapping[str, Sequence[str]]) -> FastAPI:
-    """The application; `keys` are the secrets that each sender may sign with, none when none was agreed on."""
+def create(*, keys: Mapping[str, Sequence[str]], shops: Mapping[str, Key] | None = None) -> FastAPI:
+    """
+    The application.
+
+    `keys` are the secrets that each sender of callbacks may sign with, `shops` the keys of shop systems; none when none
+    was agreed on.
+    """
 
     @asynccontextmanager
     async def connected(_: FastAPI) -> AsyncIterator[None]:
@@ -45,7 +56,8 @@ def create(*, keys: Mapping[str, Sequence[str]]) -> FastAPI:
 
     # no pages about itself: the contract is in docs/openapi
     app = FastAPI(lifespan=connected, docs_url=None, redoc_url=None, openapi_url=None)
-    alarm = Alarm(_wake)
+    alarm, board = Alarm(_wake), Alarm(_show)
+    app.include_router(intake.routes(keys=shops or {}, wake=alarm.ring, show_parcels=lambda: board.ring("parcel-list")))
 
     @app.get("/health")
     async def health() -> JSONResponse:
@@ -60,15 +72,13 @@ def create(*, keys: Mapping[str, Sequence[str]]) -> FastAPI:
         if sender not in callbacks.READERS:
             raise HTTPException(404)
         if not keys.get(sender):
-            return _refused(503, "还没有设置 AFTERSALES_CALLBACK_KEY，不能接收回调，请设置后重新启动。")
-        body = await _body(request)
-        if body is None:
-            return _refused(413, "内容超过 64 KB，请按接口文档发送。")
+            return refused(503, "还没有设置 AFTERSALES_CALLBACK_KEY，不能接收回调，请设置后重新启动。")
+        body = await reading.body(request)
         given = request.headers.get(signatures.HEADER, "")
         if no := signatures.objection(given, body, keys=keys[sender], at=clock.now()):
-            return _refused(401, no)
+            return refused(401, no)
         kind, take = callbacks.READERS[sender]
-        told: callbacks.Told = await take(callbacks.read(kind, body))
+        told: callbacks.Told = await take(reading.read(kind, body))
         if told.wakes:
             # the answer does not wait for it: what is committed is found by the worker in any case
             alarm.ring(told.case_no)
@@ -76,19 +86,22 @@ def create(*, keys: Mapping[str, Sequence[str]]) -> FastAPI:
 
     @app.exception_handler(Unable)
     async def unable(_: Request, error: Unable) -> JSONResponse:
-        status = 404 if isinstance(error, outside.UnableToFind) else 409 if isinstance(error, gates.Refused) else 422
-        return _refused(status, str(error))
+        return refused(_status(error), str(error))
 
     @app.exception_handler(HTTPException)
     async def plain(_: Request, error: HTTPException) -> JSONResponse:
-        return _refused(error.status_code, PLAIN.get(error.status_code, "请求不对，请按接口文档发送。"))
+        return refused(error.status_code, PLAIN.get(error.status_code, "请求不对，请按接口文档发送。"))
+
+    @app.exception_handler(Exception)
+    async def defect(_: Request, error: Exception) -> JSONResponse:
+        return refused(500, "服务出错了，这条消息没有登记，请稍后重发；再三这样，请把时间告诉维护人员。")
 
     @app.exception_handler(sqlalchemy.exc.OperationalError)
     @app.exception_handler(psycopg.OperationalError)
     @app.exception_handler(OSError)
     async def outage(_: Request, error: Exception) -> JSONResponse:
         log.warning("The database cannot be reached (%s)", type(error).__name__)
-        return _refused(503, "数据库暂时连不上，这条消息没有登记，请稍后重发。")
+        return refused(503, "数据库暂时连不上，这条消息没有登记，请稍后重发。")
 
     return app
 
@@ -118,16 +131,6 @@ class Alarm:
             await self._wake(case_no)
 
 
-async def _body(request: Request) -> bytes | None:
-    """The body; None when it is longer than any of ours."""
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > MOST_BYTES:
-            return None
-    return body
-
-
 async def _wake(case_no: str) -> None:
     try:
         await runs.wake_from_outside(case_no)
@@ -135,15 +138,37 @@ async def _wake(case_no: str) -> None:
         log.info("%s", error)
 
 
-def _refused(status: int, sentence: str) -> JSONResponse:
-    return JSONResponse({"error": sentence}, status_code=status)
+async def _show(_: str) -> None:
+    try:
+        await desks.publish_parcels_from_outside()
+    except Unable as error:  # the next arrival brings it up to date, and so does `aftersales desk check`
+        log.info("%s", error)
 
 
-def run(*, keys: Mapping[str, Sequence[str]], port: int) -> None:
+def _status(error: Unable) -> int:
+    """HTTP's word for a sentence."""
+    match error:
+        case reading.TurnedAway():
+            return error.status
+        case outside.UnableToFind():
+            return 404
+        case gates.Refused() | gates.AlreadyDecided() | outside.NotYet():
+            return 409
+        case tasks_intake.Unavailable() | runs.Unreachable():
+            return 503
+    return 422
+
+
+def run(*, keys: Mapping[str, Sequence[str]], shops: Mapping[str, Key], port: int) -> None:
     """Serve on 127.0.0.1 until SIGTERM."""
     import uvicorn
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     uvicorn.run(
-        create(keys=keys), host="127.0.0.1", port=port, log_level="warning", access_log=False, server_header=False
+        create(keys=keys, shops=shops),
+        host="127.0.0.1",
+        port=port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
     )

@@ -7,13 +7,12 @@ however often and however close together it is sent.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales import clock
@@ -21,19 +20,16 @@ from aftersales.desk.leg import Leg
 from aftersales.gateways.http import printable
 from aftersales.rules import decisions, messages, offers
 from aftersales.rules.standing import standing
+from aftersales.serve.reading import Unreadable
 from aftersales.store import cases, journal
 from aftersales.store.engine import transaction
-from aftersales.words import AWAITED, Event, Unable
+from aftersales.words import AWAITED, Event
 from tasks import gates, late, outside
 
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,100}$")]
 Key = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}-[A-Z0-9-]{1,40}/[a-z-]{1,20}-[0-9]{1,4}$")]
 Text = Annotated[str, StringConstraints(max_length=200), AfterValidator(printable)]
 Sum = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}(\.[0-9]{1,2})?$")]
-
-
-class Unreadable(Unable):
-    """A callback that is not what the contract says."""
 
 
 class _Callback(BaseModel):
@@ -69,24 +65,6 @@ class Told:
     case_no: str
     sentence: str
     wakes: bool = False
-
-
-def read(kind: type[PaymentCallback] | type[CarrierCallback], body: bytes) -> Any:
-    """Read a callback's body. Raises Unreadable with one sentence."""
-    try:
-        raw = json.loads(body, object_pairs_hook=_once, parse_constant=_no_constant)
-        return kind.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "内容"
-        match first["type"]:
-            case "missing":
-                raise Unreadable(f"缺少“{where}”，请按接口文档补上。") from None
-            case "extra_forbidden":
-                raise Unreadable(f"多了“{where}”，接口文档里没有这一项，请去掉。") from None
-        raise Unreadable(f"“{where}”的值不对，请按接口文档填写。") from None
-    except (ValueError, RecursionError):
-        raise Unreadable("内容不是正确的 JSON 对象，请按接口文档发送。") from None
 
 
 async def payment(told: PaymentCallback) -> Told:
@@ -218,17 +196,6 @@ def _parts(key: str) -> tuple[str, str, str]:
     case_no, _, entry = key.partition("/")
     step, _, round_ = entry.rpartition("-")
     return case_no, step, round_
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name stands twice")
-    return found
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(name)
 
 
 READERS: dict[str, tuple[type[PaymentCallback] | type[CarrierCallback], Callable[..., Any]]] = {

@@ -72,6 +72,7 @@ class Stack:
     ui_url: str = ""
     api_url: str = ""
     database_url: str = ""
+    page_url: str = ""
     auth: str = ""
     is_ready: bool = False
 

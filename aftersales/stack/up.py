@@ -38,6 +38,7 @@ def run(settings: Settings, *, say: Callable[[str], None], welcome: Callable[[st
             say(f"上次没有正常结束，已停止遗留的进程：{'、'.join(found)}")
         _check_port(settings.host, settings.port, "PORT")
         _check_port(SERVE_HOST, settings.callbacks_port, "AFTERSALES_SERVE_PORT")
+        _check_port(SERVE_HOST, settings.customers_port, "AFTERSALES_PAGE_PORT")
         try:
             _run(settings, home, say, welcome)
         except supervise.Failed as reason:
@@ -156,10 +157,18 @@ def _run(settings: Settings, home: Path, say: Callable[[str], None], welcome: Ca
             is_ready=lambda _: ask(f"http://{SERVE_HOST}:{settings.callbacks_port}/health") == {"status": "ok"},
             patience=90,
         ),
+        supervise.Step(
+            name="page",
+            label="顾客自助页面",
+            command=[str(ours), "page"],
+            environment={**worker, "AFTERSALES_PAGE_PORT": str(settings.customers_port)},
+            is_ready=lambda _: ask(f"http://{SERVE_HOST}:{settings.customers_port}/health") == {"status": "ok"},
+            patience=90,
+        ),
     ]
     supervisor = state.Process.of(os.getpid())
     assert supervisor
-    stack = state.Stack(supervisor, ui_url=ui, api_url=f"{ui}/api", auth=settings.auth)
+    stack = state.Stack(supervisor, ui_url=ui, api_url=f"{ui}/api", page_url=settings.page_address, auth=settings.auth)
 
     def changed(processes: dict[str, state.Process]) -> None:
         nonlocal stack

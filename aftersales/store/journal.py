@@ -81,13 +81,13 @@ async def add(
     )
     if not moved.rowcount:
         return None
-    return _entry(row)
+    return entry_of(row)
 
 
 async def read(connection: AsyncConnection, case_no: str) -> dict[str, Entry]:
     """Everything that happened to a case, by entry name, in order."""
     rows = await connection.execute(select(JOURNAL).where(JOURNAL.c.case_no == case_no).order_by(JOURNAL.c.seq))
-    return {row["entry"]: _entry(row) for row in rows.mappings()}
+    return {row["entry"]: entry_of(row) for row in rows.mappings()}
 
 
 async def find(connection: AsyncConnection, case_no: str, entry: str) -> Entry | None:
@@ -97,10 +97,11 @@ async def find(connection: AsyncConnection, case_no: str, entry: str) -> Entry |
         .mappings()
         .one_or_none()
     )
-    return _entry(row) if row else None
+    return entry_of(row) if row else None
 
 
-def _entry(row: Mapping[Any, Any]) -> Entry:
+def entry_of(row: Mapping[Any, Any]) -> Entry:
+    """An entry as its row keeps it."""
     return Entry(
         row["seq"], row["entry"], row["kind"], row["at"], row["actor"], row["due_at"], row["rule"], row["data"]
     )

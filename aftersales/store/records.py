@@ -8,13 +8,14 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Select, case, func, insert, select
+from sqlalchemy import Select, case, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales.store.tables import (
     CaseRow,
     ContactRow,
+    CustomerRow,
     EvidenceRow,
     JournalRow,
     LookRow,
@@ -26,6 +27,7 @@ from aftersales.words import Stage
 
 CASES = CaseRow.__table__  # type: ignore[attr-defined]
 CONTACTS = ContactRow.__table__  # type: ignore[attr-defined]
+CUSTOMERS = CustomerRow.__table__  # type: ignore[attr-defined]
 EVIDENCE = EvidenceRow.__table__  # type: ignore[attr-defined]
 JOURNAL = JournalRow.__table__  # type: ignore[attr-defined]
 LOOKS = LookRow.__table__  # type: ignore[attr-defined]
@@ -222,3 +224,21 @@ async def reach_customer(connection: AsyncConnection, case_no: str) -> dict[str,
         "phone": named.get("phone") or order.contact_phone,
         "email": named.get("email") or order.contact_email,
     }
+
+
+async def quiet_of_customer(connection: AsyncConnection, case_no: str) -> str:
+    """When a case's customer wants to hear nothing; empty when they have said nothing, or are a guest (P-10)."""
+    own = await connection.scalar(
+        select(CUSTOMERS.c.quiet)
+        .join(ORDERS, ORDERS.c.customer_id == CUSTOMERS.c.id)
+        .join(CASES, CASES.c.order_no == ORDERS.c.order_no)
+        .where(CASES.c.case_no == case_no)
+    )
+    return own or ""
+
+
+async def keep_quiet(connection: AsyncConnection, order_no: str, hours: str) -> bool:
+    """Write down when an order's customer wants to hear nothing; False when nobody stands behind it: a guest's."""
+    theirs = select(ORDERS.c.customer_id).where(ORDERS.c.order_no == order_no).scalar_subquery()
+    result = await connection.execute(update(CUSTOMERS).where(CUSTOMERS.c.id == theirs).values(quiet=hours))
+    return bool(result.rowcount)

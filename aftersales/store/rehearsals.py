@@ -19,12 +19,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from aftersales.imports.sales import Sale
 from aftersales.store import orders
 from aftersales.store.outbox import OUTBOX
-from aftersales.store.tables import CaseRow, PromiseRow, RehearsalRow
+from aftersales.store.tables import CaseRow, PromiseRow, RehearsalRow, SurveyRow
 from aftersales.words import Unable
 
 CASES = CaseRow.__table__  # type: ignore[attr-defined]
 PROMISES = PromiseRow.__table__  # type: ignore[attr-defined]
 REHEARSALS = RehearsalRow.__table__  # type: ignore[attr-defined]
+SURVEYS = SurveyRow.__table__  # type: ignore[attr-defined]
 
 SOURCE = "rehearsal"
 
@@ -95,7 +96,7 @@ async def next_due(connection: AsyncConnection, rehearsal: str, *, until: dateti
     """
     Find what falls due next on a rehearsal's clock, after its now and until an instant: all that is due at once.
 
-    A jump stops there, so that nothing that is late is jumped over unseen; and where a notice may leave.
+    A jump stops there, so that nothing that is late is jumped over unseen; and where a notice or a survey may leave.
     """
     rows: list[Owed] = []
     for column in (PROMISES.c.due_at, PROMISES.c.lapses_at, PROMISES.c.remind_at, PROMISES.c.rung_at):
@@ -127,5 +128,11 @@ async def next_due(connection: AsyncConnection, rehearsal: str, *, until: dateti
         )
     )
     rows += [Owed(row.case_no, "", row.recipient, row.next_at, False) for row in notices.all()]
+    asked = await connection.execute(
+        select(SURVEYS.c.case_no, SURVEYS.c.next_at)
+        .join(REHEARSALS, REHEARSALS.c.id == SURVEYS.c.rehearsal)
+        .where(REHEARSALS.c.id == rehearsal, SURVEYS.c.next_at > REHEARSALS.c.now_at, SURVEYS.c.next_at <= until)
+    )
+    rows += [Owed(row.case_no, "", "customer", row.next_at, False) for row in asked.all()]
     first = min((row.due_at for row in rows), default=None)
     return [row for row in rows if row.due_at == first]

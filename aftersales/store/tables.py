@@ -72,6 +72,8 @@ class CustomerRow(SQLModel, table=True):
     email: str = _text()
     language: str = Field(default="zh")
     opted_out: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    # when they want to hear nothing, as `20:00-10:00`; empty: the hours of all customers
+    quiet: str = _text()
     # the monthly visits end with this day, as the customer wished; none: with the warranty (FUP-02)
     visits_until: date | None = Field(default=None, sa_column=Column(Date, nullable=True))
 
@@ -243,6 +245,61 @@ class RefusalRow(SQLModel, table=True):
     reason: str
     run_id: UUID | None = Field(default=None, index=True, unique=True)
     data: dict = _json()
+
+
+class ApplicationRow(SQLModel, table=True):
+    """
+    An application that no member of staff typed: from the customer's page or a shop system (RET-01).
+
+    `key` is what the sender calls it by, so that the same one counts once; the run is the one it was handed to.
+    """
+
+    __tablename__ = "applications"
+    __table_args__ = (UniqueConstraint("via", "key"),)
+    id: UUID = Field(primary_key=True)
+    via: str
+    key: str
+    # of what was asked for: another application under the same key is none
+    fingerprint: str
+    # as it was handed over, personal data masked, to be handed over again should its run be lost
+    request: dict = _json()
+    order_no: str = Field(index=True)
+    operator: str
+    # whether the first-contact owner was chosen by us, and not named by the sender
+    is_assigned: bool = Field(default=True)
+    run_id: UUID | None = Field(default=None, index=True)
+    created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, index=True))
+
+
+class AttemptRow(SQLModel, table=True):
+    """
+    How often somebody has tried something on the customer's page, until when it counts (AMB-47).
+
+    `mark` stands for who and what: nobody can read from it an address or an order.
+    """
+
+    __tablename__ = "attempts"
+    mark: str = Field(primary_key=True)
+    count: int
+    until_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, index=True))
+
+
+class RequestRow(SQLModel, table=True):
+    """
+    A request of a shop system under its own key, and the answer it got: sent again, it gets the same one.
+
+    Without an answer it is in hand, or whoever had it in hand died.
+    """
+
+    __tablename__ = "requests"
+    client: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    # of method, address and body: another request under the same key is none
+    fingerprint: str
+    begun_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, index=True))
+    status: int | None = Field(default=None)
+    # to the letter
+    answer: str = _text()
 
 
 class PromiseRow(SQLModel, table=True):
@@ -424,6 +481,43 @@ class VisitRow(SQLModel, table=True):
     rehearsal: str | None = Field(default=None, foreign_key="rehearsals.id")
     created_at: datetime = _instant()
     done_at: datetime | None = _instant(null=True)
+
+
+class SurveyRow(SQLModel, table=True):
+    """
+    A survey about an ended case, one a closure (SVY-01, P-22): `waiting`, `sent`, `answered`, `expired` or `skipped`.
+
+    The only place that holds what a customer wrote in free text. `terms` are those it was written with; the end counts
+    from when it reached the customer, so it has none before that is known.
+    """
+
+    __tablename__ = "surveys"
+    __table_args__ = (
+        UniqueConstraint("case_no"),
+        ForeignKeyConstraint(["case_no"], ["cases.case_no"]),
+        Index("surveys_due", "next_at", "id", postgresql_where=text("next_at is not null and rehearsal is null")),
+        Index("surveys_sent", "sent_at", postgresql_where=text("sent_at is not null")),
+    )
+    id: int | None = _key()
+    case_no: str
+    order_no: str = Field(index=True)
+    state: str
+    reason: str = _text()
+    rehearsal: str | None = Field(default=None, index=True)
+    terms: dict = _json()
+    ended_at: datetime = _instant()  # when the case did
+    # when there is something to do: to send it, to see whether it was, to remind, to end it; none when it is over
+    next_at: datetime | None = _instant(null=True)
+    asked_by: str = _text()  # `link` or `staff`
+    sent_at: datetime | None = _instant(null=True)
+    reminded_at: datetime | None = _instant(null=True)
+    expires_at: datetime | None = _instant(null=True)
+    answered_at: datetime | None = _instant(null=True)
+    answers: list = _json("[]")  # each with its code and scale, as it was given
+    score: Decimal | None = Field(default=None, sa_column=Column(Numeric(3, 2), nullable=True))
+    satisfied: bool | None = Field(default=None)
+    other_need: bool | None = Field(default=None)
+    via: str = _text()  # `link`, or the staff id of whoever wrote down what was said by phone
 
 
 class WorkRow(SQLModel, table=True):

@@ -120,16 +120,16 @@ _DROP = """
 update visits v
 set state = 'dropped', done_at = :at,
     data = v.data || jsonb_build_object('why', dropped.why)
-        || case when dropped.into = '' then '{}'::jsonb else jsonb_build_object('into', dropped.into) end
-from unnest(cast(:key as text[]), cast(:why as text[]), cast(:into as text[])) as dropped (key, why, into)
+        || case when dropped.lead = '' then '{}'::jsonb else jsonb_build_object('into', dropped.lead) end
+from unnest(cast(:key as text[]), cast(:why as text[]), cast(:lead as text[])) as dropped (key, why, lead)
 where v.key = dropped.key and v.state = 'planned' and v.agent is null
 returning v.key
 """
 
 _JOIN = """
 update visits v set also = v.also || joined.also
-from unnest(cast(:into as text[]), cast(:also as jsonb[])) as joined (into, also)
-where v.key = joined.into
+from unnest(cast(:lead as text[]), cast(:also as jsonb[])) as joined (lead, also)
+where v.key = joined.lead
 """
 
 _OPEN_CASES = """
@@ -319,7 +319,7 @@ async def drop(connection: AsyncConnection, left: Sequence[Left], *, at: datetim
     values = {
         "key": [each.due.key for each in left],
         "why": [each.why.value for each in left],
-        "into": [each.into for each in left],
+        "lead": [each.into for each in left],
     }
     dropped = set(await connection.scalars(text(_DROP), {**values, "at": at}))
     parts: dict[str, list[Due]] = {}
@@ -327,7 +327,7 @@ async def drop(connection: AsyncConnection, left: Sequence[Left], *, at: datetim
         if each.into and each.due.key in dropped:
             parts.setdefault(each.into, []).append(each.due)
     if parts:
-        await connection.execute(text(_JOIN), {"into": list(parts), "also": [_also(dues) for dues in parts.values()]})
+        await connection.execute(text(_JOIN), {"lead": list(parts), "also": [_also(dues) for dues in parts.values()]})
     return len(dropped)
 
 

@@ -21,8 +21,8 @@ SHAPE = "缺少签名或格式不对，请在请求头 X-Aftersales-Signature �
 WRONG = "签名不对，请核对 AFTERSALES_CALLBACK_KEY 和签名的内容（秒数、点、原文）。"
 LATE = "签名的时间相差超过 5 分钟，请校准时钟后重新签名发送。"
 JSON = "内容不是正确的 JSON 对象，请按接口文档发送。"
-ADDRESS = "没有这个地址，可用的是 POST /callbacks/payment 和 /callbacks/carrier。"
-METHOD = "这个地址不接受这种请求方法，请用 POST。"
+ADDRESS = "没有这个地址，可用的是 POST /callbacks/payment、/callbacks/carrier，和 /v1 下的接口（见 docs/openapi）。"
+METHOD = "这个地址不接受这种请求方法，请按接口文档改用 POST 或 GET。"
 
 
 def bad(name: str, text: str = "的值不对，请按接口文档填写。") -> str:
@@ -99,7 +99,7 @@ CALLBACKS = [
         "bank",
         GOOD,
         404,
-        "没有这个地址，可用的是 POST /callbacks/payment 和 /callbacks/carrier。",
+        ADDRESS,
     ),
     row("a mark and nothing behind it", "payment", b"\xef\xbb\xbf", 422, JSON),
     row("JSON twice", "payment", b"{}{}", 422, JSON),

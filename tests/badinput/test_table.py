@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from tests.badinput import test_answers, test_callbacks, test_commands, test_forms, test_rows, test_terms
+from tests.badinput import test_answers, test_callbacks, test_commands, test_forms, test_intake, test_rows, test_terms
 
 DOORS: dict[str, tuple[list[Any], int]] = {
     "forms": ([*test_forms.GATES, *test_forms.APPLICATIONS, *test_forms.SMALL], 140),
@@ -14,6 +14,7 @@ DOORS: dict[str, tuple[list[Any], int]] = {
     "terms": (test_terms.TERMS, 30),
     "answers over HTTP": (test_answers.ANSWERS, 30),
     "callbacks": ([*test_callbacks.CALLBACKS, *test_callbacks.REQUESTS], 55),
+    "shop systems": ([*test_intake.REQUESTS, *test_intake.KEYS_FILES], 90),
 }
 
 

@@ -12,8 +12,10 @@ import pytest
 from ruamel.yaml import YAML
 
 from aftersales.gateways.http import Answer, HttpCarrier, HttpMessages, HttpPayment
-from aftersales.serve import app, signatures
+from aftersales.rules import authority
+from aftersales.serve import app, intake, signatures
 from aftersales.serve.callbacks import CarrierCallback, PaymentCallback
+from aftersales.words import Applied
 from tests.gateways.provider import KEY, Running
 
 ROOT = Path(__file__).parents[2] / "docs" / "openapi"
@@ -29,7 +31,7 @@ def valid(name: str, schema: dict[str, Any], value: Any) -> None:
     jsonschema.Draft202012Validator({**schema, "components": document(name)["components"]}).validate(value)
 
 
-@pytest.mark.parametrize("name", ["payment", "carrier", "sms", "callbacks"])
+@pytest.mark.parametrize("name", ["payment", "carrier", "sms", "callbacks", "intake"])
 def test_it_is_openapi(name):
     found = document(name)
     assert found["openapi"] == "3.1.0" and found["info"]["title"]
@@ -74,8 +76,50 @@ async def test_what_we_send_and_what_the_provider_answers_are_valid(provider: Ru
 
 def test_the_service_has_the_paths_of_the_document_and_the_header_its_name():
     found = document("callbacks")
-    routes = {route.path for route in app.create(keys={}).routes}
+    routes = {path for path, _ in _routes() if not path.startswith("/v1/")}
 
     assert routes == {"/health", "/callbacks/{sender}"}
     assert set(found["paths"]) == {"/health", "/callbacks/payment", "/callbacks/carrier"}
     assert found["components"]["parameters"]["Signature"]["name"] == signatures.HEADER
+
+
+def _routes() -> set[tuple[str, str]]:
+    """The addresses of the service, with their methods."""
+    return {(path, method) for path, item in app.create(keys={}).openapi()["paths"].items() for method in item}
+
+
+def test_the_interface_has_the_paths_headers_gates_and_names_of_the_document():
+    found = document("intake")
+    told = {(path, method) for path, item in found["paths"].items() for method in item}
+    headers = {scheme["name"] for scheme in found["components"]["securitySchemes"].values()}
+
+    assert {route for route in _routes() if route[0].startswith("/v1/")} == told
+    assert headers == {intake.KEY, signatures.HEADER}
+    assert found["components"]["parameters"]["Once"]["name"] == intake.ONCE
+    assert intake.REPEATED in found["info"]["description"]
+    assert found["components"]["schemas"]["Gate"]["enum"] == list(authority.RIGHTS)
+
+
+@pytest.mark.parametrize("model", [intake.Application, intake.Scan])
+def test_what_a_shop_system_sends_has_exactly_the_names_that_are_read(model):
+    told = document("intake")["components"]["schemas"][model.__name__]
+    read = model.model_json_schema()
+
+    assert set(told["properties"]) == set(read["properties"])
+    assert set(told["required"]) == set(read["required"])
+    assert told["additionalProperties"] is False
+    for name, field in read["properties"].items():
+        assert told["properties"][name].get("type", "string") == field.get("type", "string"), name
+
+
+def test_every_post_of_the_interface_is_sent_under_a_number():
+    for path, item in document("intake")["paths"].items():
+        for method, told in item.items():
+            asks = {"$ref": "#/components/parameters/Once"} in told["parameters"]
+            assert asks == (method == "post"), path
+
+
+def test_an_application_is_in_one_of_the_states_of_the_document():
+    told = document("intake")["components"]["schemas"]["Applied"]["properties"]["state"]["enum"]
+
+    assert told == [state.value for state in Applied]

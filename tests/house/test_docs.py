@@ -17,7 +17,7 @@ from aftersales.settings import Settings
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 README = (ROOT / "README.md").read_text()
-RULE = re.compile(r"\b(?:ORG|GEN|POL|RET|RFD|CMP|FUP|NTC|AUD|NUM|MON|AMB|KPI|P)-[0-9]{2,3}\b")
+RULE = re.compile(r"\b(?:ORG|GEN|POL|RET|RFD|CMP|FUP|SVY|NTC|AUD|NUM|MON|AMB|KPI|SLF|P)-[0-9]{2,3}\b")
 
 
 def name(path: Path) -> str:

@@ -18,19 +18,20 @@ import pytest
 from prefect import Flow
 from ruamel.yaml import YAML
 
-from aftersales import followup_terms, forms, terms, words
+from aftersales import followup_terms, forms, survey_terms, terms, words
 from aftersales.desk import deployments, links
 from aftersales.imports import orders as imported
 from aftersales.rules import authority, pages
 from aftersales.store import tables
 from aftersales.store.journal import Entry
-from aftersales.words import Stage
+from aftersales.words import FOLLOWING_UP, Stage
 from tasks import desks, reconcile
 
 ROOT = Path(__file__).parents[2]
 DEPLOYED = YAML(typ="safe").load((ROOT / "prefect.yaml").read_text())["deployments"]
 GLOSSARY = (ROOT / "GLOSSARY.md").read_text()
 HANDBOOK = (ROOT / "docs" / "handbook" / "returns.md").read_text()
+FOLLOWUP = (ROOT / "docs" / "handbook" / "followup.md").read_text()
 LIVE = terms.load(ROOT / "config")
 LANGUAGES = ("zh", "en")
 
@@ -40,6 +41,7 @@ NOT_ACTED_UPON_YET = {
     "role",
     "review_on_timeout",
     "choose_route",
+    "require_both",
 }
 
 
@@ -72,16 +74,20 @@ def test_every_entrypoint_loads_and_is_told_in_chinese(deployed: dict[str, Any])
 
     assert isinstance(flow, Flow)
     assert re.search(r"[\u4e00-\u9fff]", flow.fn.__doc__ or ""), "the UI shows the docstring to staff"
-    is_filled_in = f"{flow.name}/{deployed['name']}" in deployments.FORMS
+    full = f"{flow.name}/{deployed['name']}"
+    is_filled_in, is_round = full in deployments.FORMS, bool(deployed.get("schedules"))
+    opens_by_itself = full in deployments.STORIES.values() and not is_filled_in
     assert list(inspect.signature(flow.fn).parameters) == (["request"] if is_filled_in else [])
-    assert is_filled_in != bool(deployed.get("schedules")), "what nobody fills in is a round"
-    assert is_filled_in != deployed["name"].endswith(links.ROUND), "and its form is offered to nobody"
+    assert [is_filled_in, is_round, opens_by_itself].count(True) == 1
+    assert is_round == deployed["name"].endswith(links.ROUND)
+    offered = dict(links.links("", LIVE.house, deployments={deployed["name"]: "id"}))
+    assert is_filled_in == (f"新建：{deployed['name']}" in offered), "only what people fill in is offered to them"
 
 
-def test_every_form_of_a_deployment_is_deployed():
-    assert {name.partition("/")[2] for name in deployments.FORMS} == {
-        deployed["name"] for deployed in DEPLOYED if not deployed.get("schedules")
-    }
+def test_every_form_and_every_story_is_deployed():
+    names = {deployed["name"] for deployed in DEPLOYED if not deployed.get("schedules")}
+
+    assert {name.partition("/")[2] for name in {*deployments.FORMS, *deployments.STORIES.values()}} == names
 
 
 @pytest.mark.parametrize(
@@ -114,19 +120,20 @@ def test_every_gate_has_a_form_a_right_a_stage_a_promise_and_somebody_to_decide(
     form, right, stage = forms.GATES[gate], authority.RIGHTS[gate], Stage(gate)
 
     assert form.name == gate
-    assert stage in terms.WAITING
-    assert LIVE.who_may(right, LIVE.returns.stages[gate].owner), "an empty drop-down would stop the case for ever"
-    assert right.label in HANDBOOK
+    assert stage in (*terms.WAITING, *FOLLOWING_UP)
+    assert LIVE.who_may(right, LIVE.promised(gate).owner), "an empty drop-down would stop the case for ever"
+    assert right.label in (FOLLOWUP if stage in FOLLOWING_UP else HANDBOOK)
 
 
 def test_the_stories_know_exactly_the_gates_that_have_a_form():
     asked = {
         call.args[1].value
         for call in calls("flows")
-        if named(call) in ("decide", "decided", "expect") and isinstance(call.args[1], ast.Constant)
+        if named(call) in ("decide", "decided", "heard", "expect") and isinstance(call.args[1], ast.Constant)
     }
 
-    assert asked == set(forms.GATES) == {stage.value for stage in terms.WAITING} == set(authority.RIGHTS)
+    stages = {stage.value for stage in (*terms.WAITING, *FOLLOWING_UP)}
+    assert asked == set(forms.GATES) == stages == set(authority.RIGHTS)
 
 
 @pytest.mark.parametrize("department", LIVE.house.departments)
@@ -248,7 +255,9 @@ def keys() -> set[str]:
     models = (
         terms.House, terms.Department, terms.Person, terms.StaffList, terms.Returns, terms.Promised,
         terms.Reason, terms.Notices, terms.Sending, terms.Escalation, terms.Reminder, terms.Rung,
+        terms.SelfService, terms.Allowance, terms.Photos, terms.English,
         followup_terms.Followup, followup_terms.Kind, followup_terms.ChannelKind,
+        survey_terms.Survey, survey_terms.Question,
     )  # fmt: skip
     return {name for model in models for name in model.model_fields}
 

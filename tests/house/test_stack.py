@@ -35,7 +35,7 @@ def test_it_tells_where_to_click_and_writes_where_it_runs(shop):
     assert "客户服务部的待办" in said and "新建：退货" in said
     assert said.index("数据库 PostgreSQL") < said.index("Prefect 服务") < said.index("工作进程")
     assert stat.S_IMODE((shop.home / "stack.json").stat().st_mode) == 0o600
-    assert list(shop.stack.processes) == ["postgres", "server", "worker", "serve"]
+    assert list(shop.stack.processes) == ["postgres", "server", "worker", "serve", "page"]
 
 
 def test_each_process_has_its_own_session(shop):
@@ -116,7 +116,7 @@ def test_trap_15_after_a_killed_supervisor_the_next_start_stops_what_is_left_and
     shop.start()
 
     # Prefect's server ends by itself soon after nobody reads its log any more
-    assert re.search(r"已停止遗留的进程：serve、worker、(server、)?postgres", shop.output.read_text())
+    assert re.search(r"已停止遗留的进程：page、serve、worker、(server、)?postgres", shop.output.read_text())
     assert not any(process.alive for process in left.values())
     again = up.ask(f"{shop.stack.api_url}/deployments/filter", body={}, auth=AUTH)
     assert {form["id"] for form in again} == {form["id"] for form in forms}

@@ -48,6 +48,20 @@ def test_p10_what_falls_into_quiet_hours_leaves_at_their_end(recipient: str, mom
     assert found == (leaves and at(leaves))
 
 
+@pytest.mark.parametrize(
+    ("moment", "leaves"),
+    [
+        pytest.param("2026-03-13 20:00", "2026-03-14 10:00", id="an hour before the others'"),
+        pytest.param("2026-03-14 09:59", "2026-03-14 10:00", id="two hours after the others'"),
+        pytest.param("2026-03-14 10:00", None, id="its end"),
+    ],
+)
+def test_p10_a_customers_own_hours_stand_in_the_place_of_the_common_ones(moment: str, leaves: str | None):
+    found = deliveries.quiet_until("customer", at(moment), house=HOUSE, sending=SENDING, staff=STAFF, own="20:00-10:00")
+
+    assert found == (leaves and at(leaves))
+
+
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York"])
 def test_p01_quiet_hours_end_by_the_wall_clock_also_on_the_nights_it_is_put(zone: str):
     house = HOUSE.model_copy(update={"timezone": zone})

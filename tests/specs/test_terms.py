@@ -106,12 +106,15 @@ returns: {review: stage, question: null, correction: null, exception: stage, pic
 followup: {visit: stage, revisit: stage, supervisor: null}
 """
 
-FOLLOWUP = """\
-stages:
-  visit:      {limit: 1 wd, owner: customer_service, rule: FUP-10}
-  revisit:    {limit: 24 h, owner: customer_service, rule: SVY-05}
-  supervisor: {limit: 1 wd, owner: customer_service, rule: AMB-40}
-tries: 3
+SELFSERVICE = """\
+require_both: true
+session: 30 min
+searches_per_address: {at_most: 60, within: 10 min}
+searches_per_order: {at_most: 8, within: 1 h}
+applications_per_order: {at_most: 20, within: 24 h}
+photos: {at_most: 6, megabytes: 10, megapixels: 50, longest_side: 2400}
+english:
+  reasons: {quality: Faulty}
 """
 
 FOLLOWUP = """\
@@ -134,6 +137,21 @@ stages:
   supervisor: {limit: 1 wd, owner: customer_service, rule: AMB-40}
 """
 
+SURVEY = """\
+owner: customer_service
+send_after: 3 min
+remind_after: 24 h
+open_for: 72 h
+lock: 7 d
+questions:
+  - {code: overall, zh: 总体满意度, en: Overall, scale: stars5, dissatisfied: "2"}
+  - {code: speed, zh: 速度, en: Speed, scale: points10}
+  - {code: other_need, zh: 其他需要, en: Other need, scale: yes_no}
+  - {code: comment, zh: 还想说的, en: More, scale: text}
+overall: overall
+other_need: other_need
+"""
+
 NOTICE = "已收到（{case_no}）\n您好，我们已收到您的申请。\n"
 
 FILES = {
@@ -143,6 +161,8 @@ FILES = {
     "notices.yaml": NOTICES,
     "escalation.yaml": ESCALATION,
     "followup.yaml": FOLLOWUP,
+    "selfservice.yaml": SELFSERVICE,
+    "survey.yaml": SURVEY,
     **{f"notices/{language}/{name}.txt": NOTICE for language in ("zh", "en") for name in words.NOTICES},
     "calendars/2026.yaml": CALENDAR,
 }
@@ -306,6 +326,67 @@ def test_the_shipped_terms_are_right():
             "“七天无理由”用在这里不对，请写成一张表，如 {label: 文字, fault: seller 或 customer}。",
             id="a word where a table is needed",
         ),
+        # surveys
+        pytest.param(
+            "survey.yaml", "scale: stars5", "scale: stars", 7, "questions[1].scale",
+            "“stars”不在可选值中，请写成 stars5。",
+            id="AMB-31 a scale that is none",
+        ),
+        pytest.param(
+            "survey.yaml", 'dissatisfied: "2"', "dissatisfied: 2", 7, "questions[1].dissatisfied",
+            '“2”会被读成数字、日期或是非，请加引号写成 "2"。',
+            id="AMB-31 an answer is a text",
+        ),
+        pytest.param(
+            "survey.yaml", 'dissatisfied: "2"', 'dissatisfied: "5"', 7, "questions[1].dissatisfied",
+            '“5”不能用，可写："1"、"2"、"3"、"4"（这个答案和比它低的都算不满意）。',
+            id="SVY-05 not everybody is dissatisfied",
+        ),
+        pytest.param(
+            "survey.yaml", "scale: text", 'scale: text, dissatisfied: "差"', 10, "questions[4].dissatisfied",
+            "文字的题不判断满意，请删去 dissatisfied，或换一种 scale。",
+            id="P-25 words decide nothing",
+        ),
+        pytest.param(
+            "survey.yaml", "code: speed", "code: overall", 6, "questions",
+            "代码“overall”用了不止一次，请给每题一个自己的 code。",
+            id="SVY-03 two questions of one code",
+        ),
+        pytest.param(
+            "survey.yaml", "overall: overall", "overall: total", 11, "overall",
+            "没有代码为“total”的题，可写：overall、speed、other_need、comment。",
+            id="KPI-09 an overall question that there is not",
+        ),
+        pytest.param(
+            "survey.yaml", "overall: overall", "overall: speed", 11, "overall",
+            "“speed”没有写到哪个答案为止算不满意，请给这一题加上 dissatisfied: \"2\" 这样的一项。",
+            id="SVY-05 nobody knows who is dissatisfied",
+        ),
+        pytest.param(
+            "survey.yaml", "other_need: other_need", "other_need: speed", 12, "other_need",
+            "“speed”不是用“是或否”回答的题，请把它的 scale 写成 yes_no，或换一题。",
+            id="SVY-07 another need is a question of yes or no",
+        ),
+        pytest.param(
+            "survey.yaml", "remind_after: 24 h", "remind_after: 72 h", 4, "open_for",
+            "72 h 不长于 remind_after 的 72 h，请写更长的时间：先提醒客户，后截止。",
+            id="NUM-208 a reminder of what is over",
+        ),
+        pytest.param(
+            "survey.yaml", "send_after: 3 min", "send_after: 3", 2, "send_after",
+            "3 没有单位，请写成 3 h（小时）、3 wd（工作日）或 3 d（自然日）。",
+            id="AMB-30 after three what",
+        ),
+        pytest.param(
+            "survey.yaml", "owner: customer_service", "owner: finance", 1, "owner",
+            "house.yaml 没有部门“finance”，可写：customer_service、aftersales。",
+            id="SVY-04 a department that there is not",
+        ),
+        pytest.param(
+            "survey.yaml", "en: Speed", 'en: " "', 8, "questions[2].en",
+            "没有填写内容，请写上文字。",
+            id="a question without words",
+        ),
         # keys
         pytest.param(
             "returns.yaml", "choose_route: false\n", "", 1, "choose_route",
@@ -448,6 +529,32 @@ def test_the_shipped_terms_are_right():
             "returns.yaml", "[支付宝, 微信支付]", "[]", 28, "payment_routes",
             "一个付款方式也没有，请至少写一个。",
             id="MON-07 no way to pay back",
+        ),
+        # the customer's page
+        pytest.param(
+            "selfservice.yaml", "require_both: true", "require_both: false", 1, "require_both",
+            "false 目前还不支持，请写 true：订单号和手机号都相符才能查询。",
+            id="AMB-47 one of the two alone",
+        ),
+        pytest.param(
+            "selfservice.yaml", "within: 10 min", "within: 1 wd", 3, "searches_per_address.within",
+            "“1 wd”的单位不对，请用 min（分钟）或 h（小时），如 6 h。",
+            id="AMB-47 tries are counted on the wall clock",
+        ),
+        pytest.param(
+            "selfservice.yaml", "at_most: 8", "at_most: 0", 4, "searches_per_order.at_most",
+            "0 太小，请写成不小于 1 的整数。",
+            id="AMB-47 a search that nobody may make",
+        ),
+        pytest.param(
+            "selfservice.yaml", "megabytes: 10", "megabytes: 100", 6, "photos.megabytes",
+            "100 太大，请写成不大于 20 的整数。",
+            id="POL-08 photos that no evidence could hold",
+        ),
+        pytest.param(
+            "selfservice.yaml", "{quality:", "{qualty:", 8, "english.reasons.qualty",
+            "returns.yaml 没有退货原因“qualty”，是不是想写“quality”。",
+            id="SLF-03 an English name of nothing",
         ),
         # visits
         pytest.param(

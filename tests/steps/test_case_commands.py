@@ -726,6 +726,42 @@ async def test_gen10_who_may_not_look_sees_nothing(aftersales, applied, args, co
     assert await query("select * from looks") == []
 
 
+async def test_p10_a_customers_own_quiet_hours_are_kept_and_taken_back(aftersales, shop):
+    await shop.order("D9")
+
+    kept = await aftersales("customer", "quiet", "D9", "20:00 - 10:00", "--as", "C07")
+    assert (kept.code, kept.out.strip()) == (0, "已登记：订单 D9 的客户在 20:00-10:00 不发通知，到结束时再发。")
+    assert await query("select quiet from customers") == [("20:00-10:00",)]
+
+    back = await aftersales("customer", "quiet", "D9", "--default", "--as", "C07")
+    assert (back.code, back.out.strip()) == (0, "已取消：订单 D9 的客户按全体客户的静默时段。")
+    assert await query("select quiet from customers") == [("",)]
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "sentence"),
+    [
+        pytest.param(["D9", "25:00-10:00", "--as", "C07"], 1, "“25:00”", id="no hour"),
+        pytest.param(["D9", "10:00-10:00", "--as", "C07"], 1, "起止相同", id="no span"),
+        pytest.param(["D9", "夜里", "--as", "C07"], 1, "“夜里”不是静默时段", id="no hours"),
+        pytest.param(["D7", "20:00-10:00", "--as", "C07"], 1, "没有订单 D7，请核对订单号。", id="unknown order"),
+        pytest.param(["G1", "20:00-10:00", "--as", "C07"], 1, "订单 G1 是游客下的", id="a guest"),
+        pytest.param(["D9", "20:00-10:00", "--as", "W03"], 1, "没有“提交申请”权限", id="no right"),
+        pytest.param(["D9", "--as", "C07"], 2, "请写上时段", id="nothing said"),
+        pytest.param(["D9", "20:00-10:00", "--default", "--as", "C07"], 2, "请写上时段", id="both said"),
+    ],
+)
+async def test_p10_what_are_no_quiet_hours_changes_nothing(aftersales, shop, args, code, sentence):
+    await shop.order("D9")
+    await shop.order("G1", customer_no="")
+
+    left = await aftersales("customer", "quiet", *args)
+
+    assert (left.code, left.out) == (code, "")
+    assert sentence in left.err
+    assert await query("select distinct quiet from customers") == [("",)]
+
+
 # --- wrong use --------------------------------------------------------------------------------------------------------
 
 

@@ -33,6 +33,11 @@ def why(told: Round) -> dict[str, LeftOut]:
     return {each.due.key: each.why for each in told.night.left}
 
 
+async def made() -> None:
+    """Let everybody have been called who was to be."""
+    await change("update visits set state = 'done', outcome = 'reached' where agent is not null and state <> 'dropped'")
+
+
 def with_(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> Terms:
     """Let the round go by other terms."""
     live = terms.load()
@@ -113,8 +118,9 @@ async def test_fup02_users_are_asked_each_month_while_under_warranty():
     months = []
     day = date(2025, 2, 1)
 
-    while day < date(2025, 6, 1):
+    while day < date(2025, 4, 15):
         months += [(each.due.key, str(day)) for each in (await night(str(day))).night.drawn]
+        await made()
         day += timedelta(days=1)
 
     # 9 February and 9 March are Sundays; on 9 April the warranty has ended
@@ -155,6 +161,7 @@ async def test_fup02_the_customers_wish_ends_the_visits():
     await change("update customers set visits_until = '2025-03-09'")
 
     assert (await night("2025-02-10")).night.drawn
+    await made()
     assert (await night("2025-03-10")).night.drawn == []
 
 
@@ -239,7 +246,7 @@ async def test_fup11_at_most_so_many_calls_a_month(monkeypatch: pytest.MonkeyPat
     await sell("O2", ordered="2025-03-20", delivered="2025-03-21")
 
     assert (await night("2025-03-25")).night.drawn
-    await change("update visits set state = 'done', outcome = 'reached'")
+    await made()
     assert why(await night("2025-03-27")) == {"purchase:O2": LeftOut.TOO_OFTEN}
     assert why(await night("2025-03-31")) == {"purchase:O2": LeftOut.TOO_OFTEN}
     assert (await night("2025-04-01")).night.drawn, "another month"
@@ -322,7 +329,7 @@ async def test_fup10_whoever_called_a_customer_last_calls_again():
         await sell(f"O{number}", ordered="2025-03-05", delivered="2025-03-07", customer=f"U{number}", warranty=12)
     await night("2025-03-12")
     first = {row.customer_id: row.agent for row in await rows()}
-    await change("update visits set state = 'done', outcome = 'reached'")
+    await made()
 
     await night("2025-04-07")
 
@@ -361,14 +368,14 @@ async def test_what_nights_without_a_round_have_left_is_drawn_up_once():
     for number in range(4):
         await sell(f"O{number}", ordered=f"2025-03-0{3 + number}", delivered="2025-03-07", customer=f"U{number}")
         await sell(
-            f"P{number}", ordered="2025-01-03", delivered=f"2025-02-1{number}", customer=f"V{number}", warranty=12
+            f"P{number}", ordered="2025-01-03", delivered=f"2025-02-1{number + 1}", customer=f"V{number}", warranty=12
         )
 
     told = await night("2025-03-14")
 
     assert len(told.night.drawn) == 8
     assert {row.data["due_on"] for row in await rows()} == {
-        "2025-03-10", "2025-03-11", "2025-03-12", "2025-03-13",
+        "2025-03-10", "2025-03-11", "2025-03-12", "2025-03-13", "2025-03-14",
     }  # fmt: skip
 
 
@@ -402,7 +409,7 @@ from sqlalchemy import event
 from aftersales.store import engine
 from tasks import followup
 
-followup.AT_ONCE = 5
+followup.AT_ONCE = 3
 
 async def look(url, at, nth, where):
     engine.connect(url)
@@ -431,8 +438,8 @@ print(deaths)
 
 
 async def test_a_round_killed_between_any_two_writes_neither_doubles_nor_loses():
-    """kill -9 right before and right after the first, the second … write, in parts of five, until one round ends."""
-    await a_shop()
+    """kill -9 right before and right after the first, the second … write, in parts of three, until one round ends."""
+    await a_shop(6)
     url = engine().url.render_as_string(hide_password=False)
 
     left = await asyncio.to_thread(
@@ -443,12 +450,12 @@ async def test_a_round_killed_between_any_two_writes_neither_doubles_nor_loses()
     assert left.returncode == 0, left.stderr
     assert int(left.stdout) >= 8
     found = await rows()
-    assert len(found) == 12 + 8 + 4
+    assert len(found) == 6 + 4 + 2
     made = [row for row in found if row.agent]
-    assert len({row.customer_id for row in made}) == len(made) == 12
-    assert sum(len(row.also) for row in made) == len(found) - 12
+    assert len({row.customer_id for row in made}) == len(made) == 6
+    assert sum(len(row.also) for row in made) == len(found) - 6
     agents = [row.agent for row in made]
-    assert {agents.count(agent) for agent in ("C02", "C07", "C08")} == {4}
+    assert {agents.count(agent) for agent in ("C02", "C07", "C08")} == {2}
 
 
 # --- P-01 -----------------------------------------------------------------------------------------------------------
@@ -507,7 +514,7 @@ async def test_p01_on_both_nights_of_the_clock_each_visit_is_drawn_up_once(
         wall = bought.astimezone(ZoneInfo("Asia/Shanghai")).strftime("%Y-%m-%d %H:%M")
         await sell(f"O{number}", ordered=wall, delivered=wall, customer=f"U{number}")
 
-    for night_ in await nights(rules, first, 6):
+    for night_ in await nights(rules, first, 7):
         for late in (0, 1, 3):  # and again, and late
             await followup.look(at=night_ + timedelta(hours=late))
 
@@ -546,9 +553,9 @@ async def test_the_page_says_whose_it_is_and_who_is_left_out_and_names_nobody():
 
     page = (await night("2025-03-12")).page
 
-    assert page.startswith("# 3月12日（周三）的回访\n\n3月12日（周三）新排 7 次回访，9 次未排。")
+    assert page.startswith("# 3月12日（周三）的回访\n\n3月12日（周三）新排 7 次回访，11 次未排。")
     assert "| C02 刘洋 | 3 | " in page
-    assert "| 客户不愿被回访 | 9 | " in page and "李**" in page
+    assert "| 客户不愿被回访 | 11 | " in page and "李\\*\\*" in page
     assert "李小红" not in page and "10212345678" not in page
 
 

@@ -102,7 +102,7 @@ class Telling:
         legs.begin(driver)
         self.at, self.result = "", None
         try:
-            self.result = await story.fn(self.request)
+            self.result = await (story.fn(self.request) if self.story == "returns" else story.fn())
         except legs.Waiting as waiting:
             self.at = waiting.gate
         async with transaction() as connection:

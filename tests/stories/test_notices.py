@@ -27,7 +27,7 @@ from aftersales.settings import Settings
 from aftersales.store import outbox
 from aftersales.store.engine import engine, transaction
 from aftersales.terms import load
-from tasks import escalation, sending
+from tasks import escalation, records, sending
 from tests.gateways.provider import KEY, Running
 from tests.gateways.receivers import Mailbox, Receiver
 from tests.stories.conftest import Shop, Telling
@@ -226,6 +226,24 @@ async def test_p10_a_breach_at_night_leaves_once_at_the_opening_with_its_true_ti
 
     (told,) = receiver.texts()
     assert "应在 3月19日（周三）24:00 前完成，已超时 8 小时" in told
+
+
+async def test_p10_a_customers_own_quiet_hours_delay_what_they_are_told(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    mailbox: Mailbox,
+):
+    time("2025-03-19 19:59")
+    await shop.order(email="li@example.com")
+    await records.quiet("D1", "19:00-10:00", operator="C07")
+    await shop.tell(shop.application())
+    mails = known(customers={"email": f"mailto://127.0.0.1:{mailbox.port}?from=a@shop.example"})
+
+    await sending.look(mails, at=at("2025-03-20 09:59"))
+    assert mailbox.received == []
+    await sending.look(mails, at=at("2025-03-20 10:00"))
+
+    assert len(mailbox.received) == 1
 
 
 async def test_p12_what_is_done_between_the_look_and_the_send_is_told_to_nobody(
@@ -434,7 +452,6 @@ async def test_a_contact_with_a_phone_alone_leaves_the_mail_of_the_order(
     time: Any,  # noqa: F811
     mailbox: Mailbox,
 ):
-    from tasks import records
 
     await shop.order(email="li@example.com")
     telling = await shop.tell(shop.application())
@@ -872,6 +889,37 @@ async def test_aud04_what_was_done_before_its_digest_left_is_withdrawn_with_a_wo
     assert (row.state, row.digest_id) == ("withdrawn", None)
     assert "没有发送：已办理，不用再通知" in await history(telling)
     assert telling.case_no not in receiver.texts()[0]
+
+
+async def test_aud04_who_dies_over_the_word_of_what_a_digest_left_out_leaves_it_to_the_next(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    telling = await breached(shop, time)
+    await many(12)
+    await sending._digest(clock.now())
+    await telling.decide("refund", "A03", amount="188.00", reference="ALI-1")
+    say = sending.notices.say
+
+    async def dies(*args: Any, **rest: Any) -> None:
+        monkeypatch.setattr(sending.notices, "say", say)
+        raise RuntimeError("killed")
+
+    monkeypatch.setattr(sending.notices, "say", dies)
+    by_robot = known(departments={"aftersales": [receiver.url("a")]})
+
+    await sending.look(by_robot)
+    assert (receiver.received, await states(telling, "refund-0.breach")) == (
+        [],
+        [("department:aftersales", "digested")],
+    )
+    await sending.look(by_robot, at=clock.now() + 2 * sending.LEASE)
+
+    assert await states(telling, "refund-0.breach") == [("department:aftersales", "withdrawn")]
+    assert (await history(telling)).count("没有发送：已办理，不用再通知") == 1
+    assert len(receiver.received) == 1
 
 
 async def test_a_robot_shared_with_rehearsals_tells_real_matters_as_real(

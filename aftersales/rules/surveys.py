@@ -1,0 +1,327 @@
+"""
+Surveys: who is asked, until when an answer is taken, what it means, and how answers are counted (SVY-01 to SVY-07).
+
+Covers P-22 (one survey a closure, none inside the lock time, none too late, none by whoever worked on the case),
+P-25 (kind words reopen nothing) and AMB-31 (answers stay as they were given; satisfaction is counted on five).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+from aftersales.forms.fields import clean, seen
+from aftersales.rules import authority, clocks
+from aftersales.survey_terms import Question, Survey
+from aftersales.terms import Calendar, House
+from aftersales.words import Process, Right, Scale, Staff, Stage, Surveyed, Unable
+
+# the longest free text, and the longest answer that is looked at
+MOST_CHARACTERS = 500
+# from this score on an answer counts as a good one (KPI-09)
+GOOD = Decimal(4)
+HUNDREDTH = Decimal("0.01")
+# what people write for the answers of a question of yes or no
+SPOKEN = {"yes": "是", "no": "否"}
+
+# what may be wrong with an answer, in both languages; `{label}` is the question
+WRONG = {
+    "missing": ("“{label}”还没有回答，请选一个答案。", "“{label}” is not answered yet. Please choose an answer."),
+    "unknown": ("没有“{label}”这一题，请只写问卷里的题：{known}。", "There is no question “{label}”."),
+    "not_offered": (
+        "“{label}”的答案不在可选值中，请从 {known} 里选一个。",
+        "The answer to “{label}” is none of those offered. Please choose one of {known}.",
+    ),
+    "too_long": (
+        f"“{{label}}”超过 {MOST_CHARACTERS} 字，请写短一些。",
+        f"“{{label}}” is longer than {MOST_CHARACTERS} characters. Please shorten it.",
+    ),
+    "unreadable": (
+        "“{label}”含有无法保存的字符，请删去后重填。",
+        "“{label}” contains characters that cannot be stored. Please remove them.",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """What is wrong with the answer to one question."""
+
+    what: str
+    label: Mapping[str, str]
+    known: Sequence[str] = ()
+
+    def say(self, language: str = "zh") -> str:
+        """Say it in one sentence that tells what to do instead."""
+        chinese, english = WRONG[self.what]
+        told = english if language == "en" else chinese
+        known = (", " if language == "en" else "、").join(self.known)
+        return told.format(label=self.label[language], known=known)
+
+
+class Misanswered(Unable):
+    """Answers that cannot be taken; `wrong` tells what is wrong by question."""
+
+    def __init__(self, wrong: Mapping[str, Wrong]) -> None:
+        self.wrong = dict(wrong)
+        super().__init__("".join(each.say() for each in wrong.values()))
+
+
+# --- who is asked ---------------------------------------------------------------------------------------------------
+
+
+def is_asked_about(*, process: Process, stage: Stage, is_past: bool) -> bool:
+    """
+    Tell whether customers are asked about a case that ended like this (SVY-01, SVY-02).
+
+    About a return that was completed: not when it was rejected or cancelled, not when it was settled elsewhere long ago.
+    About no second revisit: whoever was dissatisfied is not asked a third time (AMB-40).
+    """
+    return process is Process.RETURNS and stage is Stage.CLOSED and not is_past
+
+
+def objection(
+    *,
+    is_opted_out: bool,
+    asked_about: tuple[str, datetime] | None = None,
+    at: datetime,
+    survey: Survey,
+    calendars: Mapping[int, Calendar],
+    house: House,
+) -> str:
+    """
+    Say why a customer is not asked about a case that ended at `at`; empty when they are (P-22).
+
+    `asked_about` is the last case of the same order that was asked about, and when it ended.
+    """
+    if is_opted_out:
+        return "客户已表示不愿被调查"
+    if asked_about is not None:
+        case_no, ended_at = asked_about
+        if at < until(ended_at, survey.lock, calendars=calendars, house=house):
+            return f"同一订单的 {case_no} 结案不到 {survey.lock.words}，已经调查过"
+    return ""
+
+
+def until(start_at: datetime, limit: Any, *, calendars: Mapping[int, Calendar], house: House) -> datetime:
+    """Tell the end of a time of the survey's, exclusive."""
+    return clocks.due(start_at=start_at, limit=limit, calendars=calendars, house=house).due_at
+
+
+# --- who may still answer -------------------------------------------------------------------------------------------
+
+
+def too_late(*, state: Surveyed, expires_at: datetime | None, at: datetime) -> str:
+    """
+    Name why an answer is not taken any more: `answered`, `expired`, `skipped`; empty when it is (P-22).
+
+    The end is exclusive; while nobody knows yet when the survey reached the customer, it has no end.
+    """
+    if state in (Surveyed.ANSWERED, Surveyed.SKIPPED, Surveyed.EXPIRED):
+        return state.value
+    return Surveyed.EXPIRED.value if expires_at is not None and at >= expires_at else ""
+
+
+def cannot_record(
+    *, operator: Staff | None, named: str, owner: str, owner_name: str, worked_on_it: Collection[str]
+) -> str:
+    """
+    Say why somebody may not write down what a customer answered by phone; empty when they may (P-22).
+
+    Nobody records how satisfied a customer is with their own work: `worked_on_it` took the case in or decided in it.
+    """
+    no = authority.objection(
+        operator=operator, named=named, right=Right.VISIT, department=owner, department_name=owner_name
+    )
+    if no or operator is None:
+        return no
+    if operator.id in worked_on_it:
+        return f"{operator.choice} 办理过本单，不能登记自己的满意度，请换一位没有办理过本单、有“{Right.VISIT.label}”权限的员工。"
+    return ""
+
+
+# --- what an answer says --------------------------------------------------------------------------------------------
+
+
+def read(given: Mapping[str, str], survey: Survey) -> dict[str, str]:
+    """
+    Read what was answered: by question, as it was given; what was left empty is no answer (SVY-03, SVY-07).
+
+    Raises Misanswered with all that is wrong.
+    """
+    asked = {question.code: question for question in survey.questions}
+    said: dict[str, str] = {}
+    wrong: dict[str, Wrong] = {
+        code: Wrong("unknown", dict.fromkeys(("zh", "en"), code[:40]), tuple(asked))
+        for code in given
+        if code not in asked
+    }
+    for code, question in asked.items():
+        labels = {"zh": question.zh, "en": question.en}
+        try:
+            answer = seen(clean(given.get(code, "")))
+        except ValueError:
+            wrong[code] = Wrong("unreadable", labels)
+            continue
+        scale = Scale(question.scale)
+        if scale is Scale.YES_NO:
+            answer = next((key for key, spoken in SPOKEN.items() if answer == spoken), answer.lower())
+        if not answer:
+            if code == survey.overall:
+                wrong[code] = Wrong("missing", labels)
+        elif scale is Scale.TEXT and len(answer) > MOST_CHARACTERS:
+            wrong[code] = Wrong("too_long", labels)
+        elif scale is not Scale.TEXT and answer not in scale.answers:
+            wrong[code] = Wrong("not_offered", labels, scale.answers)
+        else:
+            said[code] = answer
+    if wrong:
+        raise Misanswered(wrong)
+    return said
+
+
+def is_dissatisfied(said: Mapping[str, str], survey: Survey) -> bool:
+    """Tell whether answers open a second revisit (SVY-05): by what was chosen, never by words that were written (P-25)."""
+    return any(
+        _place(question, said[question.code]) <= _place(question, question.dissatisfied)
+        for question in survey.questions
+        if question.dissatisfied is not None and question.code in said
+    )
+
+
+def has_other_need(said: Mapping[str, str], survey: Survey) -> bool | None:
+    """Tell whether the customer needs anything else; None when they did not say (SVY-07)."""
+    answer = said.get(survey.other_need or "")
+    return None if answer is None else answer == "yes"
+
+
+def score(said: Mapping[str, str], survey: Survey) -> Decimal:
+    """Put the overall answer on a scale of five, so that it can be counted beside others (KPI-09, AMB-31)."""
+    return on_five(said[survey.overall], Scale(survey.question(survey.overall).scale))
+
+
+def on_five(answer: str, scale: Scale) -> Decimal:
+    """
+    Put an answer on a scale of five: the worst is 1, the best is 5, what lies between keeps its distance (AMB-31).
+
+    Raises ValueError for what says nothing of satisfaction: free text, and whether somebody would recommend us.
+    """
+    if scale in (Scale.TEXT, Scale.NPS):
+        raise ValueError(f"{scale} is no measure of satisfaction")
+    place, steps = scale.answers.index(answer), len(scale.answers) - 1
+    return (1 + Decimal(4 * place) / steps).quantize(HUNDREDTH, ROUND_HALF_UP)
+
+
+def recommends(answer: str) -> int:
+    """Count an answer of 0 to 10 as a promoter's (1), a detractor's (-1) or neither (AMB-31)."""
+    return 1 if int(answer) >= 9 else -1 if int(answer) <= 6 else 0
+
+
+def raw(said: Mapping[str, str], survey: Survey) -> list[dict[str, str]]:
+    """Give answers as they are kept: with their scale, in the order of the questions (AMB-31)."""
+    return [
+        {"code": question.code, "scale": question.scale, "answer": said[question.code]}
+        for question in survey.questions
+        if question.code in said
+    ]
+
+
+def counted(said: Mapping[str, str], survey: Survey) -> dict[str, str]:
+    """Leave of answers what was chosen: what the journal may hold, since free text may name somebody (GEN-10)."""
+    return {each["code"]: each["answer"] for each in raw(said, survey) if each["scale"] != Scale.TEXT}
+
+
+def spoken(answer: str, scale: Scale) -> str:
+    """Write an answer as people read it: `4 星`, `否`."""
+    match scale:
+        case Scale.STARS5:
+            return f"{answer} 星"
+        case Scale.POINTS5 | Scale.POINTS10 | Scale.NPS:
+            return f"{answer} 分（满分 {scale.answers[-1]}）"
+        case Scale.YES_NO:
+            return SPOKEN[answer]
+    return answer
+
+
+def spoken_raw(answer: Mapping[str, str]) -> str:
+    """Write an answer as it is kept as people read it."""
+    return spoken(answer["answer"], Scale(answer["scale"]))
+
+
+def offered(question: Question) -> tuple[str, ...]:
+    """What may be answered to a question, as it is typed; nothing where anything may."""
+    scale = Scale(question.scale)
+    return tuple(SPOKEN[answer] for answer in reversed(scale.answers)) if scale is Scale.YES_NO else scale.answers
+
+
+def told(said: Mapping[str, str], survey: Survey) -> list[tuple[str, str]]:
+    """Write what was asked and chosen as people read it, free text left out."""
+    chosen = counted(said, survey)
+    return [(q.zh, spoken(chosen[q.code], Scale(q.scale))) for q in survey.questions if q.code in chosen]
+
+
+def words(answers: Iterable[Mapping[str, str]], survey: Survey) -> list[tuple[str, str]]:
+    """Give what was written in free text, with its question, as it was written."""
+    return [(survey.question(each["code"]).zh, each["answer"]) for each in answers if each["scale"] == Scale.TEXT]
+
+
+def _place(question: Question, answer: str | None) -> int:
+    return Scale(question.scale).answers.index(answer or "")
+
+
+# --- how answers are counted ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What came of surveys and of second revisits, to be added up (KPI-09, KPI-41, KPI-44)."""
+
+    sent: int = 0
+    by_phone: int = 0  # of those sent: handed to staff, since the customer has no channel
+    answered: int = 0
+    points: Decimal = Decimal(0)
+    good: int = 0
+    dissatisfied: int = 0
+    other_need: int = 0
+    recommended: int = 0
+    promoters: int = 0
+    detractors: int = 0
+    revisits: int = 0
+    revisits_ended: int = 0
+    recovered: int = 0
+
+    def __add__(self, other: Tally) -> Tally:
+        """Add up, field by field."""
+        return Tally(**{each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(Tally)})
+
+    @property
+    def csat(self) -> Decimal | None:
+        """The mean score of what was answered, on five; None when nothing was (KPI-09, SVY-07)."""
+        return (self.points / self.answered).quantize(HUNDREDTH, ROUND_HALF_UP) if self.answered else None
+
+    @property
+    def good_share(self) -> Decimal | None:
+        """Per cent of the answers that are 4 or 5 (KPI-09)."""
+        return _per_cent(self.good, self.answered)
+
+    @property
+    def response_rate(self) -> Decimal | None:
+        """Per cent of the surveys sent that were answered (KPI-44)."""
+        return _per_cent(self.answered, self.sent)
+
+    @property
+    def nps(self) -> Decimal | None:
+        """Per cent of promoters less per cent of detractors; None when nobody was asked to recommend us (AMB-31)."""
+        return _per_cent(self.promoters - self.detractors, self.recommended)
+
+    @property
+    def recovery_rate(self) -> Decimal | None:
+        """Per cent of the second revisits that have ended which ended satisfied (KPI-41)."""
+        return _per_cent(self.recovered, self.revisits_ended)
+
+
+def _per_cent(part: int, whole: int) -> Decimal | None:
+    return (Decimal(100 * part) / whole).quantize(Decimal("0.1"), ROUND_HALF_UP) if whole else None

@@ -1,0 +1,190 @@
+"""
+What customers do for themselves: see where their case stands, and apply for a return (SLF-01 to SLF-03, AMB-47).
+
+Who searches is counted before anything is looked for, in the database, by marks that name nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from aftersales import clock, links
+from aftersales.rules import applying, matching
+from aftersales.rules.applying import Goods
+from aftersales.rules.progress import Progress, Promised, progress
+from aftersales.settings import settings
+from aftersales.store import cases, orders
+from aftersales.store import selfservice as store
+from aftersales.store.engine import transaction
+from aftersales.terms import Allowance
+from aftersales.words import Stage, Unable, Way
+from tasks import intake, records
+from tasks.cases import current_terms
+
+# how long the page shows that an application was turned away
+SHOWN = timedelta(days=7)
+
+
+class UnableToMatch(Unable):
+    """No order has this number and this phone; whether one has the number is not told (AMB-47)."""
+
+
+class TooOften(Unable):
+    """Somebody has tried too often; `wait` says for how long."""
+
+    def __init__(self, wait: timedelta) -> None:
+        super().__init__("操作太频繁，请稍后再试。")
+        self.wait = wait
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An application that is no case: being taken in, or turned away with a sentence; None: one that names staff."""
+
+    at: datetime
+    refusal: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An order as its customer sees it: its cases with the newest first, its applications, what can still be returned."""
+
+    order_no: str
+    is_rehearsed: bool
+    cases: tuple[Progress, ...]
+    applications: tuple[Taken, ...]
+    goods: tuple[Goods, ...]
+    at: datetime
+
+
+# --- finding --------------------------------------------------------------------------------------------------------
+
+
+async def find(order_no: str, phone: str, *, address: str) -> store.Holder:
+    """
+    Find the order that has this number and this phone (AMB-47).
+
+    The same is done whether there is no such order or it has another phone. Raises UnableToMatch, TooOften.
+    """
+    allowed = current_terms().selfservice
+    order_no = matching.plain_order_no(order_no)
+    counted = {
+        _mark("search from", matching.neighborhood(address)): allowed.searches_per_address,
+        _mark("search for", order_no): allowed.searches_per_order,
+    }
+    async with transaction() as connection:
+        too_often = await _count(connection, counted)
+        if too_often is None:
+            holder = await store.holder(connection, order_no)
+            if is_match := matching.is_match(given=phone, known=holder.phone) and bool(holder.order_no):
+                # what found its order is no guess
+                await store.give_back(connection, list(counted))
+    if too_often is not None:
+        raise TooOften(too_often)
+    if not is_match:
+        raise UnableToMatch("没有找到相符的订单，请核对订单号和下单时的手机号。")
+    return holder
+
+
+async def _count(connection: AsyncConnection, marks: Mapping[str, Allowance]) -> timedelta | None:
+    """Count one more of each; for how long to wait when that is too many, else None."""
+    at = clock.now()
+    await store.sweep(connection, at=at)
+    waits = []
+    # in one order, so that two who count the same never wait for each other
+    for mark, allowance in sorted(marks.items()):
+        count, until_at = await store.attempt(connection, mark, window=allowance.within.length, at=at)
+        if count > allowance.at_most:
+            waits.append(until_at - at)
+    return max(waits, default=None)
+
+
+def _mark(what: str, who: str) -> str:
+    return hmac.new(links.secret("attempts"), f"{what} {who}".encode(), hashlib.sha256).hexdigest()
+
+
+# --- showing --------------------------------------------------------------------------------------------------------
+
+
+async def show(order_no: str) -> Shown:
+    """Tell everything that an order's customer may see of it (SLF-02). Raises UnableToMatch when it is gone."""
+    async with transaction() as connection:
+        order = await orders.show(connection, order_no)
+        if order is None:
+            raise UnableToMatch("没有找到这张订单。")
+        rehearsal = await cases.rehearsal_of_order(connection, order_no) if order.rehearsal else None
+        found = await cases.of_order(connection, order_no)
+        numbers = [case.case_no for case in found]
+        histories = await store.histories(connection, numbers) if numbers else {}
+        gates = await store.open_gates(connection, numbers) if numbers else {}
+        applied = await store.applications(connection, order_no, since=clock.now() - SHOWN)
+    return Shown(
+        order_no=order.order_no,
+        is_rehearsed=order.rehearsal is not None,
+        cases=tuple(
+            _progress(case, histories[case.case_no], gates.get(case.case_no), order.payment_route)
+            for case in reversed(found)
+        ),
+        applications=tuple(Taken(each.at, _public(each.refusal)) for each in applied),
+        goods=tuple(Goods(line.line_no, line.sku, line.name, line.free) for line in order.lines if line.free > 0),
+        at=rehearsal[1] if rehearsal else clock.now(),
+    )
+
+
+def _progress(case: cases.Case, history: Sequence[Any], due: store.Due | None, payment_route: str) -> Progress:
+    return progress(
+        case_no=case.case_no,
+        stage=Stage(case.stage),
+        opened_at=case.opened_at,
+        history=history,
+        promised=Promised(due.stage, due.due_at, due.provisional) if due else None,
+        payment_route=payment_route,
+        at=clock.now(case),
+        is_rehearsed=case.rehearsal is not None,
+    )
+
+
+def _public(sentence: str) -> str | None:
+    """A sentence that staff would read, for customers: none that names somebody of the house (SLF-02)."""
+    for person in current_terms().staff().values():
+        if person.name in sentence or person.id in sentence:
+            return None
+    return sentence
+
+
+# --- applying -------------------------------------------------------------------------------------------------------
+
+
+async def may_apply(order_no: str) -> None:
+    """Count one more form of an order, before its photos are looked at. Raises TooOften."""
+    allowance = current_terms().selfservice.applications_per_order
+    async with transaction() as connection:
+        wait = await _count(connection, {_mark("apply for", order_no): allowance})
+    if wait is not None:
+        raise TooOften(wait)
+
+
+async def keep_photo(photo: bytes) -> str:
+    """Keep a photo that was written anew, outside of anything that is served; the same one once (POL-08)."""
+    return await asyncio.to_thread(records.store_photo, photo, settings().home / "files")
+
+
+async def apply(
+    order_no: str, filled: applying.Filled, *, goods: Sequence[Goods], photos: Sequence[str], key: str
+) -> intake.Application:
+    """
+    Send in an application that has no mistakes, once a key (SLF-03, RET-01).
+
+    `photos` are what `keep_photo` answered. Raises what `intake.apply` raises.
+    """
+    evidence = [records.photo_label(reference, number) for number, reference in enumerate(photos, 1)]
+    asked = applying.request(filled, order_no=order_no, goods=goods, evidence=evidence)
+    return await intake.apply(asked, via=Way.PAGE.value, key=key)

@@ -1,0 +1,376 @@
+"""Shop systems call us, over real HTTP: signed with all that makes a request, once a number, held to the rules of the commands."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from aftersales import clock
+from aftersales.serve import intake, signatures
+from aftersales.serve.once import ANOTHER, UNDER_WAY
+from aftersales.store import engine
+from aftersales.words import Stage
+from tests.conftest import copy_of, emptied
+from tests.gateways.test_callbacks import Service, everything
+from tests.gateways.test_openapi import document, valid
+from tests.stories.conftest import Shop, Telling
+
+SECRET, OLD = "the-new-secret-of-everybody", "the-old-secret-of-everybody"
+KEYS: dict[str, dict[str, Any]] = {
+    "store": {"secrets": [SECRET, OLD], "rights": ["apply"]},
+    "service": {"secrets": SECRET, "rights": ["apply", "review"], "staff": "C08"},
+    "logistics": {"secrets": SECRET, "rights": ["pickup"], "staff": "L02"},
+    "warehouse": {"secrets": SECRET, "rights": ["receive", "inspect"], "staff": "W02"},
+    "cashier": {"secrets": SECRET, "rights": ["refund"], "staff": "A03"},
+    "manager": {"secrets": SECRET, "rights": ["approve_exception", "refund"], "staff": "A01"},
+}
+INSPECTED = {"items": [{"line": 1, "quantity": 1, "grade": "sellable", "cause": "no_reason"}], "result": "pass"}
+ARRIVED = {"event": "received", "items": [{"sku": "SKU-1", "quantity": 1}], "rest": "complete"}
+
+
+def _as_documented(method: str, path: str, answer: httpx.Response) -> None:
+    """Hold an answer against the document, where the address is one of it."""
+    for shape, item in document("intake")["paths"].items():
+        told = item.get(method.lower())
+        if told is None or not re.fullmatch(re.sub(r"{\w+}", "[^/]+", shape), path.partition("?")[0]):
+            continue
+        responses = told["responses"]
+        assert str(answer.status_code) in responses, f"{method} {shape} answers {answer.status_code}"
+        response = responses[str(answer.status_code)]
+        if "$ref" in response:
+            response = document("intake")["components"]["responses"]["Refused"]
+        valid("intake", response["content"]["application/json"]["schema"], answer.json())
+
+
+class Shops(Service):
+    """`aftersales serve` with keys of shop systems, and a shop system that signs."""
+
+    def __init__(self, database_url: str, home: Path, **environment: str) -> None:
+        super().__init__(database_url, home, **{"AFTERSALES_API_KEYS": json.dumps(KEYS), **environment})
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: bytes | dict[str, Any] = b"",
+        *,
+        key: str = "service",
+        secret: str = SECRET,
+        number: str | None = None,
+        late: timedelta = timedelta(),
+        signed_for: tuple[str, str] | None = None,
+        **headers: str,
+    ) -> httpx.Response:
+        """Send a request, signed unless a header says otherwise; each has a number of its own."""
+        raw = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
+        number = ("" if method == "GET" else f"n-{uuid4()}") if number is None else number
+        to = signatures.target(*(signed_for or (method, path)), number)
+        sent = {
+            intake.KEY: key,
+            signatures.HEADER: signatures.sign(raw, key=secret, at=clock.now() - late, to=to),
+            **({intake.ONCE: number} if number else {}),
+            **headers,
+        }
+        answer = await self.client.request(method, path, content=raw, headers=sent)
+        _as_documented(method, path, answer)
+        return answer
+
+    async def post(self, path: str, body: bytes | dict[str, Any], **how: Any) -> httpx.Response:
+        """Send something."""
+        return await self.call("POST", path, body, **how)
+
+    async def get(self, path: str, **how: Any) -> httpx.Response:
+        """Ask something."""
+        return await self.call("GET", path, **how)
+
+
+@pytest.fixture(scope="module")
+def served(postgres: str, migrated: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Shops]]:
+    """A database, and a service that is connected to it."""
+    with copy_of(postgres, migrated) as url:
+        running = Shops(url, tmp_path_factory.mktemp("serve"))
+        yield url, running
+        running.stop()
+
+
+@pytest.fixture
+async def database(served: tuple[str, Shops]) -> AsyncIterator[str]:
+    """The service's database, empty again; this process is connected to it too."""
+    emptied(served[0])
+    engine.connect(served[0])
+    yield engine.address(served[0]).render_as_string(hide_password=False)
+    await engine.disconnect()
+
+
+@pytest.fixture
+def shops(served: tuple[str, Shops], database: str) -> Shops:
+    return served[1]
+
+
+@pytest.fixture
+async def asked(shop: Shop) -> Telling:
+    """A case that waits for its review."""
+    await shop.order()
+    return await shop.tell(shop.application())
+
+
+@pytest.fixture
+async def sent_off(asked: Telling) -> Telling:
+    """A case whose goods are to be picked up."""
+    return await asked.decide("review", "C08", decision="approve")
+
+
+# --- a whole way ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_case_goes_all_its_way_over_http(shops: Shops, asked: Telling):
+    at = f"/v1/cases/{asked.case_no}/decisions"
+    picked_up = {"event": "picked_up", "case_no": asked.case_no, "carrier": "顺丰", "tracking_no": "sf100200300"}
+
+    answers = [await shops.post(f"{at}/review", {"decision": "approve"})]
+    await asked.again()
+    answers.append(await shops.post("/v1/scans", picked_up, key="logistics"))
+    await asked.again()
+    answers.append(await shops.post("/v1/scans", {**ARRIVED, "tracking_no": "SF100200300"}, key="warehouse"))
+    await asked.again()
+    answers.append(await shops.post(f"{at}/inspection", INSPECTED, key="warehouse"))
+    await asked.again()
+    answers.append(await shops.post(f"{at}/refund", {"amount": "188.00", "reference": "WX-1"}, key="cashier"))
+    await asked.again()
+
+    assert [(answer.status_code, answer.json().get("error")) for answer in answers] == [(200, None)] * 5
+    assert (await asked.case()).stage is Stage.CLOSED
+    journal = await asked.journal()
+    acted = {name: journal[f"{name}-0"].actor for name in ("review", "pickup", "receipt", "inspection", "refund")}
+    assert acted == {"review": "C08", "pickup": "L02", "receipt": "W02", "inspection": "W02", "refund": "A03"}
+    assert journal["review-0"].data["via"].startswith("api/service/")
+    assert answers[2].json()["case_no"] == asked.case_no, "found by the parcel's number"
+    seen = (await shops.get(f"/v1/cases/{asked.case_no}")).json()
+    assert (seen["stage"], seen["refunded"], seen["department"], seen["due_at"]) == ("closed", "188.00", "", None)
+
+
+async def test_gen10_where_a_case_stands_is_told_masked(shops: Shops, asked: Telling):
+    answer = await shops.get(f"/v1/cases/{asked.case_no.lower()}", key="store")
+
+    told = answer.json()
+    assert answer.status_code == 200
+    assert (told["case_no"], told["stage_label"], told["department"]) == (asked.case_no, "待审核", "customer_service")
+    assert told["customer"] == {"name": "李**", "phone": "102****5678", "email": ""}
+    assert told["due"].endswith(" 前") and told["is_overdue"] is False
+    assert "10212345678" not in answer.text and "李小红" not in answer.text
+
+
+async def test_a_parcel_without_a_case_waits_and_is_matched(shops: Shops, sent_off: Telling):
+    lone = await shops.post("/v1/scans", {**ARRIVED, "tracking_no": "SF100200300"}, key="warehouse")
+    matched = await shops.post(
+        "/v1/scans", {**ARRIVED, "tracking_no": "SF100200300", "case_no": sent_off.case_no}, key="warehouse"
+    )
+    await sent_off.again()
+
+    assert lone.json()["case_no"] == "" and "无主包裹 SF100200300" in lone.json()["told"]
+    assert (matched.status_code, matched.json()["case_no"]) == (200, sent_off.case_no)
+    assert "匹配" in matched.json()["told"]
+    assert sent_off.at == "inspection-0", "what has arrived was picked up"
+
+
+# --- once -----------------------------------------------------------------------------------------------------------
+
+
+async def test_sent_again_it_gets_the_same_answer_and_nothing_happens(shops: Shops, asked: Telling, database: str):
+    path, body = f"/v1/cases/{asked.case_no}/decisions/review", {"decision": "approve"}
+
+    first = await shops.post(path, body, number="n-1")
+    before = everything(database)
+    again = await shops.post(path, body, number="n-1")
+
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert again.content == first.content
+    assert intake.REPEATED not in first.headers and again.headers[intake.REPEATED] == "true"
+    assert everything(database) == before
+
+
+async def test_ten_at_the_same_instant_count_once_and_get_the_same_answer(shops: Shops, sent_off: Telling):
+    body = {"event": "picked_up", "case_no": sent_off.case_no, "carrier": "顺丰"}
+
+    answers = await asyncio.gather(*(shops.post("/v1/scans", body, key="logistics", number="n-1") for _ in range(10)))
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.text for answer in answers}) == 1
+    assert len(await sent_off.rows("inbox")) == 1
+
+
+async def test_two_services_at_the_same_instant_count_once(
+    shops: Shops, sent_off: Telling, served: tuple[str, Shops], tmp_path: Path
+):
+    second = Shops(served[0], tmp_path)
+    body = {"event": "picked_up", "case_no": sent_off.case_no, "carrier": "顺丰"}
+
+    answers = await asyncio.gather(
+        *(each.post("/v1/scans", body, key="logistics", number="n-1") for each in (shops, second) * 5)
+    )
+    second.stop()
+
+    assert {answer.status_code for answer in answers} <= {200, 409}
+    assert 200 in {answer.status_code for answer in answers}
+    assert {answer.json()["error"] for answer in answers if answer.status_code == 409} <= {UNDER_WAY}
+    assert len(await sent_off.rows("inbox")) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        pytest.param("review", {"decision": "reject", "reason": "看不清"}, id="another decision"),
+        pytest.param("question", {"answer": "照片已发"}, id="another gate"),
+    ],
+)
+async def test_the_same_number_for_something_else_is_refused(
+    shops: Shops, asked: Telling, database: str, path: str, body: dict[str, Any]
+):
+    at = f"/v1/cases/{asked.case_no}/decisions"
+    await shops.post(f"{at}/review", {"decision": "approve"}, number="n-1")
+    before = everything(database)
+
+    answer = await shops.post(f"{at}/{path}", body, number="n-1")
+
+    assert (answer.status_code, answer.json()) == (422, {"error": ANOTHER})
+    assert everything(database) == before
+
+
+async def test_another_key_may_use_the_same_number(shops: Shops, asked: Telling):
+    at = f"/v1/cases/{asked.case_no}/decisions"
+    await shops.post(f"{at}/review", {"decision": "approve"}, number="n-1")
+    await asked.again()
+
+    picked_up = {"event": "picked_up", "case_no": asked.case_no, "carrier": "顺丰"}
+    answer = await shops.post("/v1/scans", picked_up, key="logistics", number="n-1")
+
+    assert answer.status_code == 200
+
+
+async def test_what_could_not_be_done_is_tried_anew_under_its_number(shops: Shops, sent_off: Telling):
+    path = f"/v1/cases/{sent_off.case_no}/decisions/inspection"
+
+    early = await shops.post(path, INSPECTED, key="warehouse", number="n-1")
+    await sent_off.decide("pickup", "L02", carrier="顺丰", tracking_no="SF100200300")
+    await sent_off.decide("receipt", "W02", items=[{"line": "1", "quantity": 1}], rest="complete")
+    later = await shops.post(path, INSPECTED, key="warehouse", number="n-1")
+
+    assert (early.status_code, early.json()["error"]) == (
+        409,
+        f"{sent_off.case_no} 现在待取件，还不能办理验收。",
+    )
+    assert later.status_code == 200
+
+
+async def test_whoever_died_before_the_answer_was_kept_is_answered_as_the_first(
+    shops: Shops, asked: Telling, database: str
+):
+    path, body = f"/v1/cases/{asked.case_no}/decisions/review", {"decision": "approve"}
+    first = await shops.post(path, body, number="n-1")
+    await _forget_the_answer()
+
+    again = await shops.post(path, body, number="n-1")
+
+    assert (again.status_code, again.json()) == (200, first.json())
+    reviews = [entry for entry in (await asked.journal()).values() if entry.entry.startswith("review-")]
+    assert [entry.kind for entry in reviews] == ["gate", "decision"]
+
+
+async def _forget_the_answer() -> None:
+    from sqlalchemy import text
+
+    async with engine.transaction() as connection:
+        await connection.execute(
+            text("update requests set status = null, answer = '', begun_at = now() - interval '3 minutes'")
+        )
+
+
+async def test_the_second_is_told_who_was_first_and_when(shops: Shops, asked: Telling):
+    path = f"/v1/cases/{asked.case_no}/decisions/review"
+    await asked.decide("review", "C07", decision="approve")
+
+    answer = await shops.post(path, {"decision": "reject", "reason": "看不清"})
+
+    assert answer.status_code == 409
+    assert answer.json()["error"].startswith(f"{asked.case_no} 的审核已由 C07 王小明 于 ")
+    assert (await asked.journal())["review-0"].data["decision"] == "approve"
+
+
+async def test_what_breaks_a_rule_is_refused_and_kept_like_that_of_a_command(shops: Shops, asked: Telling):
+    await asked.decide("review", "C08", decision="approve")
+    await asked.decide("pickup", "L02", carrier="顺丰", tracking_no="SF100200300")
+    await asked.decide("receipt", "W02", items=[{"line": "1", "quantity": 1}], rest="complete")
+    await asked.decide("inspection", "W03", **INSPECTED)
+
+    answer = await shops.post(
+        f"/v1/cases/{asked.case_no}/decisions/refund", {"amount": "1.00", "reference": "WX-1"}, key="cashier"
+    )
+
+    assert answer.status_code == 409
+    refused = [entry for entry in (await asked.journal()).values() if entry.kind == "refused"]
+    assert [entry.data["reason"] for entry in refused] == [answer.json()["error"]]
+    assert refused[0].actor == "A03"
+
+
+# --- who calls ------------------------------------------------------------------------------------------------------
+
+
+async def test_the_old_secret_counts_beside_the_new_one(shops: Shops, asked: Telling):
+    answers = [await shops.get(f"/v1/cases/{asked.case_no}", key="store", secret=secret) for secret in (SECRET, OLD)]
+
+    assert [answer.status_code for answer in answers] == [200, 200]
+
+
+async def test_a_captured_request_cannot_be_sent_as_something_new(shops: Shops, sent_off: Telling):
+    """Whoever has seen a request has no secret: with another number, address or body its signature is wrong."""
+    body = {"event": "picked_up", "case_no": sent_off.case_no, "carrier": "顺丰"}
+    raw, path = json.dumps(body).encode(), "/v1/scans"
+    seen = signatures.sign(raw, key=SECRET, at=clock.now(), to=signatures.target("POST", path, "n-1"))
+
+    def sent(**changes: Any) -> Any:
+        found = {"path": path, "number": "n-1", "raw": raw} | changes
+        headers = {intake.KEY: "logistics", signatures.HEADER: seen, intake.ONCE: found["number"]}
+        return shops.client.post(found["path"], content=found["raw"], headers=headers)
+
+    assert (await sent()).status_code == 200
+    assert (await sent()).headers[intake.REPEATED] == "true"
+    for change in ({"number": "n-2"}, {"path": f"{path}?again=1"}, {"raw": raw + b" "}):
+        assert (await sent(**change)).status_code == 401, change
+    assert len(await sent_off.rows("inbox")) == 1
+
+
+async def test_no_secret_is_ever_written_down(shops: Shops, asked: Telling, database: str):
+    for secret in (SECRET, OLD, "a-secret-that-is-not-ours"):
+        await shops.post(f"/v1/cases/{asked.case_no}/decisions/review", {"decision": "approve"}, secret=secret)
+
+    kept = json.dumps(everything(database), ensure_ascii=False) + shops.log.read_text()
+    assert not [secret for secret in (SECRET, OLD, "a-secret-that-is-not-ours") if secret in kept]
+
+
+async def test_an_application_without_prefect_is_not_lost_in_silence(shops: Shops, shop: Shop):
+    await shop.order("D1")
+    body = {"order_no": "D1", "items": [{"sku": "SKU-1", "quantity": 1}], "reason": "no_reason", "shipping": "self"}
+
+    answers = [await shops.post("/v1/applications", body, key="store", number="n-1") for _ in range(2)]
+
+    assert [(each.status_code, each.json()) for each in answers] == [
+        (503, {"error": "系统暂时不可用，这份申请还没有受理，请稍后重试。"})
+    ] * 2
+
+
+async def test_without_any_key_nothing_is_taken(served: tuple[str, Shops], tmp_path: Path):
+    running = Shops(served[0], tmp_path, AFTERSALES_API_KEYS="")
+
+    answer = await running.get("/v1/cases/RT-20261122-0001")
+    running.stop()
+
+    assert (answer.status_code, answer.json()) == (503, {"error": intake.NO_KEYS})

@@ -1,0 +1,306 @@
+"""Who is asked how it went, until when, and what an answer means (SVY-01 to SVY-07, P-22, P-25, AMB-31, KPI-09)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from aftersales.rules import clocks, surveys
+from aftersales.rules.surveys import Misanswered, Tally
+from aftersales.survey_terms import restore
+from aftersales.terms import load
+from aftersales.words import Process, Scale, Stage, Surveyed
+
+LIVE = load()
+SURVEY = LIVE.survey
+
+
+def at(wall: str) -> datetime:
+    """A time of the house."""
+    return clocks.house_time(datetime.fromisoformat(wall), house=LIVE.house)
+
+
+def survey(*questions: dict[str, Any], **changes: Any) -> Any:
+    """A survey with an overall question, and others."""
+    overall = {"code": "overall", "zh": "总体", "en": "Overall", "scale": "stars5", "dissatisfied": "2"}
+    named = {each["code"]: {"zh": each["code"], "en": each["code"], **each} for each in (overall, *questions)}
+    document = {"questions": list(named.values()), "overall": "overall", "other_need": None, **changes}
+    return restore(document, live=SURVEY)
+
+
+# --- P-22: who is asked ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("process", "stage", "is_past", "is_asked"),
+    [
+        pytest.param(Process.RETURNS, Stage.CLOSED, False, True, id="SVY-02 a return that was completed"),
+        pytest.param(Process.RETURNS, Stage.REJECTED, False, False, id="none after a rejection"),
+        pytest.param(Process.RETURNS, Stage.CANCELLED, False, False, id="none after a cancellation"),
+        pytest.param(Process.RETURNS, Stage.CLOSED, True, False, id="none about what was settled elsewhere"),
+        pytest.param(Process.REVISIT, Stage.CLOSED, False, False, id="AMB-40 no third survey"),
+        pytest.param(Process.COMPLAINT, Stage.CLOSED, False, False, id="none about a complaint's row"),
+    ],
+)
+def test_p22_is_asked_about(process: Process, stage: Stage, is_past: bool, is_asked: bool):
+    assert surveys.is_asked_about(process=process, stage=stage, is_past=is_past) is is_asked
+
+
+@pytest.mark.parametrize(
+    ("is_opted_out", "before", "now", "why"),
+    [
+        pytest.param(False, None, "2026-03-13 10:00", "", id="the first case of an order"),
+        pytest.param(True, None, "2026-03-13 10:00", "客户已表示不愿被调查", id="a customer who has opted out"),
+        pytest.param(
+            False, "2026-03-13 10:00", "2026-03-13 10:00", "同一订单的 RT-1 结案不到 7 天，已经调查过",
+            id="two cases that end at once",
+        ),
+        pytest.param(
+            False, "2026-03-13 10:00", "2026-03-20 23:59", "同一订单的 RT-1 结案不到 7 天，已经调查过",
+            id="a new case inside the lock time",
+        ),
+        pytest.param(False, "2026-03-13 10:00", "2026-03-21 00:00", "", id="a new case when the lock time is over"),
+        pytest.param(
+            True, "2026-03-13 10:00", "2027-03-13 10:00", "客户已表示不愿被调查", id="opted out, whatever came before"
+        ),
+    ],
+)  # fmt: skip
+def test_p22_objection(is_opted_out: bool, before: str | None, now: str, why: str):
+    told = surveys.objection(
+        is_opted_out=is_opted_out,
+        asked_about=("RT-1", at(before)) if before else None,
+        at=at(now),
+        survey=SURVEY,
+        calendars=LIVE.calendars,
+        house=LIVE.house,
+    )
+
+    assert told == why
+
+
+# --- P-22: who may still answer -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("state", "expires", "now", "why"),
+    [
+        pytest.param("sent", "2026-03-16 10:00", "2026-03-16 09:59", "", id="the last minute"),
+        pytest.param("sent", "2026-03-16 10:00", "2026-03-16 10:00", "expired", id="the end itself is too late"),
+        pytest.param("sent", None, "2026-03-30 10:00", "", id="nobody knows yet when it reached the customer"),
+        pytest.param("waiting", None, "2026-03-13 10:00", "", id="by phone before it has gone out"),
+        pytest.param("expired", "2026-03-16 10:00", "2026-03-16 09:00", "expired", id="it was ended"),
+        pytest.param("answered", "2026-03-16 10:00", "2026-03-14 10:00", "answered", id="it was answered"),
+        pytest.param("answered", "2026-03-16 10:00", "2026-04-14 10:00", "answered", id="answered, and long ago"),
+        pytest.param("skipped", None, "2026-03-13 10:00", "skipped", id="nobody was asked"),
+    ],
+)
+def test_p22_too_late(state: str, expires: str | None, now: str, why: str):
+    told = surveys.too_late(state=Surveyed(state), expires_at=at(expires) if expires else None, at=at(now))
+
+    assert told == why
+
+
+@pytest.mark.parametrize(
+    ("operator", "worked_on_it", "why"),
+    [
+        pytest.param("C02", ("C07", "C08"), "", id="a colleague who had no part in it"),
+        pytest.param("C07", ("C07", "C08"), "办理过本单，不能登记自己的满意度", id="whoever took it in"),
+        pytest.param("C08", ("C07", "C08"), "办理过本单，不能登记自己的满意度", id="whoever decided in it"),
+        pytest.param("A02", (), "不属于客户服务部", id="another department"),
+        pytest.param("C99", (), "不在员工名单中", id="nobody"),
+    ],
+)
+def test_p22_nobody_records_how_satisfied_a_customer_is_with_them(
+    operator: str, worked_on_it: tuple[str, ...], why: str
+):
+    told = surveys.cannot_record(
+        operator=LIVE.staff().get(operator),
+        named=operator,
+        owner="customer_service",
+        owner_name="客户服务部",
+        worked_on_it=worked_on_it,
+    )
+
+    assert (why in told) if why else told == ""
+
+
+# --- answers --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        pytest.param({"overall": "4"}, {"overall": "4"}, id="the one that must be given"),
+        pytest.param({"overall": " 4 ", "speed": ""}, {"overall": "4"}, id="what is left empty is no answer"),
+        pytest.param({"overall": "5", "solved": "是"}, {"overall": "5", "solved": "yes"}, id="yes, as people say it"),
+        pytest.param({"overall": "5", "solved": "NO"}, {"overall": "5", "solved": "no"}, id="no, in capitals"),
+        pytest.param({"overall": "5", "comment": " 谢谢！\u200b"}, {"overall": "5", "comment": "谢谢！"}, id="words"),
+        pytest.param(
+            {"overall": "5", "comment": "好" * 500}, {"overall": "5", "comment": "好" * 500}, id="500 of them"
+        ),
+    ],
+)
+def test_svy03_read(given: dict[str, str], said: dict[str, str]):
+    assert surveys.read(given, SURVEY) == said
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        pytest.param({}, "“总体满意度”还没有回答，请选一个答案。", id="nothing"),
+        pytest.param({"overall": "  "}, "“总体满意度”还没有回答，请选一个答案。", id="blanks"),
+        pytest.param({"overall": "6"}, "“总体满意度”的答案不在可选值中，请从 1、2、3、4、5 里选一个。", id="six stars"),
+        pytest.param({"overall": "0"}, "不在可选值中", id="no stars"),
+        pytest.param({"overall": "4.5"}, "不在可选值中", id="half a star"),
+        pytest.param({"overall": "５"}, "不在可选值中", id="full width"),
+        pytest.param(
+            {"overall": "5", "solved": "maybe"}, "“问题解决得满意吗？”的答案不在可选值中，请从 no、yes", id="maybe"
+        ),
+        pytest.param(
+            {"overall": "5", "comment": "好" * 501}, "“还想说的”超过 500 字，请写短一些。", id="501 characters"
+        ),
+        pytest.param({"overall": "5", "comment": "a\x00b"}, "“还想说的”含有无法保存的字符", id="a NUL"),
+        pytest.param({"overall": "5", "comment": "\ud800"}, "“还想说的”含有无法保存的字符", id="half a character"),
+        pytest.param(
+            {"overall": "5", "spede": "4"}, "没有“spede”这一题，请只写问卷里的题：solved、overall", id="no question"
+        ),
+    ],
+)
+def test_what_is_no_answer_is_one_sentence(given: dict[str, str], sentence: str):
+    with pytest.raises(Misanswered) as error:
+        surveys.read(given, SURVEY)
+
+    assert sentence in str(error.value)
+    assert len(error.value.wrong) == 1
+
+
+def test_every_mistake_is_told_at_once_in_both_languages():
+    with pytest.raises(Misanswered) as error:
+        surveys.read({"solved": "x", "comment": "好" * 501}, SURVEY)
+
+    assert list(error.value.wrong) == ["solved", "overall", "comment"]
+    english = error.value.wrong["overall"].say("en")
+    assert english == "“Overall satisfaction” is not answered yet. Please choose an answer."
+
+
+@pytest.mark.parametrize(
+    ("said", "is_dissatisfied"),
+    [
+        pytest.param({"overall": "1"}, True, id="one star"),
+        pytest.param({"overall": "2"}, True, id="the last that counts as dissatisfied"),
+        pytest.param({"overall": "3"}, False, id="the first that does not"),
+        pytest.param({"overall": "5", "solved": "no"}, True, id="SVY-01 five stars, but it was not solved"),
+        pytest.param({"overall": "3", "solved": "yes"}, False, id="solved"),
+        pytest.param({"overall": "5", "speed": "1"}, False, id="slow is not dissatisfied"),
+        pytest.param({"overall": "5", "other_need": "no"}, False, id="no other need is no complaint"),
+        pytest.param({"overall": "5", "comment": "非常不满意，要投诉"}, False, id="P-25 words decide nothing"),
+        pytest.param({"overall": "2", "comment": "谢谢，很满意"}, True, id="P-25 nor do kind ones"),
+    ],
+)
+def test_svy05_is_dissatisfied(said: dict[str, str], is_dissatisfied: bool):
+    assert surveys.is_dissatisfied(said, SURVEY) is is_dissatisfied
+
+
+@pytest.mark.parametrize(
+    ("scale", "up_to", "answer", "is_dissatisfied"),
+    [
+        pytest.param("points5", "3", "3", True, id="1–5 points, at the edge"),
+        pytest.param("points5", "3", "4", False, id="1–5 points, above"),
+        pytest.param("points10", "9", "9", True, id="10 points, at the edge"),
+        pytest.param("points10", "9", "10", False, id="10 is more than 9, not less"),
+        pytest.param("yes_no", "no", "no", True, id="no"),
+        pytest.param("yes_no", "no", "yes", False, id="yes"),
+    ],
+)
+def test_amb31_dissatisfied_on_every_scale(scale: str, up_to: str, answer: str, is_dissatisfied: bool):
+    other = survey({"code": "overall", "scale": scale, "dissatisfied": up_to})
+
+    assert surveys.is_dissatisfied({"overall": answer}, other) is is_dissatisfied
+
+
+@pytest.mark.parametrize(
+    ("said", "has_need"),
+    [
+        pytest.param({"overall": "5", "other_need": "yes"}, True, id="SVY-07 another need"),
+        pytest.param({"overall": "5", "other_need": "no"}, False, id="none"),
+        pytest.param({"overall": "5"}, None, id="not said"),
+    ],
+)
+def test_svy07_has_other_need(said: dict[str, str], has_need: bool | None):
+    assert surveys.has_other_need(said, SURVEY) is has_need
+    assert surveys.has_other_need(said, survey()) is None, "who is not asked has not said it"
+
+
+@pytest.mark.parametrize(
+    ("answer", "scale", "score"),
+    [
+        pytest.param("1", "stars5", "1.00", id="one star"),
+        pytest.param("4", "stars5", "4.00", id="four stars"),
+        pytest.param("5", "points5", "5.00", id="five points"),
+        pytest.param("1", "points10", "1.00", id="the worst of ten is the worst of five"),
+        pytest.param("10", "points10", "5.00", id="the best of ten is the best of five"),
+        pytest.param("8", "points10", "4.11", id="eight of ten"),
+        pytest.param("no", "yes_no", "1.00", id="no"),
+        pytest.param("yes", "yes_no", "5.00", id="yes"),
+    ],
+)
+def test_amb31_on_five(answer: str, scale: str, score: str):
+    assert surveys.on_five(answer, Scale(scale)) == Decimal(score)
+
+
+@pytest.mark.parametrize("scale", ["nps", "text"])
+def test_amb31_recommendation_and_words_are_no_satisfaction(scale: str):
+    with pytest.raises(ValueError, match="no measure"):
+        surveys.on_five("10", Scale(scale))
+
+
+def test_amb31_answers_are_kept_as_they_were_given():
+    said = {"comment": "谢谢", "overall": "4", "solved": "yes"}
+
+    assert surveys.raw(said, SURVEY) == [
+        {"code": "solved", "scale": "yes_no", "answer": "yes"},
+        {"code": "overall", "scale": "stars5", "answer": "4"},
+        {"code": "comment", "scale": "text", "answer": "谢谢"},
+    ]
+    assert surveys.counted(said, SURVEY) == {"solved": "yes", "overall": "4"}, "GEN-10 no free text"
+    assert surveys.told(said, SURVEY) == [("问题解决得满意吗？", "是"), ("总体满意度", "4 星")]
+
+
+# --- figures --------------------------------------------------------------------------------------------------------
+
+
+def test_kpi09_satisfaction_is_the_mean_of_what_was_answered():
+    tally = Tally(sent=10, answered=3, points=Decimal("13"), good=2)
+
+    assert (tally.csat, tally.good_share, tally.response_rate) == (Decimal("4.33"), Decimal("66.7"), Decimal("30.0"))
+
+
+def test_svy07_no_answer_is_no_answer():
+    assert (Tally(sent=10).csat, Tally(sent=10).good_share, Tally(sent=10).response_rate) == (
+        None,
+        None,
+        Decimal("0.0"),
+    )
+    assert Tally().response_rate is None
+
+
+def test_kpi41_recovery_is_told_of_what_has_ended():
+    assert Tally(revisits=5, revisits_ended=4, recovered=3).recovery_rate == Decimal("75.0")
+    assert Tally(revisits=5).recovery_rate is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "way"), [("10", 1), ("9", 1), ("8", 0), ("7", 0), ("6", -1), ("0", -1)], ids=lambda value: str(value)
+)
+def test_amb31_recommends(answer: str, way: int):
+    assert surveys.recommends(answer) == way
+
+
+def test_tallies_add_up():
+    total = Tally(sent=1, answered=1, points=Decimal(4), good=1) + Tally(sent=2, answered=1, points=Decimal(1))
+
+    assert (total.sent, total.csat, total.good_share) == (3, Decimal("2.50"), Decimal("50.0"))
+    assert Tally(recommended=3, promoters=2, detractors=1).nps == Decimal("33.3")
