@@ -9,13 +9,12 @@ from __future__ import annotations
 from prefect import flow
 
 from aftersales import desk
-from aftersales.forms import Raw
 from tasks import gates
 from tasks import visits as lists
 
 
 @flow(name="visits", **desk.story)
-async def visits(request: Raw = None) -> str:
+async def visits() -> str:
     """
     回访清单：每位客服每天一张，系统每晚自动建立；逐位登记回访结果，当天没有回访完的转入下一张清单。
     """

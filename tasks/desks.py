@@ -156,9 +156,7 @@ async def show(
     about: dict[str, Any] = {
         "case_no": case.case_no,
         "stage": stage,
-        "owner": owner,
         "due": f"{clocks.spoken(promise['due_at'], house=terms.house)} 前{'（暂定）' if promise['provisional'] else ''}",
-        "trace": clocks.explain(promise["trace"]),
         "history": history,
         "refusal": refusals[-1].data["reason"] if refusals else "",
         "reader": words,
@@ -166,6 +164,7 @@ async def show(
     if process is Process.VISITS:
         return pages.visits_summary(**about, agent=agent, visits=visits, on=today)
     assert order is not None, "a case has its order"
+    about |= {"owner": owner, "trace": clocks.explain(promise["trace"])}
     about["order"] = {
         "order_no": case.order_no,
         "channel": order.channel,

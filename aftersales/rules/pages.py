@@ -35,6 +35,8 @@ from aftersales.words import (
 )
 
 SAMPLED = "质检抽样"
+# so much of what a customer has said stands in a list
+MOST_SAID = 40
 
 
 class Dated(Told, Protocol):
@@ -304,9 +306,7 @@ def visits_summary(
     case_no: str,
     agent: str,
     stage: Stage,
-    owner: str,
     due: str,
-    trace: Sequence[str],
     history: Sequence[Dated],
     refusal: str,
     reader: Reader,
@@ -317,12 +317,21 @@ def visits_summary(
     parts = [f"> ⚠️ **上次提交未被接受：{cell(refusal)}**"] if refusal else []
     parts += [f"## {case_no} {stage.label}（{cell(agent)}）", f"**最早一位请在 {due}回访**，还有 {len(visits)} 位"]
     parts.append(visits_table(visits, on=on))
-    return _told(parts, trace, history, reader)
+    return _told(parts, (), history, reader)
 
 
 def visits_table(visits: Sequence[Visit], *, on: date) -> str:
     """Whom a list still names, as a Markdown table, as on a day."""
-    columns = ("编号", "订单", "客户", "电话", "类型", "截止", "已打", "上次反馈")
+    # the form is narrow: what is short must not break
+    columns = (
+        wide("编号", 0),
+        wide("订单", 0),
+        wide("客户", 8),
+        wide("类型", 4),
+        wide("截止", 6),
+        wide("已打", 0),
+        "上次反馈",
+    )
     rows = []
     for visit in visits:
         late = "**（超时）**" if visit.due_on < on else ""
@@ -330,15 +339,14 @@ def visits_table(visits: Sequence[Visit], *, on: date) -> str:
         cells = [
             str(visit.id),
             cell(visit.order_no),
-            cell(visit.masked_name),
-            cell(visit.masked_phone),
+            cell(f"{visit.masked_name} {visit.masked_phone}".strip()),
             VisitKind(visit.kind).label + (f"（并 {also}）" if also else ""),
             f"{visit.due_on.month}月{visit.due_on.day}日{late}",
-            f"{visit.tries} 次",
-            cell(visit.said),
+            f"{visit.tries}次" if visit.tries else "",
+            cell(visit.said if len(visit.said) <= MOST_SAID else f"{visit.said[:MOST_SAID]}…"),
         ]
         rows.append(f"| {' | '.join(cells)} |")
-    return "\n".join([f"| {' | '.join(columns)} |", "| ---: | --- | --- | --- | --- | --- | --- | --- |", *rows])
+    return "\n".join([f"| {' | '.join(columns)} |", "| ---: | --- | --- | --- | --- | --- | --- |", *rows])
 
 
 def visits_page(case_no: str, agent: str, visits: Sequence[Visit], *, on: date) -> str:

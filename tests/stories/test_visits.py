@@ -15,10 +15,11 @@ from aftersales.desk import leg as legs
 from aftersales.desk.bare import Bare
 from aftersales.desk.leg import FormAnswer
 from aftersales.rules import pages
-from aftersales.store.engine import transaction
+from aftersales.store.engine import engine, transaction
 from aftersales.words import Event, Stage, Unable
 from tasks import absences, audits, desks, escalation, extensions, gates, outside, visits
 from tasks.cases import current_terms
+from tests.steps.test_rivals import until
 from tests.stories.conftest import Shop, Telling
 from tests.stories.test_escalation import at, time
 from tests.visiting import a_visit, rows
@@ -112,6 +113,18 @@ async def test_a_second_round_a_late_one_and_two_at_once_make_no_second_list(mor
     assert sorted(len(told.opened) for told in both) == [0, 1]
     assert (late.opened, late.added_to, late.ended) == ([], [], [])
     assert len(await lists()) == 1
+
+
+async def test_a_round_beside_another_adds_to_the_list_that_the_other_opens():
+    await a_visit("O1")
+    async with transaction() as connection:
+        told = await visits.open_lists(connection, date.fromisoformat(TODAY))
+        await a_visit("O2", customer="U2")
+        beside = asyncio.create_task(opened())
+        async with engine().connect() as watcher:
+            await until(watcher, "wait_event_type = 'Lock'", 1)
+
+    assert await beside == visits.Opened(added_to=told.opened)
 
 
 async def test_what_comes_later_in_the_day_is_added_to_the_list():
@@ -344,6 +357,18 @@ async def test_esc10_visits_of_today_have_their_own_day_when_the_late_ones_are_d
     assert (now.due_at, now.rungs) == (at("2025-03-13 00:00"), 0)
 
 
+async def test_esc10_who_was_called_in_vain_has_a_new_day_and_its_ladder(morning: Any):
+    called = await a_visit("O1", due="2025-03-10")
+    telling = await a_list()
+    await escalation.look()
+    assert (await visit(called)).rungs == 3
+
+    await recorded(telling, called, "not_reached")
+
+    row = await visit(called)
+    assert (row.rungs, str(row.due_on)) == (0, TOMORROW)
+
+
 # --- twice, at once, too late ---------------------------------------------------------------------------------------
 
 
@@ -418,6 +443,20 @@ async def test_a_form_about_another_visit_counts_though_a_command_was_first():
     assert waits == ""
     assert await decided(telling) == [("visit-0", "C07", str(by_command)), ("visit-1", "C08", str(by_form))]
     assert (await telling.case()).stage is Stage.CLOSED
+
+
+async def test_a_form_that_was_taken_and_not_yet_deleted_is_not_taken_for_a_second_one():
+    """The worker died between the two."""
+    by_command, by_form, left = [await a_visit(f"O{n}", customer=f"U{n}") for n in range(3)]
+    telling = await a_list()
+    await visits.record(by_command, operator="C07", answer={"outcome": "reached", "note": "命令里的话"})
+
+    for _ in range(2):
+        assert await submitted(telling, visit_0=form(telling, by_form)) == "visit-2"
+
+    assert [visit for *_, visit in await decided(telling)] == [str(by_command), str(by_form)]
+    assert not [entry for entry in (await telling.journal()).values() if entry.kind == "late"]
+    assert (await visit(left)).state == "listed"
 
 
 async def test_who_is_second_with_a_visit_is_told_who_was_first():
