@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from aftersales.rules import clocks, surveys
-from aftersales.rules.surveys import Misanswered, Tally
+from aftersales.rules.figures import Tally
+from aftersales.rules.surveys import Misanswered
 from aftersales.survey_terms import restore
 from aftersales.terms import load
 from aftersales.words import Process, Scale, Stage, Surveyed
