@@ -16,6 +16,7 @@ from datetime import date
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
+from aftersales.imports.orders import FIRST_YEAR, LAST_YEAR
 from aftersales.rules import figures as rules
 from aftersales.rules.figures import MOST_WEEKS
 from aftersales.serve import reading
@@ -95,4 +96,6 @@ def _day(name: str, text: str | None) -> date | None:
         day = date.fromisoformat(text)
     except ValueError:
         raise TurnedAway(422, f"“{name}”不是日期，请写成 2026-03-05 这样。") from None
+    if not FIRST_YEAR <= day.year < LAST_YEAR:
+        raise TurnedAway(422, f"“{name}”的年份不在 {FIRST_YEAR} 到 {LAST_YEAR - 1} 之间，请更正。")
     return day
