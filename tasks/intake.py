@@ -87,13 +87,24 @@ async def apply(request: Mapping[str, Any], *, via: str, key: str, operator: str
     return Application(str(known.id), known.operator, is_new)
 
 
-async def standing(application_id: str | UUID) -> Standing:
-    """Tell what became of an application. Raises outside.UnableToFind."""
+async def standing(application_id: str | UUID, *, of: str = "") -> Standing:
+    """Tell what became of an application, of those alone whose key begins so. Raises outside.UnableToFind."""
     async with transaction() as connection:
         known = await applications.read(connection, application_id)
-    if known is None:
+    if known is None or (of and not _is_own(known, of)):
         raise outside.UnableToFind("没有这份申请，请核对申请编号。")
     return _standing(known)
+
+
+async def applied_for(case_no: str, *, of: str) -> bool:
+    """Whether a case was opened for an application whose key begins so."""
+    async with transaction() as connection:
+        known = await applications.of_case(connection, case_no)
+    return known is not None and _is_own(known, of)
+
+
+def _is_own(known: applications.Kept, of: str) -> bool:
+    return known.via == Way.API and known.key.startswith(of)
 
 
 def _standing(known: applications.Kept) -> Standing:
@@ -166,13 +177,18 @@ async def _hand_over(known: applications.Kept) -> None:
         raise Unavailable("系统暂时不可用，这份申请还没有受理，请稍后重试。") from error
 
 
+def _handed(known: applications.Kept) -> dict[str, Any]:
+    """What a run is given: a customer's own words may name people, and neither Prefect nor the journal forgets (GEN-10)."""
+    return dict(known.request) | ({"remark": ""} if known.via == Way.PAGE else {})
+
+
 async def hand_over(client: PrefectClient, known: applications.Kept) -> None:
     """Start the run of an application, once: Prefect knows its key as long as it has the run."""
     deployment = await client.read_deployment_by_name(STORIES[Process.RETURNS])
     run_id = await runs.start(
         client,
         deployment.id,
-        {"request": {"operator": known.operator, **known.request}},
+        {"request": {"operator": known.operator, **_handed(known)}},
         name=f"{Process.RETURNS.label} {Way(known.via).label}申请",
         tags=[Process.RETURNS.label],
         labels={runs.APPLICATION: str(known.id)},

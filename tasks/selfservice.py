@@ -75,9 +75,11 @@ async def find(order_no: str, phone: str, *, address: str) -> store.Holder:
     """
     allowed = current_terms().selfservice
     order_no = matching.plain_order_no(order_no)
+    near = matching.neighborhood(address)
     counted = {
-        _mark("search from", matching.neighborhood(address)): allowed.searches_per_address,
-        _mark("search for", order_no): allowed.searches_per_order,
+        _mark("search from", near): allowed.searches_per_address,
+        _mark("search for", f"{order_no} from {near}"): allowed.searches_per_order,
+        _mark("search for", order_no): allowed.searches_per_order_in_all,
     }
     async with transaction() as connection:
         too_often = await _count(connection, counted)

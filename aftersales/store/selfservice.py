@@ -29,7 +29,7 @@ from aftersales.store.tables import (
     RehearsalRow,
     UnitsRow,
 )
-from aftersales.words import Stage, Way
+from aftersales.words import Process, Stage, Way
 
 ATTEMPTS = AttemptRow.__table__  # type: ignore[attr-defined]
 CASES = CaseRow.__table__  # type: ignore[attr-defined]
@@ -134,6 +134,8 @@ class Case:
     provisional: bool
 
 
+# what customers ask for, or complain of
+THEIRS = (Process.RETURNS.value, Process.COMPLAINT.value)
 _GATE = (
     select(PROMISES.c.stage, PROMISES.c.due_at, PROMISES.c.provisional)
     .where(
@@ -155,7 +157,8 @@ _CASES = (
         func.coalesce(_GATE.c.provisional, False).label("provisional"),
     )
     .select_from(CASES.outerjoin(_GATE, true()))
-    .where(CASES.c.order_no == bindparam("order_no"))
+    # what the house does by itself is no matter of the customer's
+    .where(CASES.c.order_no == bindparam("order_no"), CASES.c.process.in_(THEIRS))
     .order_by(CASES.c.opened_at.desc(), CASES.c.case_no.desc())
 )
 

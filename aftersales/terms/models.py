@@ -251,6 +251,7 @@ class SelfService(Strict):
     session: WallLimit
     searches_per_address: Allowance
     searches_per_order: Allowance
+    searches_per_order_in_all: Allowance
     applications_per_order: Allowance
     photos: Photos
     english: English
