@@ -177,7 +177,7 @@ async def _hand_over(known: applications.Kept) -> None:
         raise Unavailable("系统暂时不可用，这份申请还没有受理，请稍后重试。") from error
 
 
-def _handed(known: applications.Kept) -> dict[str, Any]:
+def handed(known: applications.Kept) -> dict[str, Any]:
     """What a run is given: a customer's own words may name people, and neither Prefect nor the journal forgets (GEN-10)."""
     return dict(known.request) | ({"remark": ""} if known.via == Way.PAGE else {})
 
@@ -188,7 +188,7 @@ async def hand_over(client: PrefectClient, known: applications.Kept) -> None:
     run_id = await runs.start(
         client,
         deployment.id,
-        {"request": {"operator": known.operator, **_handed(known)}},
+        {"request": {"operator": known.operator, **handed(known)}},
         name=f"{Process.RETURNS.label} {Way(known.via).label}申请",
         tags=[Process.RETURNS.label],
         labels={runs.APPLICATION: str(known.id)},

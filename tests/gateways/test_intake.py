@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -18,7 +18,7 @@ import pytest
 from aftersales import clock
 from aftersales.serve import intake, signatures
 from aftersales.serve.once import ANOTHER, UNDER_WAY
-from aftersales.store import engine
+from aftersales.store import applications, cases, engine
 from aftersales.words import Stage
 from tests.conftest import copy_of, emptied
 from tests.gateways.test_callbacks import Service, everything
@@ -160,7 +160,7 @@ async def test_a_case_goes_all_its_way_over_http(shops: Shops, asked: Telling):
 
 
 async def test_gen10_where_a_case_stands_is_told_masked(shops: Shops, asked: Telling):
-    answer = await shops.get(f"/v1/cases/{asked.case_no.lower()}", key="store")
+    answer = await shops.get(f"/v1/cases/{asked.case_no.lower()}", key="service")
 
     told = answer.json()
     assert answer.status_code == 200
@@ -355,6 +355,56 @@ async def test_no_secret_is_ever_written_down(shops: Shops, asked: Telling, data
 
     kept = json.dumps(everything(database), ensure_ascii=False) + shops.log.read_text()
     assert not [secret for secret in (SECRET, OLD, "a-secret-that-is-not-ours") if secret in kept]
+
+
+async def test_a_name_that_is_no_key_is_refused_like_a_wrong_signature(shops: Shops, asked: Telling):
+    path = f"/v1/cases/{asked.case_no}"
+
+    answers = [await shops.get(path, key="nobody", secret=secret) for secret in (SECRET, "")]
+    answers.append(await shops.get(path, key="service", secret="a-secret-of-somebody-else"))
+
+    assert [answer.status_code for answer in answers] == [401, 401, 401]
+    assert len({answer.text for answer in answers}) == 1 and answers[0].json()["error"]
+
+
+async def test_a_key_that_only_applies_reads_what_became_of_its_own_alone(shops: Shops, asked: Telling):
+    own = await _applied(asked.case_no, "store/n-1")
+    strange = await _applied(asked.case_no, "other/n-1", is_opened=False)
+
+    assert (await shops.get(f"/v1/applications/{own}", key="store")).status_code == 200
+    assert (await shops.get(f"/v1/cases/{asked.case_no}", key="store")).status_code == 200
+    assert (await shops.get(f"/v1/applications/{strange}", key="store")).status_code == 404
+    assert (await shops.get(f"/v1/applications/{own}", key="service")).status_code == 404
+
+
+async def test_a_key_that_only_applies_does_not_read_other_cases(shops: Shops, asked: Telling):
+    refused = await shops.get(f"/v1/cases/{asked.case_no}", key="store")
+
+    assert refused.status_code == 404
+    assert refused.json() == (await shops.get("/v1/cases/RT-20200101-0001", key="store")).json() | {
+        "error": f"没有售后单 {asked.case_no}，请核对单号（可用 aftersales case list 查看）。"
+    }
+
+
+async def _applied(case_no: str, key: str, *, is_opened: bool = True) -> UUID:
+    """Write down that a case was opened for an application of this key."""
+    application_id = uuid4()
+    async with engine.transaction() as connection:
+        run_id = await cases.run_of_case(connection, case_no)
+        await applications.keep(
+            connection,
+            id=application_id,
+            via="api",
+            key=key,
+            fingerprint="",
+            request={},
+            order_no="D1",
+            operator="C07",
+            created_at=clock.now(),
+        )
+        if is_opened:
+            await applications.hand(connection, application_id, run_id)
+    return application_id
 
 
 async def test_an_application_without_prefect_is_not_lost_in_silence(shops: Shops, shop: Shop):
