@@ -179,9 +179,12 @@ async def test_gen10_what_a_customer_writes_is_told_to_neither_prefect_nor_the_j
     assert shown and "备注：请到花园路找张三" in shown[0], "the reviewer reads it above the form"
 
 
-async def test_an_order_is_not_flooded_with_forms(customer: Visitor):
+async def test_an_order_is_not_flooded_with_forms(customer: Visitor, home: Path):
     for _ in range(20):
         assert (await customer.apply(reason="")).status_code == 422
+
+    assert (await customer.apply(JPEG)).status_code == 429
+    assert kept(home) == [], "what is too much is not read"
 
     assert (await customer.apply()).status_code == 429
 
