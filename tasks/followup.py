@@ -227,7 +227,8 @@ async def _use(world: _World) -> list[Due]:
         return []
     async with transaction() as connection:
         spans = [world.span(day, day) for day in sorted(days)]
-        customers = await store.users(connection, rehearsal=world.rehearsal, days=spans)
+        asked = world.span(since + DAY, world.on)
+        customers = await store.users(connection, rehearsal=world.rehearsal, days=spans, asked=asked)
     found: list[Due] = []
     for some in _parts(customers):
         async with transaction() as connection:

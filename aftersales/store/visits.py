@@ -55,16 +55,28 @@ where o.ordered_at >= :ordered_since and o.ordered_at < :ordered_until
 order by o.ordered_at, o.id limit 3
 """
 
-_USERS = """
+# whoever got something later that is surely still under warranty is asked on another day: they need not be looked at
+_USERS = f"""
 select distinct o.customer_id
-from orders o
-where o.id = any(array(
-    select l.order_id
-    from unnest(cast(:starts as timestamptz[]), cast(:ends as timestamptz[])) as day (starts, ends)
-    cross join lateral (
-        select order_id from order_lines where delivered_at >= day.starts and delivered_at < day.ends offset 0
-    ) l
-)) and o.customer_id is not null and o.rehearsal is not distinct from cast(:rehearsal as text)
+from unnest(cast(:starts as timestamptz[]), cast(:ends as timestamptz[])) as day (starts, ends)
+cross join lateral (
+    select order_id from order_lines where delivered_at >= day.starts and delivered_at < day.ends offset 0
+) found
+cross join lateral (
+    select customer_id from orders
+    where id = found.order_id and customer_id is not null and rehearsal is not distinct from cast(:rehearsal as text)
+    offset 0
+) o
+cross join lateral (
+    select exists (
+        select from orders later join order_lines l on l.order_id = later.id
+        where later.customer_id = o.customer_id and l.delivered_at >= day.ends and l.delivered_at < cast(:before as timestamptz)
+          and later.rehearsal is not distinct from cast(:rehearsal as text)
+          and l.delivered_at + make_interval(months => l.warranty_months) > cast(:until as timestamptz) + interval '2 days'
+          and l.quantity > {_RETURNED}
+    ) as is_there offset 0
+) more
+where not more.is_there
 order by o.customer_id
 """
 
@@ -206,9 +218,15 @@ async def undelivered(connection: AsyncConnection, *, rehearsal: str | None, ord
     return (rows[0].number if rows else 0), [row.order_no for row in rows]
 
 
-async def users(connection: AsyncConnection, *, rehearsal: str | None, days: Sequence[Span]) -> list[int]:
-    """Find the customers to whom something was delivered on one of these days."""
-    bounds = {"starts": [span[0] for span in days], "ends": [span[1] for span in days], "rehearsal": rehearsal}
+async def users(connection: AsyncConnection, *, rehearsal: str | None, days: Sequence[Span], asked: Span) -> list[int]:
+    """Find the customers to whom something was delivered on one of these days, who may be asked in a span about it."""
+    bounds = {
+        "starts": [span[0] for span in days],
+        "ends": [span[1] for span in days],
+        "rehearsal": rehearsal,
+        "before": asked[0],
+        "until": asked[1],
+    }
     return list(await connection.scalars(text(_USERS), bounds))
 
 

@@ -156,6 +156,27 @@ async def test_fup02_month_ends(delivered: str, on: str):
     assert [each.due.key for each in told.night.drawn] == [await use(on[:7])]
 
 
+@pytest.mark.parametrize(
+    ("later", "on"),
+    [
+        pytest.param(12, "2025-03-20", id="from what came last"),
+        pytest.param(0, "2025-03-12", id="but not from what has no warranty"),
+        pytest.param(1, "2025-03-12", id="nor from what is under warranty no more on its day"),
+    ],
+)
+async def test_fup02_somebody_with_several_orders_is_asked_from_the_last_under_warranty(later: int, on: str):
+    await sell("O1", ordered="2025-01-05", delivered="2025-01-12", warranty=12)
+    await sell("O2", ordered="2025-01-06", delivered="2025-02-20" if later != 1 else "2025-02-11", warranty=later)
+    await change("insert into settings values ('followup', '{\"on\": \"2025-03-11\"}')")
+
+    asked = []
+    for day in ("2025-03-12", "2025-03-13", "2025-03-20"):
+        asked += [day for each in (await night(day)).night.drawn if each.due.kind == "use"]
+        await made()
+
+    assert asked == [on]
+
+
 async def test_fup02_the_customers_wish_ends_the_visits():
     await sell("O1", ordered="2025-01-03", delivered="2025-01-10", warranty=12)
     await change("update customers set visits_until = '2025-03-09'")
