@@ -67,8 +67,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "goods": ("商品", "Items"),
     "reason": ("原因", "Reason"),
     "status": ("当前进度", "Status"),
-    "done": ("已完成的环节", "Steps so far"),
-    "ahead": ("接下来", "What comes next"),
+    "steps": ("各个环节", "Step by step"),
     "parcel": ("运单号", "Tracking number"),
     "refund": ("退款金额", "Refund"),
     "refund.expected": ("预计退款", "Expected refund"),
@@ -82,8 +81,13 @@ WORDS: dict[str, tuple[str, str]] = {
     "state.now": ("进行中", "in progress"),
     "state.ahead": ("未开始", "to come"),
     "due.ours": ("我们会在 {due} 前完成。", "We will do this before {due}."),
+    "due.receipt": ("预计在 {due} 前送到我们的仓库。", "We expect them before {due}."),
+    "due.receipt.late": (
+        "原定 {due} 前送到，还没有收到，我们正在查找。",
+        "We expected them before {due} and have not got them. We are looking into it.",
+    ),
     "due.yours": ("请在 {due} 前完成。", "Please do this before {due}."),
-    "due.late": (
+    "due.ours.late": (
         "原定 {due} 前完成，已经超时，我们正在加紧处理，抱歉让您久等。",
         "This was due before {due} and is late. We are sorry and working on it.",
     ),
@@ -208,10 +212,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "survey.how": ("大约需要三分钟，只能提交一次。", "It takes about three minutes and can be sent once."),
     "survey.needed": ("（必答）", "(required)"),
     "survey.optional": ("（可不填）", "(optional)"),
-    "survey.stars": ("{count} 星", "{count} of 5 stars"),
+    "survey.stars": (" 星", " of 5 stars"),
     "survey.yes": ("是", "Yes"),
     "survey.no": ("否", "No"),
-    "survey.points": ("{worst} 分最差，{best} 分最好。", "{worst} is worst, {best} is best."),
+    "survey.points": ("评分 {worst} 最差，{best} 最好。", "{worst} is worst, {best} is best."),
     "survey.nps": (
         "{worst} 分为完全不会推荐，{best} 分为一定会推荐。",
         "{worst}: I would not recommend you at all; {best}: I surely would.",

@@ -275,6 +275,12 @@ async def test_photos_are_served_to_nobody(customer: Visitor, home: Path, told_a
 # --- links ----------------------------------------------------------------------------------------------------------
 
 
+def bring(visitor: Visitor, cookies: dict[str, str]) -> None:
+    """Come with the cookies of before, as after a restart of the page."""
+    for name, value in cookies.items():
+        visitor.client.cookies.set(name, value, domain="127.0.0.1")
+
+
 async def test_a_new_key_signs_and_the_old_one_is_still_read(database: str, home: Path, shop: Shop):
     await shop.order(ORDER)
     async with serving(database, home, AFTERSALES_LINK_KEY="the-old-one-of-the-shop") as page:
@@ -282,13 +288,13 @@ async def test_a_new_key_signs_and_the_old_one_is_still_read(database: str, home
         cookies = dict(customer.client.cookies)
     async with serving(database, home, AFTERSALES_LINK_KEY="a-new-one-of-the-shop, the-old-one-of-the-shop") as page:
         visitor = page.visitor()
-        visitor.client.cookies.update(cookies)
+        bring(visitor, cookies)
         assert (await visitor.get("/order")).status_code == 200
         renewed = dict(visitor.client.cookies)
     async with serving(database, home, AFTERSALES_LINK_KEY="a-new-one-of-the-shop") as page:
         for known, status in ((cookies, 303), (renewed, 200)):
             visitor = page.visitor()
-            visitor.client.cookies.update(known)
+            bring(visitor, known)
             assert (await visitor.get("/order")).status_code == status
 
 

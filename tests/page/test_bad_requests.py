@@ -172,7 +172,7 @@ BAD: dict[str, Bad] = {
     "less than nothing": apply(422, "wrong.goods.too_many", **{"quantity-1": "-1"}),
     "an endless number": apply(422, "wrong.goods.too_many", **{"quantity-1": "9" * 5000}),
     "goods of another order": apply(422, "wrong.goods.too_many", **{"quantity-2": "1"}),
-    "an endless line": apply(422, "wrong.goods.none", **{"quantity-1": "0", f"quantity-{'9' * 5000}": "1"}),
+    "an endless line": apply(400, "plain.400", **{"quantity-1": "0", f"quantity-{'9' * 5000}": "1"}),
     "no goods": apply(422, "wrong.goods.none", **{"quantity-1": "0"}),
     "a reason of one's own": apply(422, "wrong.reason.none", reason=SCRIPT),
     "a way back of one's own": apply(422, "wrong.shipping.none", shipping="../pickup"),
@@ -204,7 +204,6 @@ BAD: dict[str, Bad] = {
     "a path that leads out in disguise": Bad("GET", "/%2e%2e/%2e%2e/etc/passwd", 404, "plain.404"),
     "a template": Bad("GET", "/templates/order.html", 404, "plain.404"),
     "a file of the project": Bad("GET", "/app.py", 404, "plain.404"),
-    "a path that is another host": Bad("GET", "//evil.example/", 404, "plain.404"),
     "a path that is another host in disguise": Bad("GET", "/%5cevil.example/", 404, "plain.404"),
     "a script for a path": Bad("GET", f"/{SCRIPT}", 404, "plain.404"),
     "a path with a NUL": Bad("GET", "/order%00", 404, "plain.404"),
@@ -281,7 +280,7 @@ async def test_a_bad_request(opened: Page, database: str, name: str):
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     for never in (SCRIPT, "<svg", "evil.example", "Traceback", "/etc/passwd</", "aftersales/page", "x-secret"):
         assert never not in _without_tokens(answer), f"{never} in the answer"
-    assert "D2" not in answer.text
+    assert "D2" not in _without_tokens(answer)
     assert not [each for each in answer.headers.get_list("set-cookie") if each.startswith("a=")]
     # and whoever got nothing has opened nothing by it
     order = await visitor.get("/order")
@@ -368,7 +367,8 @@ def _without_tokens(answer: Any) -> str:
         ),
         pytest.param(b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: -5\r\nConnection: close\r\n\r\n", b"40", id="a length below zero"),
         pytest.param(b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n", b"4", id="an endless path"),
-        pytest.param(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: " + b"a" * 100_000 + b"\r\n\r\n", b"4", id="an endless cookie"),
+        pytest.param(b"GET /order HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nCookie: aftersales-session=" + b"a" * 20_000 + b"\r\n\r\n", b"303", id="an endless cookie"),
+        pytest.param(b"GET //evil.example/ HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n", b"404", id="a path that is another host"),
         pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", b"400", id="TLS where there is none"),
     ],
 )  # fmt: skip

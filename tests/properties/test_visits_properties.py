@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -10,13 +11,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+from aftersales.rules import visits
+from aftersales.rules.visits import Due, Person
 from aftersales.store.engine import transaction
+from aftersales.terms import load
+from aftersales.words import LeftOut, VisitKind
 from tests.conftest import emptied
 from tests.visiting import a_case, change, night, sell
 
-START = date(2025, 3, 3)
-# past month ends, a holiday and weekends
-NIGHTS = 36
+START = date(2025, 3, 21)
+# past a month's end, a holiday and weekends
+NIGHTS = 18
+# each is eighteen nights on a real database
+EXAMPLES = int(os.environ.get("NIGHTLY_EXAMPLES", "8"))
 CUSTOMERS = ("U1", "U2", "U3", "")
 
 
@@ -44,7 +51,7 @@ class Past:
 
 @st.composite
 def bought(draw: st.DrawFn) -> Bought:
-    ordered = draw(st.integers(-70, 30))
+    ordered = draw(st.integers(-70, 15))
     delivered = draw(st.one_of(st.none(), st.integers(0, 20).map(lambda days: ordered + days)))
     opened = ordered + draw(st.integers(1, 15))
     closed = draw(st.one_of(st.none(), st.integers(0, 10).map(lambda days: opened + days)))
@@ -60,6 +67,66 @@ pasts = st.builds(
     rounds=st.lists(st.sampled_from([1, 1, 1, 2, 0]), min_size=NIGHTS, max_size=NIGHTS).map(tuple),
     are_made=st.lists(st.booleans(), min_size=NIGHTS, max_size=NIGHTS).map(tuple),
 )
+
+
+# --- the rules alone ------------------------------------------------------------------------------------------------
+
+TERMS = load()
+STAFF = ("C02", "C07", "C08")
+
+persons = st.builds(
+    Person,
+    opted_out=st.sampled_from([False, False, False, True]),
+    open_case=st.sampled_from(["", "", "", "RT-1"]),
+    open_visit=st.sampled_from(["", "", "", "use:1:2025-03"]),
+    contacts=st.integers(0, 5),
+    is_seen=st.sampled_from([False, False, False, True]),
+    last_agent=st.sampled_from(["", *STAFF, "X99"]),
+)
+dues = st.builds(
+    Due,
+    key=st.uuids().map(str),
+    kind=st.sampled_from([kind.value for kind in VisitKind]),
+    due_on=st.integers(0, 20).map(lambda days: START - timedelta(days=days)),
+    owner=st.just("customer_service"),
+    rule=st.just("FUP-00"),
+    person=st.integers(0, 12).map(lambda number: f"c{number}"),
+    operator=st.sampled_from(["", *STAFF]),
+    is_returned=st.sampled_from([False, False, True]),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    due=st.lists(dues, max_size=40, unique_by=lambda each: each.key),
+    people=st.dictionaries(st.integers(0, 12).map(lambda number: f"c{number}"), persons),
+    away=st.frozensets(st.sampled_from(["C01", *STAFF])),
+    turned=st.randoms(use_true_random=False),
+)
+def test_fup11_one_call_a_person_each_accounted_for_and_evenly(
+    due: list[Due], people: dict[str, Person], away: frozenset[str], turned: Any
+):
+    night = visits.draw(due, people=people, drawn={}, away=away, on=START, terms=TERMS)
+
+    called = [each.due.person for each in night.drawn]
+    assert len(set(called)) == len(called), "one call a person"
+    for name in called:
+        person = people.get(name, Person())
+        assert not (person.opted_out or person.open_case or person.open_visit or person.is_seen)
+        assert person.contacts < TERMS.followup.contacts_a_month
+    told = [each.due.key for each in night.drawn] + [each.due.key for each in night.left]
+    assert sorted(told) == sorted(each.key for each in due), "each is made, or left out with a reason, once"
+    known = {each.due.key for each in night.drawn} | {person.open_visit for person in people.values()}
+    assert all(each.into in known for each in night.left if each.why is LeftOut.MERGED)
+    loads = [[each.agent for each in night.drawn].count(agent) for agent in STAFF if agent not in away]
+    assert not loads or max(loads) - min(loads) <= 1, "evenly"
+    assert not {each.agent for each in night.drawn} & away
+    shuffled = turned.sample(due, len(due))
+    again = visits.draw(shuffled, people=people, drawn={}, away=away, on=START, terms=TERMS)
+    assert sorted(map(repr, again.drawn)) == sorted(map(repr, night.drawn)), "whatever the order it is found in"
+
+
+# --- nights on a database -------------------------------------------------------------------------------------------
 
 
 def day(count: int) -> str:
@@ -114,7 +181,7 @@ OPEN = """
 """
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(past=pasts)
 async def test_fup11_over_any_past(database: str, past: Past):
     """No customer twice a day, none who does not want to, none with an open case; twice or late changes nothing."""
@@ -143,7 +210,7 @@ async def test_fup11_over_any_past(database: str, past: Past):
             )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=EXAMPLES // 2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(past=pasts)
 async def test_nights_without_a_round_lose_nothing(database: str, past: Past):
     """Whatever nights the machine stood still, as long as nothing became too late: the same visits are found."""

@@ -13,7 +13,7 @@ from pydantic import Field
 from aftersales import forms
 from aftersales.forms.fields import MOST_UNITS, Money, Text
 from aftersales.terms import WAITING
-from aftersales.words import FOLLOWING_UP, Grade, Shipping, Stage
+from aftersales.words import FOLLOWING_UP, Grade, Shipping
 
 REF = "RT-20261122-0007 review-1-0"
 STAFF = ["C07 王小明", "C08 陈晓"]
@@ -166,7 +166,7 @@ def test_a_schema_is_plain_json(form: type[forms.Form]) -> None:
 
 
 def test_every_gate_has_its_form() -> None:
-    assert sorted(forms.GATES) == sorted({*WAITING, *FOLLOWING_UP} - {Stage.VISIT})
+    assert sorted(forms.GATES) == sorted({*WAITING, *FOLLOWING_UP})
 
 
 @pytest.mark.parametrize("name", ["review", "review-2", "2nd"])

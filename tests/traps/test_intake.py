@@ -75,6 +75,7 @@ async def test_ten_at_the_same_instant_are_one_run(staffed: Desk):
 
     assert len({each.id for each in taken}) == 1
     told = await ended(taken[0].id)
+    await (await run_of(staffed, taken[0].id)).at("review-0")
     runs = await staffed.client.read_flow_runs(
         flow_run_filter=FlowRunFilter.model_validate({"tags": {"all_": ["退货"]}}), limit=50
     )
