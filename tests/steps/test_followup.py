@@ -63,7 +63,7 @@ async def test_fup01_a_buyer_is_visited_a_week_after_the_purchase():
     assert [each.due.key for each in told.night.drawn] == ["purchase:O1"]
     (row,) = await rows()
     assert (row.kind, row.state, row.agent, row.owner, row.rule) == (
-        "purchase", "planned", "C02", "customer_service", "FUP-01",
+        "purchase", "listed", "C02", "customer_service", "FUP-01",
     )  # fmt: skip
     assert (row.due_on, row.order_no, row.case_no, row.rehearsal) == (date(2025, 3, 12), "O1", None, None)
     assert row.customer_id is not None and row.created_at == at("2025-03-12 02:00")

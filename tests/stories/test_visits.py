@@ -22,7 +22,7 @@ from tasks.cases import current_terms
 from tests.steps.test_rivals import until
 from tests.stories.conftest import Shop, Telling
 from tests.stories.test_escalation import at, time
-from tests.visiting import a_visit, rows
+from tests.visiting import a_visit, night, rows, sell
 
 __all__ = ["time"]
 
@@ -194,6 +194,23 @@ async def test_a_list_of_a_rehearsal_has_a_number_of_its_own_and_ends_no_real_on
 
     assert real.opened == ["HL-20250312-0001"]
     assert rehearsed.opened == ["HL-X-20250312-0001"]
+
+
+async def test_fup10_the_nightly_round_puts_what_it_draws_up_on_lists_and_ends_those_of_the_day_before():
+    await sell("O1", ordered="2025-03-05", delivered="2025-03-07")
+    await sell("O2", ordered="2025-03-06", delivered="2025-03-07", customer="U2")
+
+    first = await night(TODAY)
+    again = await night(TODAY)
+    second = await night(TOMORROW)
+
+    (drawn,) = first.night.drawn
+    assert len(first.lists.opened) == 1 and again.lists == visits.Opened()
+    assert second.lists.ended == first.lists.opened
+    found = {row.order_no: row for row in await rows()}
+    assert (found["O1"].agent, str(found["O1"].due_on), str(found["O1"].promised_on)) == (drawn.agent, TODAY, TODAY)
+    assert {row.state for row in found.values()} == {"listed"}
+    assert {row.list_no for row in found.values()} == set(second.lists.opened)
 
 
 # --- a visit --------------------------------------------------------------------------------------------------------
