@@ -30,6 +30,7 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", validation_alias="HOST")
     port: int = Field(default=4200, validation_alias="PORT")
     serve_port: int = 0
+    serve_url: str = ""
     page_port: int = 0
     page_url: str = ""
     page_proxies: str = ""
@@ -95,7 +96,7 @@ class Settings(BaseSettings):
             raise ValueError
         return url.rstrip("/")
 
-    @field_validator("ui_url")
+    @field_validator("ui_url", "serve_url")
     @classmethod
     def _a_page(cls, url: str) -> str:
         if url and not re.fullmatch(r"https?://[^\s/]+(/\S*)?", url):
@@ -146,6 +147,11 @@ class Settings(BaseSettings):
     def callbacks_port(self) -> int:
         """Where `aftersales serve` listens; a hundred above the desk unless set."""
         return self.serve_port or self._beside(100)
+
+    @property
+    def serve_address(self) -> str:
+        """Where staff open the plots of `aftersales serve`; on this machine unless its address is set."""
+        return self.serve_url or f"http://127.0.0.1:{self.callbacks_port}"
 
     @property
     def customers_port(self) -> int:
@@ -229,6 +235,9 @@ WRONG = {
     "api_keys_file": "环境变量 AFTERSALES_API_KEYS_FILE 不是文件的路径，请改为接口密钥文件的路径，或不设置它。",
     "ui_url": (
         "环境变量 AFTERSALES_UI_URL 不是网址，请写成员工打开工作台的地址，如 https://desk.example.com，或不设置它。"
+    ),
+    "serve_url": (
+        "环境变量 AFTERSALES_SERVE_URL 不是网址，请写成员工打开图的地址，如 https://desk.example.com/plots，或不设置它。"
     ),
     "page_port": "环境变量 AFTERSALES_PAGE_PORT 不是 1 到 65535 之间的端口号，请改为例如 AFTERSALES_PAGE_PORT=4400。",
     "page_url": (

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from prefect.client.orchestration import PrefectClient
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from aftersales import clock, survey_terms
+from aftersales import clock
 from aftersales import terms as rulebook
 from aftersales.desk import runs
 from aftersales.desk.leg import Leg
@@ -21,6 +21,7 @@ from aftersales.rules.standing import standing
 from aftersales.store import cases, orders, surveys, work
 from aftersales.store.engine import transaction
 from aftersales.terms import Terms
+from aftersales.terms import survey as survey_terms
 from aftersales.words import Process, Stage, Urgency
 
 REHEARSED = "演练"

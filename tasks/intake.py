@@ -7,6 +7,7 @@ staff use; what the run makes of it is the story's matter. So the same applicati
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Mapping
@@ -28,6 +29,9 @@ from aftersales.terms import Terms
 from aftersales.words import Applied, Process, Right, Unable, Way
 from tasks import outside
 from tasks.cases import current_terms
+
+# Prefect's client would try for minutes; whoever waits for an answer may send it again
+PATIENCE = 20.0
 
 
 class Unavailable(Unable):
@@ -156,9 +160,9 @@ async def _first_contact(connection: AsyncConnection, terms: Terms) -> str:
 async def _hand_over(known: applications.Kept) -> None:
     """Start the run of an application, once. Raises Unavailable; then it may be handed over again."""
     try:
-        async with runs.from_outside() as client:
+        async with asyncio.timeout(PATIENCE), runs.from_outside() as client:
             await hand_over(client, known)
-    except (runs.Unreachable, ObjectNotFound) as error:
+    except (runs.Unreachable, ObjectNotFound, TimeoutError) as error:
         raise Unavailable("系统暂时不可用，这份申请还没有受理，请稍后重试。") from error
 
 

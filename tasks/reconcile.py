@@ -34,7 +34,7 @@ from aftersales.store import units as ledger
 from aftersales.store.engine import transaction
 from aftersales.store.journal import Entry
 from aftersales.words import Event, Process, Unable
-from tasks import boards, desks, gates, intake, lapses, notices, outside, tellers
+from tasks import boards, desks, figures, gates, intake, lapses, notices, outside, tellers
 from tasks.cases import current_terms
 from tasks.steps import FIRST_REST, LONGEST_REST
 
@@ -141,6 +141,7 @@ async def look_from_outside(*, dry_run: bool = False) -> Round:
         if not dry_run:
             await desks.publish_lists(client)
             await boards.refresh(client, anew=True)
+            await figures.refresh(client, anew=True)
         return told
 
 

@@ -12,7 +12,7 @@ from prefect.context import FlowRunContext
 
 from aftersales import clock
 from aftersales.desk.links import ROUND
-from tasks import boards, escalation, followup, sending, surveys
+from tasks import boards, escalation, figures, followup, sending, surveys
 from tasks import reconcile as reconciling
 
 # on every round's runs; and on those that found something, which are kept
@@ -64,11 +64,16 @@ async def send() -> str:
 
 
 async def follow_up() -> str:
-    """Draw up whom we visit on the day that begins, and leave a page about it (FUP-10)."""
+    """
+    Draw up whom we visit on the day that begins, and leave a page about it (FUP-10).
+
+    Then bring the page of figures up to date: with the day, visits have come to be late.
+    """
     told = await followup.look()
-    if told.night.drawn or told.night.left:
-        async with get_client() as client:
+    async with get_client() as client:
+        if told.night.drawn or told.night.left:
             await _leave(client, "followup", "回访巡检：排了谁、谁没有排", told.page)
+        await figures.refresh(client)
     return told.said
 
 

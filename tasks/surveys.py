@@ -14,22 +14,23 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import sqlalchemy.exc
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from aftersales import clock, links, survey_terms
+from aftersales import clock, links
 from aftersales.desk.leg import Leg
 from aftersales.rules import clocks, deliveries, masking, pages
+from aftersales.rules import figures as counting
 from aftersales.rules import surveys as rules
 from aftersales.rules.deliveries import CUSTOMER
-from aftersales.rules.surveys import Tally
+from aftersales.rules.figures import Tally
 from aftersales.store import cases, journal, records, surveys
 from aftersales.store.cases import Case
 from aftersales.store.engine import transaction
-from aftersales.survey_terms import Question, Survey
 from aftersales.terms import Terms
+from aftersales.terms import survey as survey_terms
+from aftersales.terms.survey import Question, Survey
 from aftersales.words import Process, Surveyed, Unable
 from tasks import complaints, desks, notices, outside, revisits, sending, tellers
 from tasks.cases import current_terms
@@ -539,36 +540,38 @@ def _shown(row: Mapping[str, Any], terms: Terms) -> Shown:
 # --- figures --------------------------------------------------------------------------------------------------------
 
 
+async def counted(connection: AsyncConnection, *, since: date, until: date) -> list[tuple[str, date, Tally]]:
+    """
+    Count surveys sent and second revisits opened in a period, by whoever had the case first and by day; no rehearsals.
+
+    KPI-09, KPI-41, KPI-44.
+    """
+    house = current_terms().house
+    first, end = counting.span(since, until, house=house)
+    when = {"since": first, "until": end, "zone": house.timezone}
+    rows = [
+        *await surveys.tallies(connection, good=int(rules.GOOD), **when),  # type: ignore[arg-type]
+        *await surveys.recoveries(connection, **when),  # type: ignore[arg-type]
+    ]
+    found = [
+        (row["operator"], row["day"], Tally(**{each: row[each] for each in row if each not in ("operator", "day")}))
+        for row in rows
+    ]
+    for row in await surveys.recommendations(connection, **when):  # type: ignore[arg-type]
+        way, times = rules.recommends(row["answer"]), row["times"]
+        tally = Tally(recommended=times, promoters=times * (way > 0), detractors=times * (way < 0))
+        found.append((row["operator"], row["day"], tally))
+    return found
+
+
 async def figures(*, since: date, until: date, by: str = "") -> list[tuple[str, Tally]]:
     """
-    Count surveys sent and second revisits opened on the days from `since` to `until` (KPI-09, KPI-41, KPI-44).
+    Add up surveys and second revisits of the days from `since` to `until`, the total last (KPI-09, KPI-41, KPI-44).
 
-    `by` is `agent` (whoever had the case first), `team` (theirs, as it is today) or empty: all in one; rehearsals left out.
+    `by` is `agent` (whoever had the case first), `team` (theirs, as it is today) or empty: all in one.
     """
-    terms = current_terms()
-    house, staff = terms.house, terms.staff()
-    times = {
-        "since": datetime.combine(since, datetime.min.time(), ZoneInfo(house.timezone)),
-        "until": clocks.end_of_day(until, house=house),
-    }
     async with transaction() as connection:
-        surveyed = await surveys.tallies(connection, good=int(rules.GOOD), **times)
-        recommended = await surveys.recommendations(connection, **times)
-        revisited = await surveys.recoveries(connection, **times)
-    counted: dict[str, Tally] = {}
-
-    def add(operator: str, tally: Tally) -> None:
-        person = staff.get(operator)
-        named = {"agent": person.choice if person else operator, "team": (person.team if person else "") or "未分组"}
-        name = named.get(by, "合计")
-        counted[name] = counted.get(name, Tally()) + tally
-
-    for row in (*surveyed, *revisited):
-        add(row["operator"], Tally(**{name: value for name, value in row.items() if name != "operator"}))
-    for row in recommended:
-        way, times_ = rules.recommends(row["answer"]), row["times"]
-        add(row["operator"], Tally(recommended=times_, promoters=times_ * (way > 0), detractors=times_ * (way < 0)))
-    groups = sorted(counted.items())
-    if by:
-        return [*groups, ("合计", sum(counted.values(), Tally()))]
-    return groups or [("合计", Tally())]
+        found = await counted(connection, since=since, until=until)
+    all_ = counting.gathered((), found, since=since, until=until, staff=current_terms().staff())
+    lines = {"": (), counting.BY_AGENT: all_.agents, counting.BY_TEAM: all_.teams}[by]
+    return [(line.name, line.tally) for line in (*lines, all_.total)]

@@ -20,6 +20,8 @@ from aftersales.desk import leg as legs
 from aftersales.desk import runs
 from aftersales.desk.leg import Leg
 from aftersales.rules import clocks, lists, visits
+from aftersales.rules import figures as counting
+from aftersales.rules.figures import Kept
 from aftersales.rules.lists import Visit
 from aftersales.store import cases, journal, outbox
 from aftersales.store import lists as store
@@ -306,17 +308,25 @@ async def open_visits(agent: str = "") -> list[Visit]:
 
 async def feedback(*, since: date, until: date) -> Sequence[Mapping[str, Any]]:
     """The feedback log of a period, both days included (FUP-13)."""
+    first, end = counting.span(since, until, house=opening.current_terms().house)
+    async with transaction() as connection:
+        return await store.feedback(connection, since=first, until=end)
+
+
+async def counted(connection: AsyncConnection, *, since: date, until: date) -> list[tuple[str, date, Kept]]:
+    """Count what became of the visits that were first due in a period, by agent and day; no rehearsals (KPI-40)."""
     house = opening.current_terms().house
-    span = {
-        "since": clocks.end_of_day(since - lists.DAY, house=house),
-        "until": clocks.end_of_day(until, house=house),
-    }
-    async with transaction() as connection:
-        return await store.feedback(connection, **span)
+    today = clocks.house_date(clock.now(), house=house)
+    return [
+        (row.pop("agent") or "", row["due_on"], counting.kept(**row, today=today))
+        for row in map(dict, await store.kept(connection, since=since, until=until, zone=house.timezone))
+    ]
 
 
-async def figures(*, since: date, until: date) -> Sequence[Mapping[str, Any]]:
-    """What became of the visits that were due in a period, by agent (KPI-40)."""
-    zone = opening.current_terms().house.timezone
+async def figures(*, since: date, until: date, by: str = counting.BY_AGENT) -> list[tuple[str, Kept]]:
+    """Add up what became of the visits that were first due in a period, by agent or team, the total last (KPI-40)."""
     async with transaction() as connection:
-        return await store.figures(connection, since=since, until=until, zone=zone)
+        found = await counted(connection, since=since, until=until)
+    all_ = counting.gathered(found, (), since=since, until=until, staff=opening.current_terms().staff())
+    lines = all_.teams if by == counting.BY_TEAM else all_.agents
+    return [(line.name, line.kept) for line in (*lines, *([all_.total] if lines else []))]

@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "notify": ("aftersales.cli.notify:notify", "通知：试发、查看待发、立即发送"),
     "away": ("aftersales.cli.notify:away", "登记谁哪几天不在，由谁代收通知"),
     "survey": ("aftersales.cli.survey:survey", "满意度调查：查看、登记电话里的评价、统计"),
+    "figures": ("aftersales.cli.figures:figures", "数字：回访完成率、满意度、回复率，按周、小组、客服；并更新页面"),
     "audit": ("aftersales.cli.audit:audit", "核查：一张单的经过、有没有被改动、退款、时限"),
 }
 

@@ -92,3 +92,7 @@ def _point_prefect_to(stack: state.Stack) -> None:
 
     prefect_settings.leave_others()
     os.environ.update(prefect_settings.client(home=settings().home, api_url=stack.api_url, auth=stack.auth))
+    if stack.serve_url:
+        # another shell need not know on which ports the stack was started
+        os.environ["AFTERSALES_SERVE_URL"] = stack.serve_url
+        settings.cache_clear()

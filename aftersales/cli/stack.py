@@ -81,12 +81,15 @@ def serve() -> None:
     from aftersales.serve import keys
 
     if not settings().database_url:  # a case is told without Prefect too: its worker wakes the run
-        os.environ["AFTERSALES_DATABASE_URL"] = database.located().database_url
+        desk = database.located()
+        os.environ["AFTERSALES_DATABASE_URL"] = desk.database_url
+        if desk.auth:  # whoever needs a login for the desk needs it for the plot
+            os.environ["AFTERSALES_AUTH"] = desk.auth
         settings.cache_clear()
     found = settings()
     shops = keys.load(found, staff=terms.load().staff())
     app = importlib.import_module("aftersales.serve.app")
-    app.run(keys=found.callback_keys, shops=shops, port=found.callbacks_port)
+    app.run(keys=found.callback_keys, shops=shops, port=found.callbacks_port, auth=found.auth)
 
 
 @click.command()
@@ -146,7 +149,7 @@ def deploy(if_changed: bool) -> None:
         return
     from aftersales.desk import deployments
     from aftersales.store import engine
-    from tasks import boards, desks
+    from tasks import boards, desks, figures
 
     async def refine(client: Any) -> None:
         await deployments.refine(client)
@@ -154,6 +157,7 @@ def deploy(if_changed: bool) -> None:
         try:
             await desks.publish_lists(client)
             await boards.refresh(client, anew=True)
+            await figures.refresh(client, anew=True)
         finally:
             await engine.disconnect()
 

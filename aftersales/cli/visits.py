@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from aftersales.rules.lists import Visit
 
 MOST = 2_000_000_000
+GROUPS = {"agent": "客服", "team": "小组"}
 visit_argument = click.argument("visit_id", type=Whole(MOST), metavar="回访编号")
 
 
@@ -187,25 +188,26 @@ def feedback(since: date, until: date, as_csv: bool, out: Path | None, as_json: 
 
 @visit.command("figures")
 @period
+@click.option("--by", type=click.Choice(list(GROUPS)), default="agent", help="按客服（agent）或小组（team）列出。")
 @click.option("--csv", "as_csv", is_flag=True, help="输出 CSV。")
 @json_option
-def figures(since: date, until: date, as_csv: bool, as_json: bool) -> None:
-    """回访完成率（KPI-40）：这些天应当回访的，按时完成了多少；按客服列出。"""
-    from aftersales.rules.lists import completion
+def figures(since: date, until: date, by: str, as_csv: bool, as_json: bool) -> None:
+    """回访完成率（KPI-40）：这些天应当回访的，按时完成了多少；当天还没过完的（未到期）不计入完成率。"""
     from tasks import visits
 
     in_order(since, until)
-    found = run(lambda: visits.figures(since=since, until=until))
-    who = _names()
     heads = {
-        "agent": "客服", "due": "应回访", "in_time": "按时完成", "late": "逾期完成", "still_open": "未完成",
-        "not_reached": "其中未联系上", "problems": "其中发现问题", "share": "完成率 %",
+        by: GROUPS[by], "due": "应回访", "in_time": "按时完成", "late": "逾期完成", "still_open": "未完成",
+        "pending": "其中未到期", "not_reached": "其中未联系上", "problems": "其中发现问题", "share": "完成率 %",
     }  # fmt: skip
-    counts = [name for name in heads if name not in ("agent", "share")]
-    total = {name: sum(row[name] for row in found) for name in counts}
+    counts = [name for name in heads if name not in (by, "share")]
     rows = [
-        {"agent": name, **{each: str(row[each]) for each in counts}, "share": completion(row["due"], row["in_time"])}
-        for name, row in [*((who(row["agent"]), row) for row in found), *([("合计", total)] if found else [])]
+        {
+            by: name,
+            **{each: str(getattr(kept, each)) for each in counts},
+            "share": "" if kept.completion is None else str(kept.completion),
+        }
+        for name, kept in run(lambda: visits.figures(since=since, until=until, by=by))
     ]
     write_report(rows, heads, _format(as_csv, as_json), None, right=[*counts, "share"])
 

@@ -20,17 +20,24 @@ APPLY = Process.RETURNS.label
 ROUND = "巡检"
 # the deployments of cases that open by themselves, named after their process: nobody's to start either
 BY_THEMSELVES = {process.label for process in Process} - {APPLY}
+FIGURES = "figures-followup"
 PAGES = {
     "pickup-list": "取件清单",
     "sendback-list": "寄回清单",
     "refund-list": "转账清单",
     "parcel-list": "无主包裹清单",
+    FIGURES: "回访和满意度",
 }
 
 
 def home() -> str:
     """Where staff open the desk; empty when nobody has said it."""
     return settings().ui_url or os.environ.get("PREFECT_API_URL", "").removesuffix("/api")
+
+
+def plot() -> str:
+    """Where staff open the plot of follow-up (`aftersales serve`)."""
+    return f"{settings().serve_address}/figures/followup.svg"
 
 
 def board(department: str) -> str:

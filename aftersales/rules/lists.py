@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from aftersales.followup_terms import Kind
 from aftersales.rules import clocks, masking, visits
 from aftersales.terms import Terms
+from aftersales.terms.followup import Kind
 from aftersales.words import Due, Effect, Limit, Outcome, Unit, VisitKind
 
 DAY = timedelta(days=1)
@@ -143,8 +143,3 @@ def hand_over(
             given[visit_id] = agent
             has[agent] = has.get(agent, 0) + 1
     return given
-
-
-def completion(promised: int, in_time: int) -> str:
-    """Tell the share of due visits that were done by their due day, in per cent (KPI-40); empty when none was due."""
-    return f"{100 * in_time / promised:.1f}" if promised else ""

@@ -1,5 +1,5 @@
 """
-Surveys: who is asked, until when an answer is taken, what it means, and how answers are counted (SVY-01 to SVY-07).
+Surveys: who is asked, until when an answer is taken, what it means (SVY-01 to SVY-07); `figures` counts answers.
 
 Covers P-22 (one survey a closure, none inside the lock time, none too late, none by whoever worked on the case),
 P-25 (kind words reopen nothing) and AMB-31 (answers stay as they were given; satisfaction is counted on five).
@@ -8,15 +8,15 @@ P-25 (kind words reopen nothing) and AMB-31 (answers stay as they were given; sa
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from aftersales.forms.fields import clean, seen
 from aftersales.rules import authority, clocks
-from aftersales.survey_terms import Question, Survey
 from aftersales.terms import Calendar, House
+from aftersales.terms.survey import Question, Survey
 from aftersales.words import Process, Right, Scale, Staff, Stage, Surveyed, Unable
 
 # the longest free text, and the longest answer that is looked at
@@ -270,58 +270,3 @@ def words(answers: Iterable[Mapping[str, str]], survey: Survey) -> list[tuple[st
 
 def _place(question: Question, answer: str | None) -> int:
     return Scale(question.scale).answers.index(answer or "")
-
-
-# --- how answers are counted ----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """What came of surveys and of second revisits, to be added up (KPI-09, KPI-41, KPI-44)."""
-
-    sent: int = 0
-    by_phone: int = 0  # of those sent: handed to staff, since the customer has no channel
-    answered: int = 0
-    points: Decimal = Decimal(0)
-    good: int = 0
-    dissatisfied: int = 0
-    other_need: int = 0
-    recommended: int = 0
-    promoters: int = 0
-    detractors: int = 0
-    revisits: int = 0
-    revisits_ended: int = 0
-    recovered: int = 0
-
-    def __add__(self, other: Tally) -> Tally:
-        """Add up, field by field."""
-        return Tally(**{each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(Tally)})
-
-    @property
-    def csat(self) -> Decimal | None:
-        """The mean score of what was answered, on five; None when nothing was (KPI-09, SVY-07)."""
-        return (self.points / self.answered).quantize(HUNDREDTH, ROUND_HALF_UP) if self.answered else None
-
-    @property
-    def good_share(self) -> Decimal | None:
-        """Per cent of the answers that are 4 or 5 (KPI-09)."""
-        return _per_cent(self.good, self.answered)
-
-    @property
-    def response_rate(self) -> Decimal | None:
-        """Per cent of the surveys sent that were answered (KPI-44)."""
-        return _per_cent(self.answered, self.sent)
-
-    @property
-    def nps(self) -> Decimal | None:
-        """Per cent of promoters less per cent of detractors; None when nobody was asked to recommend us (AMB-31)."""
-        return _per_cent(self.promoters - self.detractors, self.recommended)
-
-    @property
-    def recovery_rate(self) -> Decimal | None:
-        """Per cent of the second revisits that have ended which ended satisfied (KPI-41)."""
-        return _per_cent(self.recovered, self.revisits_ended)
-
-
-def _per_cent(part: int, whole: int) -> Decimal | None:
-    return (Decimal(100 * part) / whole).quantize(Decimal("0.1"), ROUND_HALF_UP) if whole else None

@@ -1,5 +1,5 @@
 """
-The service itself: two callbacks, the interface of shop systems, and a health check.
+The service itself: two callbacks, the interface of shop systems, the plot of follow-up, and a health check.
 
 The contracts are `docs/openapi/callbacks.yaml` and `docs/openapi/intake.yaml`.
 """
@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 
 from aftersales import clock
 from aftersales.desk import runs
-from aftersales.serve import callbacks, intake, reading, signatures
+from aftersales.serve import callbacks, figures, intake, reading, signatures
 from aftersales.serve.keys import Key
 from aftersales.serve.reading import refused
 from aftersales.store import engine
@@ -38,12 +38,12 @@ PLAIN = {
 }
 
 
-def create(*, keys: Mapping[str, Sequence[str]], shops: Mapping[str, Key] | None = None) -> FastAPI:
+def create(*, keys: Mapping[str, Sequence[str]], shops: Mapping[str, Key] | None = None, auth: str = "") -> FastAPI:
     """
     The application.
 
-    `keys` are the secrets that each sender of callbacks may sign with, `shops` the keys of shop systems; none when none
-    was agreed on.
+    `keys` are the secrets that each sender of callbacks may sign with, `shops` the keys of shop systems, `auth` the
+    login of staff; none when none was agreed on.
     """
 
     @asynccontextmanager
@@ -58,6 +58,8 @@ def create(*, keys: Mapping[str, Sequence[str]], shops: Mapping[str, Key] | None
     app = FastAPI(lifespan=connected, docs_url=None, redoc_url=None, openapi_url=None)
     alarm, board = Alarm(_wake), Alarm(_show)
     app.include_router(intake.routes(keys=shops or {}, wake=alarm.ring, show_parcels=lambda: board.ring("parcel-list")))
+
+    app.include_router(figures.routes(auth=auth))
 
     @app.get("/health")
     async def health() -> JSONResponse:
@@ -159,13 +161,13 @@ def _status(error: Unable) -> int:
     return 422
 
 
-def run(*, keys: Mapping[str, Sequence[str]], shops: Mapping[str, Key], port: int) -> None:
+def run(*, keys: Mapping[str, Sequence[str]], shops: Mapping[str, Key], port: int, auth: str) -> None:
     """Serve on 127.0.0.1 until SIGTERM."""
     import uvicorn
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     uvicorn.run(
-        create(keys=keys, shops=shops),
+        create(keys=keys, shops=shops, auth=auth),
         host="127.0.0.1",
         port=port,
         log_level="warning",

@@ -73,6 +73,7 @@ class Stack:
     api_url: str = ""
     database_url: str = ""
     page_url: str = ""
+    serve_url: str = ""
     auth: str = ""
     is_ready: bool = False
 

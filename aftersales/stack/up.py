@@ -105,7 +105,12 @@ def _run(settings: Settings, home: Path, say: Callable[[str], None], welcome: Ca
         )
     prefect_database = schema.plain(settings.prefect_database_url or prefect_settings.prefect_url(database))
     client = prefect_settings.client(home=home, api_url=f"{ui}/api", auth=settings.auth)
-    worker = {**client, "AFTERSALES_HOME": str(home), "AFTERSALES_DATABASE_URL": database}
+    worker = {
+        **client,
+        "AFTERSALES_HOME": str(home),
+        "AFTERSALES_DATABASE_URL": database,
+        "AFTERSALES_SERVE_URL": settings.serve_address,
+    }
     server = prefect_settings.server(
         home=home,
         host=settings.host,
@@ -168,7 +173,14 @@ def _run(settings: Settings, home: Path, say: Callable[[str], None], welcome: Ca
     ]
     supervisor = state.Process.of(os.getpid())
     assert supervisor
-    stack = state.Stack(supervisor, ui_url=ui, api_url=f"{ui}/api", page_url=settings.page_address, auth=settings.auth)
+    stack = state.Stack(
+        supervisor,
+        ui_url=ui,
+        api_url=f"{ui}/api",
+        page_url=settings.page_address,
+        serve_url=settings.serve_address,
+        auth=settings.auth,
+    )
 
     def changed(processes: dict[str, state.Process]) -> None:
         nonlocal stack

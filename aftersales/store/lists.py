@@ -235,16 +235,11 @@ where c.process = 'visits' and c.rehearsal is null and j.kind = 'decision' and j
 order by j.at, j.case_no, j.seq
 """
 
-_FIGURES = """
-select coalesce(agent, '') as agent, count(*) as due,
-       count(*) filter (where state = 'done' and (done_at at time zone :zone)::date <= promised_on) as in_time,
-       count(*) filter (where state = 'done' and (done_at at time zone :zone)::date > promised_on) as late,
-       count(*) filter (where state <> 'done') as still_open,
-       count(*) filter (where outcome = 'not_reached') as not_reached,
-       count(*) filter (where outcome = 'problem') as problems
+_KEPT = """
+select agent, promised_on as due_on, (done_at at time zone :zone)::date as done_on, outcome, count(*) as count
 from visits
 where promised_on >= :since and promised_on <= :until and state <> 'dropped' and rehearsal is null
-group by coalesce(agent, '') order by 1
+group by 1, 2, 3, 4
 """
 
 
@@ -254,7 +249,7 @@ async def feedback(connection: AsyncConnection, *, since: datetime, until: datet
     return [dict(row) for row in rows.mappings()]
 
 
-async def figures(connection: AsyncConnection, *, since: date, until: date, zone: str) -> Sequence[Mapping[str, Any]]:
-    """What became of the visits that were first due on some days, by the agent who has them (KPI-40)."""
-    rows = await connection.execute(text(_FIGURES), {"since": since, "until": until, "zone": zone})
+async def kept(connection: AsyncConnection, *, since: date, until: date, zone: str) -> Sequence[Mapping[str, Any]]:
+    """How many visits were first due on each of some days and done on which, by the agent who has them (KPI-40)."""
+    rows = await connection.execute(text(_KEPT), {"since": since, "until": until, "zone": zone})
     return [dict(row) for row in rows.mappings()]

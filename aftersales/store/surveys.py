@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, case, exists, func, insert, select, text, update
+from sqlalchemy import Date, and_, case, cast, exists, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales.store.tables import CaseRow, CustomerRow, JournalRow, OrderRow, OutboxRow, SurveyRow
@@ -136,15 +136,22 @@ async def listed(
     return [dict(row) for row in (await connection.execute(query)).mappings()]
 
 
+def _day(at: Any, zone: str) -> Any:
+    """The day of the house that an instant falls on."""
+    return cast(func.timezone(zone, at), Date).label("day")
+
+
 async def tallies(
-    connection: AsyncConnection, *, since: datetime, until: datetime, good: int
+    connection: AsyncConnection, *, since: datetime, until: datetime, zone: str, good: int
 ) -> Sequence[Mapping[str, Any]]:
-    """What came of the surveys that were sent in a time, by whoever had the case first (KPI-09, KPI-44)."""
+    """What came of the surveys that were sent in a time, by day and whoever had the case first (KPI-09, KPI-44)."""
     s = SURVEYS.c
+    day = _day(s.sent_at, zone)
     is_answered = s.state == Surveyed.ANSWERED.value
     rows = await connection.execute(
         select(
             CASES.c.operator,
+            day,
             func.count().label("sent"),
             func.count().filter(s.asked_by == "staff").label("by_phone"),
             func.count().filter(is_answered).label("answered"),
@@ -155,19 +162,20 @@ async def tallies(
         )
         .select_from(SURVEYS.join(CASES, CASES.c.case_no == s.case_no))
         .where(s.sent_at >= since, s.sent_at < until, s.rehearsal.is_(None))
-        .group_by(CASES.c.operator)
+        .group_by(CASES.c.operator, day)
     )
     return [dict(row) for row in rows.mappings()]
 
 
 async def recommendations(
-    connection: AsyncConnection, *, since: datetime, until: datetime
+    connection: AsyncConnection, *, since: datetime, until: datetime, zone: str
 ) -> Sequence[Mapping[str, Any]]:
-    """How often customers chose each answer to whether they would recommend us, by whoever had the case first."""
+    """How often customers chose each answer to whether they would recommend us, by day and whoever had the case first."""
+    day = _day(SURVEYS.c.sent_at, zone)
     answer = func.jsonb_array_elements(SURVEYS.c.answers).table_valued("value").render_derived()
     value = answer.c.value
     rows = await connection.execute(
-        select(CASES.c.operator, value.op("->>")("answer").label("answer"), func.count().label("times"))
+        select(CASES.c.operator, value.op("->>")("answer").label("answer"), day, func.count().label("times"))
         .select_from(SURVEYS.join(CASES, CASES.c.case_no == SURVEYS.c.case_no).join(answer, text("true")))
         .where(
             SURVEYS.c.sent_at >= since,
@@ -175,13 +183,16 @@ async def recommendations(
             SURVEYS.c.rehearsal.is_(None),
             value.op("->>")("scale") == "nps",
         )
-        .group_by(CASES.c.operator, text("2"))
+        .group_by(CASES.c.operator, text("2"), day)
     )
     return [dict(row) for row in rows.mappings()]
 
 
-async def recoveries(connection: AsyncConnection, *, since: datetime, until: datetime) -> Sequence[Mapping[str, Any]]:
-    """What came of the second revisits that were opened in a time, by whoever had the first case first (KPI-41)."""
+async def recoveries(
+    connection: AsyncConnection, *, since: datetime, until: datetime, zone: str
+) -> Sequence[Mapping[str, Any]]:
+    """What came of the second revisits that were opened in a time, by day and whoever had the first case first (KPI-41)."""
+    day = _day(CASES.c.opened_at, zone)
     later = JOURNAL.alias()
     is_last = ~exists().where(
         later.c.case_no == JOURNAL.c.case_no, later.c.kind == "decision", later.c.seq > JOURNAL.c.seq
@@ -196,6 +207,7 @@ async def recoveries(connection: AsyncConnection, *, since: datetime, until: dat
     rows = await connection.execute(
         select(
             CASES.c.operator,
+            day,
             func.count().label("revisits"),
             func.count().filter(is_ended).label("revisits_ended"),
             func.sum(case((and_(is_ended, is_satisfied), 1), else_=0)).label("recovered"),
@@ -207,6 +219,6 @@ async def recoveries(connection: AsyncConnection, *, since: datetime, until: dat
             CASES.c.rehearsal.is_(None),
             CASES.c.stage != Stage.CANCELLED.value,
         )
-        .group_by(CASES.c.operator)
+        .group_by(CASES.c.operator, day)
     )
     return [dict(row) for row in rows.mappings()]

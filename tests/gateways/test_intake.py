@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -365,6 +366,39 @@ async def test_an_application_without_prefect_is_not_lost_in_silence(shops: Shop
     assert [(each.status_code, each.json()) for each in answers] == [
         (503, {"error": "系统暂时不可用，这份申请还没有受理，请稍后重试。"})
     ] * 2
+
+
+HANDBOOK = Path(__file__).parents[2] / "docs" / "handbook" / "intake.md"
+
+
+def block(language: str, holds: str) -> str:
+    """A block of code of the handbook."""
+    blocks = re.findall(rf"(?ms)^```{language}\n(.*?)^```$", HANDBOOK.read_text())
+    return next(each for each in blocks if holds in each)
+
+
+async def test_the_program_of_the_handbook_can_call_us(shops: Shops, sent_off: Telling):
+    known: dict[str, Any] = {}
+    exec(block("python", "def call").replace(":4300", f":{shops.port}"), known)
+    picked_up = {"event": "picked_up", "case_no": sent_off.case_no, "carrier": "顺丰", "tracking_no": "SF100200300"}
+    key = {"key": "logistics", "secret": SECRET}
+
+    seen = await asyncio.to_thread(known["call"], "GET", f"/v1/cases/{sent_off.case_no}", **key)
+    told = await asyncio.to_thread(known["call"], "POST", "/v1/scans", picked_up, number="n-1", **key)
+
+    assert seen["stage"] == "pickup"
+    assert told == {"case_no": sent_off.case_no, "told": f"{sent_off.case_no} 已登记“已取件”。"}
+
+
+@pytest.mark.skipif(not shutil.which("openssl") or not shutil.which("curl"), reason="openssl and curl are not here")
+async def test_the_shell_lines_of_the_handbook_can_call_us(shops: Shops):
+    lines = block("sh", "openssl").replace(":4300", f":{shops.port}").replace("secret='…'", f"secret='{SECRET}'")
+    lines = lines.replace("key=wms", "key=warehouse")
+
+    shell = await asyncio.create_subprocess_exec("sh", "-c", lines, stdout=asyncio.subprocess.PIPE)
+    said, _ = await asyncio.wait_for(shell.communicate(), 60)
+
+    assert "已登记无主包裹 SF100200300" in json.loads(said)["told"]
 
 
 async def test_without_any_key_nothing_is_taken(served: tuple[str, Shops], tmp_path: Path):

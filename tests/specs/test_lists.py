@@ -105,18 +105,6 @@ def test_fup10_what_is_left_goes_to_whoever_has_the_fewest():
     assert given == {1: "C08", 2: "C08", 3: "C07"}
 
 
-@pytest.mark.parametrize(
-    ("due", "in_time", "share"),
-    [
-        pytest.param(0, 0, "", id="none was due"),
-        pytest.param(3, 2, "66.7", id="two of three"),
-        pytest.param(4, 4, "100.0", id="all"),
-    ],
-)
-def test_kpi40_completion(due: int, in_time: int, share: str):
-    assert lists.completion(due, in_time) == share
-
-
 def test_gen10_a_choice_names_nobody_whole():
     assert a_visit().choice == "17 D1 李** 新购回访"
     assert a_visit(order_no="", kind="use").choice == "17 李** 使用回访"

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from aftersales.rules import clocks, surveys
-from aftersales.rules.surveys import Misanswered, Tally
-from aftersales.survey_terms import restore
+from aftersales.rules.surveys import Misanswered
 from aftersales.terms import load
+from aftersales.terms.survey import restore
 from aftersales.words import Process, Scale, Stage, Surveyed
 
 LIVE = load()
@@ -272,35 +272,8 @@ def test_amb31_answers_are_kept_as_they_were_given():
 # --- figures --------------------------------------------------------------------------------------------------------
 
 
-def test_kpi09_satisfaction_is_the_mean_of_what_was_answered():
-    tally = Tally(sent=10, answered=3, points=Decimal("13"), good=2)
-
-    assert (tally.csat, tally.good_share, tally.response_rate) == (Decimal("4.33"), Decimal("66.7"), Decimal("30.0"))
-
-
-def test_svy07_no_answer_is_no_answer():
-    assert (Tally(sent=10).csat, Tally(sent=10).good_share, Tally(sent=10).response_rate) == (
-        None,
-        None,
-        Decimal("0.0"),
-    )
-    assert Tally().response_rate is None
-
-
-def test_kpi41_recovery_is_told_of_what_has_ended():
-    assert Tally(revisits=5, revisits_ended=4, recovered=3).recovery_rate == Decimal("75.0")
-    assert Tally(revisits=5).recovery_rate is None
-
-
 @pytest.mark.parametrize(
     ("answer", "way"), [("10", 1), ("9", 1), ("8", 0), ("7", 0), ("6", -1), ("0", -1)], ids=lambda value: str(value)
 )
 def test_amb31_recommends(answer: str, way: int):
     assert surveys.recommends(answer) == way
-
-
-def test_tallies_add_up():
-    total = Tally(sent=1, answered=1, points=Decimal(4), good=1) + Tally(sent=2, answered=1, points=Decimal(1))
-
-    assert (total.sent, total.csat, total.good_share) == (3, Decimal("2.50"), Decimal("50.0"))
-    assert Tally(recommended=3, promoters=2, detractors=1).nps == Decimal("33.3")

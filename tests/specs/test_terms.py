@@ -10,6 +10,7 @@ import pytest
 
 from aftersales import terms, words
 from aftersales.terms import Mistake, Terms, TermsError
+from aftersales.terms.checks import NEEDED_RIGHTS
 from aftersales.words import Fault, Right
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -229,7 +230,7 @@ def test_the_shipped_terms_are_right():
     assert sorted(found.calendars) == list(range(2004, 2027))
     assert found.returns.fault("quality") is Fault.SELLER
     assert found.staff()[found.house.aftersales_manager].rights >= {Right.APPROVE_EXCEPTION}
-    assert all(found.who_may(right) for right in terms.NEEDED_RIGHTS)
+    assert all(found.who_may(right) for right in NEEDED_RIGHTS)
 
 
 @pytest.mark.parametrize(
@@ -985,7 +986,7 @@ def test_gen_07_stored_terms_outlive_a_key(folder):
 @pytest.mark.parametrize("text", ["a: &a [*a]\n", "a: &a [1, 2]\nb: [*a, *a]\n"], ids=["in itself", "unfolding"])
 def test_an_alias_is_refused_with_its_line(tmp_path: Path, text: str):
     for name in terms.FILES:
-        (tmp_path / name).write_text(text)
+        (tmp_path / f"{name}.yaml").write_text(text)
 
     with pytest.raises(terms.TermsError) as error:
         terms.load(tmp_path)
