@@ -538,6 +538,9 @@ async def test_a_rehearsed_survey_lives_on_the_rehearsals_clock(database: str):
     assert (await asking.look(rehearsal=row["rehearsal"], at=row["next_at"])).sent == [main.case_no]
     async with transaction() as connection:
         body = await connection.scalar(text("select body from outbox where notice = 'NTC-20'"))
+        begun = await surveys.of_case(connection, main.case_no)
+    assert begun is not None
+    assert (begun["sent_at"], begun["expires_at"]) == (row["next_at"], row["next_at"] + timedelta(hours=72))
     recorded = await asking.answer(re.search(r"/s/(\S+)$", body)[1], BAD)  # type: ignore[index]
 
     assert recorded.revisit_no.startswith("HF-X")
@@ -553,6 +556,16 @@ async def test_p13_two_looks_at_once_send_one(shop: Shop, time: Put, mail: Chann
     assert sorted(len(each.sent) for each in found) == [0, 0, 0, 1]
     assert not [each for one in found for each in one.failed]
     assert await told(telling, "NTC-20") == [("queued", "customer")]
+
+
+async def test_p13_two_looks_at_once_remind_once(shop: Shop, time: Put, mail: Channels):
+    telling = await sent(shop, time, mail)
+    when = time("2025-03-14 10:03")
+
+    found = await asyncio.gather(*(asking.look(at=when) for _ in range(4)))
+
+    assert sorted(len(each.reminded) for each in found) == [0, 0, 0, 1]
+    assert await told(telling, "SVY-07") == [("queued", "customer")]
 
 
 async def test_p13_one_bad_survey_stops_no_other(shop: Shop, time: Put, mail: Channels):
