@@ -109,8 +109,9 @@ async def begin_again() -> None:
         await connection.execute(text("delete from visits where created_at > :noon"), {"noon": house_noon(ON) - DAYS})
         await connection.execute(text("delete from settings where name = 'followup'"))
     async with engine.engine().connect() as connection:
-        await (await connection.execution_options(isolation_level="AUTOCOMMIT")).execute(text("vacuum analyze visits"))
-        await (await connection.execution_options(isolation_level="AUTOCOMMIT")).execute(text("checkpoint"))
+        tidy = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        for statement in ("vacuum analyze visits", "checkpoint"):
+            await tidy.execute(text(statement))
 
 
 class Memory:

@@ -434,8 +434,7 @@ async def _refuse_twin(connection: AsyncConnection, values: Mapping[str, Any]) -
     for case in await cases.of_order(connection, values["order_no"]):
         if case.closed_at is None and case.facts.get("fingerprint") == values["fingerprint"]:
             raise UnableToOpen(
-                f"订单 {values['order_no']} 已有内容相同的售后单 {case.case_no}（{case.stage.label}），"
-                "请在该单中处理，不必重复提交。"
+                f"订单 {values['order_no']} 已有内容相同的售后单 {case.case_no}，请在该单中处理，不必重复提交。"
             )
 
 

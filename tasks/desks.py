@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from prefect.client.orchestration import PrefectClient
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from aftersales import clock, survey_terms
+from aftersales import clock
 from aftersales import terms as rulebook
 from aftersales.desk import runs
 from aftersales.desk.leg import Leg
@@ -18,10 +18,12 @@ from aftersales.rules import clocks, masking, pages
 from aftersales.rules import surveys as asking
 from aftersales.rules.lists import Visit
 from aftersales.rules.standing import standing
-from aftersales.store import cases, orders, surveys, work
+from aftersales.store import applications, cases, orders, surveys, work
 from aftersales.store.engine import transaction
+from aftersales.store.journal import Entry
 from aftersales.terms import Terms
-from aftersales.words import Process, Stage, Urgency
+from aftersales.terms import survey as survey_terms
+from aftersales.words import Process, Stage, Urgency, Way
 
 REHEARSED = "演练"
 PARKED = "等待外部系统"
@@ -175,4 +177,15 @@ async def show(
     }
     if process is Process.REVISIT:
         return pages.revisit_summary(**about, written=await _written(str(case.facts["about"]), terms))
-    return pages.summary(**about, standing=told, parked=leg.parked[-1] if leg.parked else "")
+    parked = leg.parked[-1] if leg.parked else ""
+    return pages.summary(**about, standing=told, parked=parked, own_words=await _own_words(history))
+
+
+async def _own_words(history: Sequence[Entry]) -> str:
+    """What a customer who applied by themselves has written besides: it stands in our table alone (GEN-10)."""
+    opened = history[0].data
+    if opened.get("via") != Way.PAGE:
+        return ""
+    async with transaction() as connection:
+        known = await applications.read(connection, opened["application"])
+    return known.request.get("remark", "") if known else ""

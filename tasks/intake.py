@@ -7,6 +7,7 @@ staff use; what the run makes of it is the story's matter. So the same applicati
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Mapping
@@ -28,6 +29,9 @@ from aftersales.terms import Terms
 from aftersales.words import Applied, Process, Right, Unable, Way
 from tasks import outside
 from tasks.cases import current_terms
+
+# Prefect's client would try for minutes; whoever waits for an answer may send it again
+PATIENCE = 20.0
 
 
 class Unavailable(Unable):
@@ -83,13 +87,24 @@ async def apply(request: Mapping[str, Any], *, via: str, key: str, operator: str
     return Application(str(known.id), known.operator, is_new)
 
 
-async def standing(application_id: str | UUID) -> Standing:
-    """Tell what became of an application. Raises outside.UnableToFind."""
+async def standing(application_id: str | UUID, *, of: str = "") -> Standing:
+    """Tell what became of an application, of those alone whose key begins so. Raises outside.UnableToFind."""
     async with transaction() as connection:
         known = await applications.read(connection, application_id)
-    if known is None:
+    if known is None or (of and not _is_own(known, of)):
         raise outside.UnableToFind("没有这份申请，请核对申请编号。")
     return _standing(known)
+
+
+async def applied_for(case_no: str, *, of: str) -> bool:
+    """Whether a case was opened for an application whose key begins so."""
+    async with transaction() as connection:
+        known = await applications.of_case(connection, case_no)
+    return known is not None and _is_own(known, of)
+
+
+def _is_own(known: applications.Kept, of: str) -> bool:
+    return known.via == Way.API and known.key.startswith(of)
 
 
 def _standing(known: applications.Kept) -> Standing:
@@ -156,10 +171,15 @@ async def _first_contact(connection: AsyncConnection, terms: Terms) -> str:
 async def _hand_over(known: applications.Kept) -> None:
     """Start the run of an application, once. Raises Unavailable; then it may be handed over again."""
     try:
-        async with runs.from_outside() as client:
+        async with asyncio.timeout(PATIENCE), runs.from_outside() as client:
             await hand_over(client, known)
-    except (runs.Unreachable, ObjectNotFound) as error:
+    except (runs.Unreachable, ObjectNotFound, TimeoutError) as error:
         raise Unavailable("系统暂时不可用，这份申请还没有受理，请稍后重试。") from error
+
+
+def handed(known: applications.Kept) -> dict[str, Any]:
+    """What a run is given: a customer's own words may name people, and neither Prefect nor the journal forgets (GEN-10)."""
+    return dict(known.request) | ({"remark": ""} if known.via == Way.PAGE else {})
 
 
 async def hand_over(client: PrefectClient, known: applications.Kept) -> None:
@@ -168,7 +188,7 @@ async def hand_over(client: PrefectClient, known: applications.Kept) -> None:
     run_id = await runs.start(
         client,
         deployment.id,
-        {"request": {"operator": known.operator, **known.request}},
+        {"request": {"operator": known.operator, **handed(known)}},
         name=f"{Process.RETURNS.label} {Way(known.via).label}申请",
         tags=[Process.RETURNS.label],
         labels={runs.APPLICATION: str(known.id)},

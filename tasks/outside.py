@@ -107,7 +107,7 @@ async def found(connection: AsyncConnection, case_no: str) -> tuple[cases.Case, 
     """A case and its terms. Raises UnableToFind."""
     case = await cases.read(connection, case_no)
     if case is None:
-        raise UnableToFind(f"没有售后单 {case_no}，请核对单号（可用 aftersales case list 查看）。")
+        raise no_case(case_no)
     return case, await terms_of(connection, case)
 
 
@@ -359,6 +359,11 @@ async def _not_open(connection: AsyncConnection, case: cases.Case, gate: str, te
     if decided := await _decided(connection, case.case_no, gate):
         return gates.AlreadyDecided(await gates.told_late(case.case_no, gate, decided, terms))
     return NotYet(f"{case.case_no} 现在{case.stage.label}，还不能办理{Stage(gate).label.removeprefix('待')}。")
+
+
+def no_case(case_no: str) -> Unable:
+    """What to say of a case that there is not."""
+    return UnableToFind(f"没有售后单 {case_no}，请核对单号（可用 aftersales case list 查看）。")
 
 
 def no_gate(name: str) -> Unable:

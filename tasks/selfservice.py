@@ -12,7 +12,6 @@ import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,11 +20,11 @@ from aftersales.rules import applying, matching
 from aftersales.rules.applying import Goods
 from aftersales.rules.progress import Progress, Promised, progress
 from aftersales.settings import settings
-from aftersales.store import cases, orders
 from aftersales.store import selfservice as store
 from aftersales.store.engine import transaction
+from aftersales.store.journal import Entry
 from aftersales.terms import Allowance
-from aftersales.words import Stage, Unable, Way
+from aftersales.words import Unable, Way
 from tasks import intake, records
 from tasks.cases import current_terms
 
@@ -76,9 +75,11 @@ async def find(order_no: str, phone: str, *, address: str) -> store.Holder:
     """
     allowed = current_terms().selfservice
     order_no = matching.plain_order_no(order_no)
+    near = matching.neighborhood(address)
     counted = {
-        _mark("search from", matching.neighborhood(address)): allowed.searches_per_address,
-        _mark("search for", order_no): allowed.searches_per_order,
+        _mark("search from", near): allowed.searches_per_address,
+        _mark("search for", f"{order_no} from {near}"): allowed.searches_per_order,
+        _mark("search for", order_no): allowed.searches_per_order_in_all,
     }
     async with transaction() as connection:
         too_often = await _count(connection, counted)
@@ -117,38 +118,36 @@ def _mark(what: str, who: str) -> str:
 async def show(order_no: str) -> Shown:
     """Tell everything that an order's customer may see of it (SLF-02). Raises UnableToMatch when it is gone."""
     async with transaction() as connection:
-        order = await orders.show(connection, order_no)
+        order = await store.order(connection, order_no)
         if order is None:
             raise UnableToMatch("没有找到这张订单。")
-        rehearsal = await cases.rehearsal_of_order(connection, order_no) if order.rehearsal else None
-        found = await cases.of_order(connection, order_no)
-        numbers = [case.case_no for case in found]
-        histories = await store.histories(connection, numbers) if numbers else {}
-        gates = await store.open_gates(connection, numbers) if numbers else {}
+        found = await store.cases(connection, order_no)
+        histories = await store.histories(connection, [case.case_no for case in found])
         applied = await store.applications(connection, order_no, since=clock.now() - SHOWN)
+    at = clock.now(order)
     return Shown(
         order_no=order.order_no,
-        is_rehearsed=order.rehearsal is not None,
-        cases=tuple(
-            _progress(case, histories[case.case_no], gates.get(case.case_no), order.payment_route)
-            for case in reversed(found)
-        ),
+        is_rehearsed=order.is_rehearsed,
+        cases=tuple(_progress(case, histories[case.case_no], order, at) for case in found),
         applications=tuple(Taken(each.at, _public(each.refusal)) for each in applied),
-        goods=tuple(Goods(line.line_no, line.sku, line.name, line.free) for line in order.lines if line.free > 0),
-        at=rehearsal[1] if rehearsal else clock.now(),
+        goods=order.goods,
+        at=at,
     )
 
 
-def _progress(case: cases.Case, history: Sequence[Any], due: store.Due | None, payment_route: str) -> Progress:
+def _progress(case: store.Case, history: Sequence[Entry], order: store.Order, at: datetime) -> Progress:
+    promised = None
+    if case.due_stage is not None and case.due_at is not None:
+        promised = Promised(case.due_stage, case.due_at, case.provisional)
     return progress(
         case_no=case.case_no,
-        stage=Stage(case.stage),
+        stage=case.stage,
         opened_at=case.opened_at,
         history=history,
-        promised=Promised(due.stage, due.due_at, due.provisional) if due else None,
-        payment_route=payment_route,
-        at=clock.now(case),
-        is_rehearsed=case.rehearsal is not None,
+        promised=promised,
+        payment_route=order.payment_route,
+        at=at,
+        is_rehearsed=order.is_rehearsed,
     )
 
 

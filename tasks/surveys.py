@@ -18,7 +18,7 @@ from typing import Any
 import sqlalchemy.exc
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from aftersales import clock, links, survey_terms
+from aftersales import clock, links
 from aftersales.desk.leg import Leg
 from aftersales.rules import clocks, deliveries, masking, pages
 from aftersales.rules import figures as counting
@@ -28,8 +28,9 @@ from aftersales.rules.figures import Tally
 from aftersales.store import cases, journal, records, surveys
 from aftersales.store.cases import Case
 from aftersales.store.engine import transaction
-from aftersales.survey_terms import Question, Survey
 from aftersales.terms import Terms
+from aftersales.terms import survey as survey_terms
+from aftersales.terms.survey import Question, Survey
 from aftersales.words import Process, Surveyed, Unable
 from tasks import complaints, desks, notices, outside, revisits, sending, tellers
 from tasks.cases import current_terms

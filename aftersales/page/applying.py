@@ -62,6 +62,8 @@ async def send(request: Request) -> Response:
     if session is None or not session.order_no:
         # not even read: photos of strangers are no business of ours
         return render.to("/?ended")
+    # before sixty megabytes are read
+    await selfservice.may_apply(session.order_no)
     form = await forms.read(request, most_files=FILES)
     try:
         key = sessions.check(session, form.token)
@@ -69,7 +71,6 @@ async def send(request: Request) -> Response:
         key = ""
     try:
         shown = await selfservice.show(session.order_no)
-        await selfservice.may_apply(session.order_no)
     except selfservice.UnableToMatch:
         return forms.ended()
     limits = current_terms().selfservice.photos

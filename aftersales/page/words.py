@@ -212,10 +212,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "survey.how": ("大约需要三分钟，只能提交一次。", "It takes about three minutes and can be sent once."),
     "survey.needed": ("（必答）", "(required)"),
     "survey.optional": ("（可不填）", "(optional)"),
-    "survey.stars": ("{count} 星", "{count} of 5 stars"),
+    "survey.stars": (" 星", " of 5 stars"),
     "survey.yes": ("是", "Yes"),
     "survey.no": ("否", "No"),
-    "survey.points": ("{worst} 分最差，{best} 分最好。", "{worst} is worst, {best} is best."),
+    "survey.points": ("评分 {worst} 最差，{best} 最好。", "{worst} is worst, {best} is best."),
     "survey.nps": (
         "{worst} 分为完全不会推荐，{best} 分为一定会推荐。",
         "{worst}: I would not recommend you at all; {best}: I surely would.",

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from aftersales.followup_terms import Kind
 from aftersales.rules import clocks, masking, visits
 from aftersales.terms import Terms
+from aftersales.terms.followup import Kind
 from aftersales.words import Due, Effect, Limit, Outcome, Unit, VisitKind
 
 DAY = timedelta(days=1)

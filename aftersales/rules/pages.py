@@ -220,6 +220,7 @@ def summary(
     refusal: str,
     reader: Reader,
     parked: str = "",
+    own_words: str = "",
 ) -> str:
     """The case in one page, above the form: what it is about, what it pays, by when, what happened so far."""
     request = standing.request
@@ -261,8 +262,8 @@ def summary(
     parts += [f"- 需人工决定：{cell(reason)}" for reason in bill.get("needs_person", ())]
     parts += [f"- 请注意：{cell(hint)}" for hint in request.get("hints", ())]
     parts += [f"- 付款：{cell(bill['route'])}"] if bill.get("route") else []
-    if request.get("remark"):
-        parts.append(f"备注：{cell(request['remark'])}")
+    if remark := request.get("remark") or own_words:
+        parts.append(f"备注：{cell(remark)}")
     if standing.evidence:
         parts.append("### 凭证\n\n" + "\n".join(f"- {cell(piece)}" for piece in standing.evidence))
     return _told(parts, trace, history, reader)

@@ -15,8 +15,8 @@ from typing import Any
 
 from aftersales.forms.fields import clean, seen
 from aftersales.rules import authority, clocks
-from aftersales.survey_terms import Question, Survey
 from aftersales.terms import Calendar, House
+from aftersales.terms.survey import Question, Survey
 from aftersales.words import Process, Right, Scale, Staff, Stage, Surveyed, Unable
 
 # the longest free text, and the longest answer that is looked at

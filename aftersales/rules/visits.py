@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 
-from aftersales.followup_terms import Kind
 from aftersales.rules import clocks
 from aftersales.terms import Terms
+from aftersales.terms.followup import Kind
 from aftersales.words import LeftOut, Limit, Staff, Unit, VisitKind
 
 DAY = timedelta(days=1)

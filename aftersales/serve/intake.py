@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import json
 import re
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -34,6 +35,8 @@ from tasks import desks, entries, intake, outside
 KEY = "X-Aftersales-Key"
 ONCE = "Idempotency-Key"
 REPEATED = "Idempotency-Replayed"
+# stands for the secret of a key that there is not
+NOBODYS = secrets.token_hex(32)
 NO_KEYS = f"还没有设置接口密钥，不能使用接口，请按 {SECRETS.page} 设置后重新启动。"
 # how long an application's sender waits to hear its case number: two seconds
 LOOKS, LOOK_EVERY = 20, 0.1
@@ -119,7 +122,7 @@ def routes(*, keys: Mapping[str, Key], wake: Callable[[str], None], show_parcels
         async def do(call: Call) -> tuple[int, dict[str, Any]]:
             told = reading.read(Application, call.body)
             asked = told.model_dump(exclude={"operator"}, exclude_unset=True)
-            number = f"{call.key.name}/{call.number}"
+            number = f"{_own(call)}{call.number}"
             taken = await intake.apply(asked, via=Way.API.value, key=number, operator=told.operator)
             return 202, await _soon(taken.id)
 
@@ -128,8 +131,8 @@ def routes(*, keys: Mapping[str, Key], wake: Callable[[str], None], show_parcels
     @router.get("/applications/{application_id}")
     async def applied(request: Request, application_id: str) -> JSONResponse:
         """Tell what became of an application."""
-        await admitted(request, keys)
-        return JSONResponse(_applied(application_id, await intake.standing(application_id)))
+        call = await admitted(request, keys)
+        return JSONResponse(_applied(application_id, await intake.standing(application_id, of=_own(call))))
 
     @router.post("/scans")
     async def scan(request: Request) -> Response:
@@ -189,8 +192,12 @@ def routes(*, keys: Mapping[str, Key], wake: Callable[[str], None], show_parcels
     @router.get("/cases/{case_no}")
     async def case(request: Request, case_no: str) -> JSONResponse:
         """Tell where a case stands."""
-        await admitted(request, keys)
-        return JSONResponse(await _seen(_case_no(case_no)))
+        call = await admitted(request, keys)
+        number = _case_no(case_no)
+        # who acts as a member of staff reads what staff read; who only applies, what became of it
+        if not call.key.staff and not await intake.applied_for(number, of=_own(call)):
+            raise outside.no_case(number)
+        return JSONResponse(await _seen(number))
 
     return router
 
@@ -207,8 +214,8 @@ async def admitted(request: Request, keys: Mapping[str, Key]) -> Call:
     no = signatures.objection(
         request.headers.get(signatures.HEADER, ""),
         body,
-        # whoever guesses names of keys is told the same, as late
-        keys=key.secrets if key else ("",),
+        # whoever guesses names of keys is told the same, as late, whatever they sign with
+        keys=key.secrets if key else (NOBODYS,),
         at=clock.now(),
         to=to,
         look_at=signatures.REQUEST,
@@ -216,6 +223,11 @@ async def admitted(request: Request, keys: Mapping[str, Key]) -> Call:
     if no or key is None:
         raise TurnedAway(401, no if name else f"缺少请求头 {KEY}，请写上密钥编号，并用这把密钥签名。")
     return Call(key, body, number, to.encode() + body)
+
+
+def _own(call: Call) -> str:
+    """How the numbers of a key's own applications begin."""
+    return f"{call.key.name}/"
 
 
 def _allow(call: Call, right: Right) -> None:

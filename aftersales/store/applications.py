@@ -26,6 +26,7 @@ class Kept:
 
     id: UUID
     via: str
+    key: str
     fingerprint: str
     request: Mapping[str, Any]
     operator: str
@@ -37,6 +38,7 @@ class Kept:
 _KEPT = select(
     APPLICATIONS.c.id,
     APPLICATIONS.c.via,
+    APPLICATIONS.c.key,
     APPLICATIONS.c.fingerprint,
     APPLICATIONS.c.request,
     APPLICATIONS.c.operator,
@@ -63,6 +65,12 @@ async def read(connection: AsyncConnection, application_id: str | UUID) -> Kept 
 async def find(connection: AsyncConnection, *, via: str, key: str) -> Kept | None:
     """An application by what its sender calls it."""
     row = (await connection.execute(_KEPT.where(APPLICATIONS.c.via == via, APPLICATIONS.c.key == key))).one_or_none()
+    return Kept(*row) if row else None
+
+
+async def of_case(connection: AsyncConnection, case_no: str) -> Kept | None:
+    """The application that a case was opened for; None when a member of staff typed it."""
+    row = (await connection.execute(_KEPT.where(RUNS.c.case_no == case_no).limit(1))).one_or_none()
     return Kept(*row) if row else None
 
 

@@ -40,8 +40,9 @@ async def begin(connection: AsyncConnection, *, client: str, key: str, fingerpri
             .where(REQUESTS.c.client == client, REQUESTS.c.key == key)
             .with_for_update()
         )
-    ).one()
-    return Known(*row)
+    ).one_or_none()
+    # somebody gave it up between the two looks: it is to be begun after all
+    return Known(*row) if row else await begin(connection, client=client, key=key, fingerprint=fingerprint, at=at)
 
 
 async def begin_again(connection: AsyncConnection, *, client: str, key: str, fingerprint: str, at: datetime) -> None:

@@ -10,21 +10,36 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, case, delete, func, select
+from sqlalchemy import DateTime, bindparam, case, delete, func, select, true
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import Text
 
+from aftersales.rules.applying import Goods
 from aftersales.store.applications import APPLICATIONS, REFUSALS, RUNS
 from aftersales.store.journal import Entry, entry_of
-from aftersales.store.tables import AttemptRow, CustomerRow, JournalRow, OrderRow, PromiseRow
-from aftersales.words import Stage
+from aftersales.store.tables import (
+    AttemptRow,
+    CaseRow,
+    CustomerRow,
+    JournalRow,
+    OrderLineRow,
+    OrderRow,
+    PromiseRow,
+    RehearsalRow,
+    UnitsRow,
+)
+from aftersales.words import Process, Stage, Way
 
 ATTEMPTS = AttemptRow.__table__  # type: ignore[attr-defined]
+CASES = CaseRow.__table__  # type: ignore[attr-defined]
 CUSTOMERS = CustomerRow.__table__  # type: ignore[attr-defined]
 JOURNAL = JournalRow.__table__  # type: ignore[attr-defined]
+LINES = OrderLineRow.__table__  # type: ignore[attr-defined]
 ORDERS = OrderRow.__table__  # type: ignore[attr-defined]
 PROMISES = PromiseRow.__table__  # type: ignore[attr-defined]
+REHEARSALS = RehearsalRow.__table__  # type: ignore[attr-defined]
+UNITS = UnitsRow.__table__  # type: ignore[attr-defined]
 
 # how many counts that are over go with each new one
 SWEPT = 20
@@ -60,35 +75,125 @@ async def holder(connection: AsyncConnection, order_no: str) -> Holder:
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
-    """The open promise of a case's gate."""
+class Order:
+    """An order as its customer may see it, and what can still be returned of it; `rehearsal_at` is a rehearsal's clock."""
 
+    order_no: str
+    payment_route: str
+    is_rehearsed: bool
+    rehearsal_at: datetime | None
+    goods: tuple[Goods, ...]
+
+
+# the statements of a look are built once: that costs more than to ask them
+_TAKEN = (
+    select(func.coalesce(func.sum(UNITS.c.end_unit - UNITS.c.first_unit), 0))
+    .where(UNITS.c.line_id == LINES.c.id, UNITS.c.state != "released")
+    .scalar_subquery()
+)
+_ORDER = (
+    select(
+        ORDERS.c.order_no,
+        ORDERS.c.payment_route,
+        ORDERS.c.rehearsal,
+        REHEARSALS.c.now_at,
+        LINES.c.line_no,
+        LINES.c.sku,
+        LINES.c.name,
+        (LINES.c.quantity - _TAKEN).label("free"),
+    )
+    .select_from(
+        ORDERS.outerjoin(REHEARSALS, REHEARSALS.c.id == ORDERS.c.rehearsal).outerjoin(
+            LINES, LINES.c.order_id == ORDERS.c.id
+        )
+    )
+    .where(ORDERS.c.order_no == bindparam("order_no"))
+    .order_by(LINES.c.line_no)
+)
+
+
+async def order(connection: AsyncConnection, order_no: str) -> Order | None:
+    """An order by its number, None when there is none."""
+    rows = (await connection.execute(_ORDER, {"order_no": order_no})).all()
+    if not rows:
+        return None
+    first = rows[0]
+    goods = tuple(Goods(row.line_no, row.sku, row.name, row.free) for row in rows if row.free and row.free > 0)
+    return Order(first.order_no, first.payment_route, first.rehearsal is not None, first.now_at, goods)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A case and the promise of the gate that it stands at; between two gates there is none."""
+
+    case_no: str
     stage: Stage
-    due_at: datetime
+    opened_at: datetime
+    due_stage: Stage | None
+    due_at: datetime | None
     provisional: bool
+
+
+# what customers ask for, or complain of
+THEIRS = (Process.RETURNS.value, Process.COMPLAINT.value)
+_GATE = (
+    select(PROMISES.c.stage, PROMISES.c.due_at, PROMISES.c.provisional)
+    .where(
+        PROMISES.c.case_no == CASES.c.case_no,
+        PROMISES.c.ended_at.is_(None),
+        PROMISES.c.gate["gate"].astext.is_not(None),
+    )
+    .order_by(PROMISES.c.id.desc())
+    .limit(1)
+    .lateral("gate")
+)
+_CASES = (
+    select(
+        CASES.c.case_no,
+        CASES.c.stage,
+        CASES.c.opened_at,
+        _GATE.c.stage.label("due_stage"),
+        _GATE.c.due_at,
+        func.coalesce(_GATE.c.provisional, False).label("provisional"),
+    )
+    .select_from(CASES.outerjoin(_GATE, true()))
+    # what the house does by itself is no matter of the customer's
+    .where(CASES.c.order_no == bindparam("order_no"), CASES.c.process.in_(THEIRS))
+    .order_by(CASES.c.opened_at.desc(), CASES.c.case_no.desc())
+)
+
+
+async def cases(connection: AsyncConnection, order_no: str) -> list[Case]:
+    """The cases of an order, newest first."""
+    rows = await connection.execute(_CASES, {"order_no": order_no})
+    return [
+        Case(
+            row.case_no,
+            Stage(row.stage),
+            row.opened_at,
+            Stage(row.due_stage) if row.due_stage else None,
+            row.due_at,
+            row.provisional,
+        )
+        for row in rows
+    ]
+
+
+_HISTORIES = (
+    select(JOURNAL)
+    .where(JOURNAL.c.case_no.in_(bindparam("case_nos", expanding=True)))
+    .order_by(JOURNAL.c.case_no, JOURNAL.c.seq)
+)
 
 
 async def histories(connection: AsyncConnection, case_nos: Sequence[str]) -> dict[str, list[Entry]]:
     """What happened to cases, in order."""
     found: dict[str, list[Entry]] = {case_no: [] for case_no in case_nos}
-    rows = await connection.execute(
-        select(JOURNAL).where(JOURNAL.c.case_no.in_(case_nos)).order_by(JOURNAL.c.case_no, JOURNAL.c.seq)
-    )
-    for row in rows.mappings():
-        found[row["case_no"]].append(entry_of(row))
+    if case_nos:
+        rows = await connection.execute(_HISTORIES, {"case_nos": list(case_nos)})
+        for row in rows.mappings():
+            found[row["case_no"]].append(entry_of(row))
     return found
-
-
-async def open_gates(connection: AsyncConnection, case_nos: Sequence[str]) -> dict[str, Due]:
-    """The promise of the gate that each case stands at; nothing of those that stand at none."""
-    rows = await connection.execute(
-        select(PROMISES.c.case_no, PROMISES.c.stage, PROMISES.c.due_at, PROMISES.c.provisional)
-        .where(
-            PROMISES.c.case_no.in_(case_nos), PROMISES.c.ended_at.is_(None), PROMISES.c.gate["gate"].astext.is_not(None)
-        )
-        .order_by(PROMISES.c.id)
-    )
-    return {row.case_no: Due(Stage(row.stage), row.due_at, row.provisional) for row in rows}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,26 +205,29 @@ class Applied:
     refusal: str
 
 
+_APPLICATIONS = (
+    select(APPLICATIONS.c.id, APPLICATIONS.c.created_at, func.coalesce(REFUSALS.c.reason, ""))
+    .select_from(
+        APPLICATIONS.outerjoin(RUNS, RUNS.c.run_id == APPLICATIONS.c.run_id).outerjoin(
+            REFUSALS, REFUSALS.c.run_id == APPLICATIONS.c.run_id
+        )
+    )
+    .where(
+        APPLICATIONS.c.order_no == bindparam("order_no"),
+        APPLICATIONS.c.via == Way.PAGE.value,
+        RUNS.c.case_no.is_(None),
+        # what was never handed over was not taken in, and whoever sent it was told so
+        APPLICATIONS.c.run_id.is_not(None),
+        (APPLICATIONS.c.created_at >= bindparam("since", type_=DateTime(timezone=True))) | REFUSALS.c.reason.is_(None),
+    )
+    .order_by(APPLICATIONS.c.created_at.desc())
+    .limit(5)
+)
+
+
 async def applications(connection: AsyncConnection, order_no: str, *, since: datetime) -> list[Applied]:
     """The applications of an order that are no cases: those being taken in, and those turned away since; newest first."""
-    rows = await connection.execute(
-        select(APPLICATIONS.c.id, APPLICATIONS.c.created_at, func.coalesce(REFUSALS.c.reason, ""))
-        .select_from(
-            APPLICATIONS.outerjoin(RUNS, RUNS.c.run_id == APPLICATIONS.c.run_id).outerjoin(
-                REFUSALS, REFUSALS.c.run_id == APPLICATIONS.c.run_id
-            )
-        )
-        .where(
-            APPLICATIONS.c.order_no == order_no,
-            APPLICATIONS.c.via == "page",
-            RUNS.c.case_no.is_(None),
-            # what was never handed over was not taken in, and whoever sent it was told so
-            APPLICATIONS.c.run_id.is_not(None),
-            (APPLICATIONS.c.created_at >= since) | REFUSALS.c.reason.is_(None),
-        )
-        .order_by(APPLICATIONS.c.created_at.desc())
-        .limit(5)
-    )
+    rows = await connection.execute(_APPLICATIONS, {"order_no": order_no, "since": since})
     return [Applied(str(row[0]), row[1], row[2]) for row in rows]
 
 

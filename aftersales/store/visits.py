@@ -30,15 +30,15 @@ _RETURNED = """
               where u.line_id = l.id and u.state <> 'released' and u.process = 'returns'), 0)
 """
 
+# numbers first, then each row by its number: a planner that joins at will reads every order, or every line for every day
 _PURCHASES = f"""
-with found as (
+select o.order_no, o.channel, o.customer_id, o.contact_phone, o.ordered_at, max(l.delivered_at) as delivered_at
+from orders o join order_lines l on l.order_id = o.id
+where o.id = any(array(
     select id from orders where ordered_at >= :ordered_since and ordered_at < :ordered_until
     union
     select order_id from order_lines where delivered_at >= :delivered_since and delivered_at < :delivered_until
-)
-select o.order_no, o.channel, o.customer_id, o.contact_phone, o.ordered_at, max(l.delivered_at) as delivered_at
-from found join orders o on o.id = found.id join order_lines l on l.order_id = o.id
-where o.rehearsal is not distinct from cast(:rehearsal as text)
+  )) and o.rehearsal is not distinct from cast(:rehearsal as text)
   and not exists (select from visits v where v.key = 'purchase:' || o.order_no)
 group by o.id
 having bool_and(l.delivered_at is not null) and max(l.delivered_at) < :delivered_until
@@ -57,10 +57,14 @@ order by o.ordered_at, o.id limit 3
 
 _USERS = """
 select distinct o.customer_id
-from unnest(cast(:starts as timestamptz[]), cast(:ends as timestamptz[])) as day (starts, ends)
-join order_lines l on l.delivered_at >= day.starts and l.delivered_at < day.ends
-join orders o on o.id = l.order_id
-where o.customer_id is not null and o.rehearsal is not distinct from cast(:rehearsal as text)
+from orders o
+where o.id = any(array(
+    select l.order_id
+    from unnest(cast(:starts as timestamptz[]), cast(:ends as timestamptz[])) as day (starts, ends)
+    cross join lateral (
+        select order_id from order_lines where delivered_at >= day.starts and delivered_at < day.ends offset 0
+    ) l
+)) and o.customer_id is not null and o.rehearsal is not distinct from cast(:rehearsal as text)
 order by o.customer_id
 """
 

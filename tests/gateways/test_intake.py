@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -17,7 +18,7 @@ import pytest
 from aftersales import clock
 from aftersales.serve import intake, signatures
 from aftersales.serve.once import ANOTHER, UNDER_WAY
-from aftersales.store import engine
+from aftersales.store import applications, cases, engine
 from aftersales.words import Stage
 from tests.conftest import copy_of, emptied
 from tests.gateways.test_callbacks import Service, everything
@@ -159,7 +160,7 @@ async def test_a_case_goes_all_its_way_over_http(shops: Shops, asked: Telling):
 
 
 async def test_gen10_where_a_case_stands_is_told_masked(shops: Shops, asked: Telling):
-    answer = await shops.get(f"/v1/cases/{asked.case_no.lower()}", key="store")
+    answer = await shops.get(f"/v1/cases/{asked.case_no.lower()}", key="service")
 
     told = answer.json()
     assert answer.status_code == 200
@@ -356,6 +357,56 @@ async def test_no_secret_is_ever_written_down(shops: Shops, asked: Telling, data
     assert not [secret for secret in (SECRET, OLD, "a-secret-that-is-not-ours") if secret in kept]
 
 
+async def test_a_name_that_is_no_key_is_refused_like_a_wrong_signature(shops: Shops, asked: Telling):
+    path = f"/v1/cases/{asked.case_no}"
+
+    answers = [await shops.get(path, key="nobody", secret=secret) for secret in (SECRET, "")]
+    answers.append(await shops.get(path, key="service", secret="a-secret-of-somebody-else"))
+
+    assert [answer.status_code for answer in answers] == [401, 401, 401]
+    assert len({answer.text for answer in answers}) == 1 and answers[0].json()["error"]
+
+
+async def test_a_key_that_only_applies_reads_what_became_of_its_own_alone(shops: Shops, asked: Telling):
+    own = await _applied(asked.case_no, "store/n-1")
+    strange = await _applied(asked.case_no, "other/n-1", is_opened=False)
+
+    assert (await shops.get(f"/v1/applications/{own}", key="store")).status_code == 200
+    assert (await shops.get(f"/v1/cases/{asked.case_no}", key="store")).status_code == 200
+    assert (await shops.get(f"/v1/applications/{strange}", key="store")).status_code == 404
+    assert (await shops.get(f"/v1/applications/{own}", key="service")).status_code == 404
+
+
+async def test_a_key_that_only_applies_does_not_read_other_cases(shops: Shops, asked: Telling):
+    refused = await shops.get(f"/v1/cases/{asked.case_no}", key="store")
+
+    assert refused.status_code == 404
+    assert refused.json() == (await shops.get("/v1/cases/RT-20200101-0001", key="store")).json() | {
+        "error": f"没有售后单 {asked.case_no}，请核对单号（可用 aftersales case list 查看）。"
+    }
+
+
+async def _applied(case_no: str, key: str, *, is_opened: bool = True) -> UUID:
+    """Write down that a case was opened for an application of this key."""
+    application_id = uuid4()
+    async with engine.transaction() as connection:
+        run_id = await cases.run_of_case(connection, case_no)
+        await applications.keep(
+            connection,
+            id=application_id,
+            via="api",
+            key=key,
+            fingerprint="",
+            request={},
+            order_no="D1",
+            operator="C07",
+            created_at=clock.now(),
+        )
+        if is_opened:
+            await applications.hand(connection, application_id, run_id)
+    return application_id
+
+
 async def test_an_application_without_prefect_is_not_lost_in_silence(shops: Shops, shop: Shop):
     await shop.order("D1")
     body = {"order_no": "D1", "items": [{"sku": "SKU-1", "quantity": 1}], "reason": "no_reason", "shipping": "self"}
@@ -365,6 +416,39 @@ async def test_an_application_without_prefect_is_not_lost_in_silence(shops: Shop
     assert [(each.status_code, each.json()) for each in answers] == [
         (503, {"error": "系统暂时不可用，这份申请还没有受理，请稍后重试。"})
     ] * 2
+
+
+HANDBOOK = Path(__file__).parents[2] / "docs" / "handbook" / "intake.md"
+
+
+def block(language: str, holds: str) -> str:
+    """A block of code of the handbook."""
+    blocks = re.findall(rf"(?ms)^```{language}\n(.*?)^```$", HANDBOOK.read_text())
+    return next(each for each in blocks if holds in each)
+
+
+async def test_the_program_of_the_handbook_can_call_us(shops: Shops, sent_off: Telling):
+    known: dict[str, Any] = {}
+    exec(block("python", "def call").replace(":4300", f":{shops.port}"), known)
+    picked_up = {"event": "picked_up", "case_no": sent_off.case_no, "carrier": "顺丰", "tracking_no": "SF100200300"}
+    key = {"key": "logistics", "secret": SECRET}
+
+    seen = await asyncio.to_thread(known["call"], "GET", f"/v1/cases/{sent_off.case_no}", **key)
+    told = await asyncio.to_thread(known["call"], "POST", "/v1/scans", picked_up, number="n-1", **key)
+
+    assert seen["stage"] == "pickup"
+    assert told == {"case_no": sent_off.case_no, "told": f"{sent_off.case_no} 已登记“已取件”。"}
+
+
+@pytest.mark.skipif(not shutil.which("openssl") or not shutil.which("curl"), reason="openssl and curl are not here")
+async def test_the_shell_lines_of_the_handbook_can_call_us(shops: Shops):
+    lines = block("sh", "openssl").replace(":4300", f":{shops.port}").replace("secret='…'", f"secret='{SECRET}'")
+    lines = lines.replace("key=wms", "key=warehouse")
+
+    shell = await asyncio.create_subprocess_exec("sh", "-c", lines, stdout=asyncio.subprocess.PIPE)
+    said, _ = await asyncio.wait_for(shell.communicate(), 60)
+
+    assert "已登记无主包裹 SF100200300" in json.loads(said)["told"]
 
 
 async def test_without_any_key_nothing_is_taken(served: tuple[str, Shops], tmp_path: Path):

@@ -18,12 +18,14 @@ import pytest
 from prefect import Flow
 from ruamel.yaml import YAML
 
-from aftersales import followup_terms, forms, survey_terms, terms, words
+from aftersales import forms, terms, words
 from aftersales.desk import deployments, links
 from aftersales.imports import orders as imported
 from aftersales.rules import authority, pages
 from aftersales.store import tables
 from aftersales.store.journal import Entry
+from aftersales.terms import followup as followup_terms
+from aftersales.terms import survey as survey_terms
 from aftersales.words import FOLLOWING_UP, Stage
 from tasks import desks, reconcile
 
@@ -267,7 +269,7 @@ def test_every_term_is_acted_upon_or_known_not_to_be():
         node.attr
         for path, tree in sources("aftersales", "tasks", "flows")
         for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and not path.name.endswith("terms.py")
+        if isinstance(node, ast.Attribute) and path.parent.name != "terms"
     }
     inside = {
         "staff",

@@ -191,13 +191,14 @@ def told_at_once(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     async def hand_over(known: applications.Kept) -> None:
         from flows.returns import returns
 
-        handed.append(dict(known.request))
+        asked = intake.handed(known)
+        handed.append(asked)
         run_id = uuid4()
         async with transaction() as connection:
             await applications.hand(connection, known.id, run_id)
         legs.begin(Bare(run_id, application=str(known.id)))
         with contextlib.suppress(legs.Waiting):
-            await returns.fn({"operator": known.operator, **known.request})
+            await returns.fn({"operator": known.operator, **asked})
 
     monkeypatch.setattr(intake, "_hand_over", hand_over)
     return handed

@@ -14,6 +14,7 @@ from PIL import Image
 from sqlalchemy import text
 
 from aftersales import links
+from aftersales.desk import leg as legs
 from aftersales.page.words import WORDS
 from aftersales.store import applications
 from aftersales.store.engine import transaction
@@ -158,11 +159,32 @@ async def test_personal_data_in_the_remark_is_masked(customer: Visitor, told_at_
 
     assert "13800001234" not in repr(told_at_once)
     assert "13800001234" not in repr(await rows("select data from journal"))
+    assert "13800001234" not in repr(await rows("select request from applications"))
 
 
-async def test_an_order_is_not_flooded_with_forms(customer: Visitor):
+async def test_gen10_what_a_customer_writes_is_told_to_neither_prefect_nor_the_journal(
+    customer: Visitor, told_at_once: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+):
+    shown: list[str] = []
+
+    async def wait(self: Any, entry: str, schema: Any, summary: str, answered: Any) -> None:
+        shown.append(summary)
+        raise legs.Waiting(self.case_no, entry)
+
+    monkeypatch.setattr("aftersales.desk.bare.Bare.wait", wait)
+    await customer.apply(remark="请到花园路找张三")
+
+    assert told_at_once and "张三" not in repr(told_at_once)
+    assert "张三" not in repr(await rows("select data from journal"))
+    assert shown and "备注：请到花园路找张三" in shown[0], "the reviewer reads it above the form"
+
+
+async def test_an_order_is_not_flooded_with_forms(customer: Visitor, home: Path):
     for _ in range(20):
         assert (await customer.apply(reason="")).status_code == 422
+
+    assert (await customer.apply(JPEG)).status_code == 429
+    assert kept(home) == [], "what is too much is not read"
 
     assert (await customer.apply()).status_code == 429
 

@@ -10,14 +10,17 @@ from sqlalchemy import text
 
 from aftersales import clock
 from aftersales.rules import clocks
-from aftersales.store import engine, rehearsals
+from aftersales.store import cases, engine, rehearsals
 from aftersales.store.engine import transaction
 from aftersales.terms import WAITING, load
 from aftersales.words import Stage
+from tasks import revisits
+from tasks.cases import current_terms
 from tests.badinput.conftest import House, house
 from tests.page.conftest import Page, Visitor, said, serving
 from tests.stories.conftest import Shop, Telling
 from tests.stories.on_the_way import inspected, picked_up, put_forward, self_shipping
+from tests.stories.test_returns import to_refund
 
 __all__ = ["house"]
 
@@ -166,6 +169,20 @@ async def test_a_case_that_became_a_complaint_and_the_complaint_are_both_told(pa
 
     assert said("result.complaint") in told
     assert said("owed.registered") in told and "CP-" in told
+
+
+async def test_a_second_revisit_is_the_houses_own_and_not_shown(page: Page, shop: Shop):
+    await shop.order()
+    telling = await to_refund(await shop.tell(shop.application()))
+    await telling.decide("refund", "A02", amount="188.00", reference="ALI-2026-0001")
+    async with transaction() as connection:
+        case = await cases.read(connection, telling.case_no)
+        assert case is not None
+        number = await revisits.open_revisit(connection, case, terms=current_terms(), answers=[], at=clock.now())
+
+    told = plain(await seen(await page.visitor().find()))
+
+    assert telling.case_no in told and number not in told
 
 
 async def test_names_that_look_like_markup_are_text(page: Page, shop: Shop):

@@ -132,9 +132,27 @@ async def test_guesses_at_an_order_are_few(visitor: Visitor, page: Page):
 
     refused = await page.visitor().search()
 
-    assert refused.status_code == 429, "whoever asks, from wherever"
+    assert refused.status_code == 429
     assert 3500 < int(refused.headers["retry-after"]) <= 3600
     assert said("too_often", minutes=60) in refused.text
+
+
+async def test_whoever_guesses_locks_nobody_else_out_until_many_do(database: str, home: Path, shop: Shop):
+    await shop.order(ORDER)
+    async with serving(database, home, AFTERSALES_PAGE_PROXIES="127.0.0.1") as page:
+        visitor = page.visitor()
+
+        async def search(address: str, **changes: str) -> int:
+            return (await visitor.search(headers={"x-forwarded-for": address}, **changes)).status_code
+
+        for _ in range(8):
+            await search("203.0.113.7", phone="10287654321")
+        assert [await search("203.0.113.7"), await search("198.51.100.7")] == [429, 303]
+
+        for number in range(1, 5):
+            for _ in range(8):
+                await search(f"203.0.{number}.7", phone="10287654321")
+        assert await search("198.51.100.8") == 429, "from anywhere"
 
 
 async def test_guesses_from_an_address_are_few_and_orders_that_there_are_not_count_too(visitor: Visitor):

@@ -78,7 +78,7 @@ async def test_it_asks_in_english_too(visitor: Visitor, path: str):
 
     assert '<html lang="en">' in page.text
     assert "Overall satisfaction" in page.text and "总体满意度" not in page.text
-    assert said("survey.stars", "en", count=5) in page.text
+    assert said("survey.stars", "en") in page.text
 
 
 async def test_an_answer_counts_and_is_thanked_for(visitor: Visitor, path: str, case: Telling):

@@ -10,8 +10,8 @@ import pytest
 
 from aftersales.rules import clocks, surveys
 from aftersales.rules.surveys import Misanswered
-from aftersales.survey_terms import restore
 from aftersales.terms import load
+from aftersales.terms.survey import restore
 from aftersales.words import Process, Scale, Stage, Surveyed
 
 LIVE = load()

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from aftersales import terms
-from aftersales.followup_terms import Followup
 from aftersales.rules import visits
 from aftersales.rules.visits import Due, Left, Person
 from aftersales.terms import Terms
+from aftersales.terms.followup import Followup
 from aftersales.words import LeftOut, Limit, VisitKind
 from tests.specs.test_clocks import CONFIG, C
 

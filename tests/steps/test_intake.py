@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from aftersales import clock, forms
+from aftersales import clock
 from aftersales.desk import leg as legs
 from aftersales.desk.bare import Bare
 from aftersales.store import cases, journal
@@ -105,6 +105,18 @@ async def test_what_could_not_be_handed_over_keeps_its_owner_and_its_id(shop: Sh
     assert again == first
     assert len(await rows()) == 1
     assert (await intake.standing(first["id"])) == intake.Standing(Applied.TAKING)
+
+
+async def test_a_prefect_that_hangs_keeps_nobody_waiting(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+    silent = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{port}/api")
+    monkeypatch.setattr(intake, "PATIENCE", 0.5)
+
+    written = await asyncio.wait_for(sent("k1"), 10)
+    silent.close()
+
+    assert await intake.standing(written["id"]) == intake.Standing(Applied.TAKING)
 
 
 async def test_the_same_key_at_the_same_instant_is_one_application(shop: Shop):
@@ -224,12 +236,7 @@ async def test_once_it_is_opened_nothing_is_handed_over_again(shop: Shop):
     assert again == intake.Application(str(written["id"]), "C01", is_new=False)
 
 
-@pytest.mark.parametrize("number", ["", "nothing", "0000", "' or 1=1", "\x00", str(uuid4())])
+@pytest.mark.parametrize("number", ["", "nothing", "0000", "' or 1=1", "\x00", "5f0c0f6e-9f6c-4b7e-8f0a-2f8e4c8a1b11"])
 async def test_an_application_that_there_is_not_is_not_found(shop: Shop, number: str):
     with pytest.raises(Unable, match="没有这份申请"):
         await intake.standing(number)
-
-
-def test_an_application_of_the_page_needs_no_operator():
-    assert "operator" in forms.ReturnRequest.model_fields
-    assert "operator" not in asked()

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from aftersales.term_values import Code, LimitText, Strict, Text
+from aftersales.terms.values import Code, LimitText, Strict, Text
 from aftersales.words import Scale
 
 # more is no survey of three minutes (AMB-30)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
-from aftersales.term_values import Clock, Promised, Strict, Text, minutes, read_limit
+from aftersales.terms.values import Clock, Promised, Strict, Text, minutes, read_limit
 from aftersales.words import Limit, Unit, VisitKind
 
 # what somebody has to do, and by when: one visit, a second one of somebody dissatisfied, the word of a supervisor
