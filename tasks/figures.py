@@ -12,6 +12,7 @@ from aftersales.desk import links, runs
 from aftersales.rules import clocks
 from aftersales.rules import figures as rules
 from aftersales.rules.figures import Figures
+from aftersales.store import installation
 from aftersales.store.engine import transaction
 from tasks import desks, surveys, visits
 from tasks.cases import current_terms
@@ -26,6 +27,8 @@ async def followup(*, since: date | None = None, until: date | None = None) -> F
 async def refresh(client: PrefectClient, *, anew: bool = False) -> bool:
     """Bring the page of the last weeks up to date, if it says something new, or `anew` in any case; True when written."""
     async with transaction() as connection:
+        # before anything is read, so that who writes later has read later
+        await installation.lock(connection, f"page:{links.FIGURES}")
         page = rules.page(await _read(connection, None, None), plot=links.plot())
         text = rules.dated(page, at=clock.now(), reader=desks.reader(current_terms()))
         return await runs.renew(connection, client, links.FIGURES, says=page, text=text, anew=anew)

@@ -245,7 +245,7 @@ def page(figures: Figures, *, plot: str) -> str:
         parts += [f"## {title}", _table(head, lines, figures.total) if lines else "还没有数据。"]
     parts.append(
         "完成率 = 按时完成 ÷（应回访 − 未到期）。回访按最初排定的那天，满意度按送达客户的日期，二次回访按建立的日期；"
-        "没有评价的只计入回复率。其他日期用 aftersales figures followup 查看。"
+        "没有评价的只计入回复率。别的日期用 aftersales figures followup 查看。"
     )
     return "\n\n".join(parts) + "\n"
 

@@ -10,6 +10,7 @@ import asyncio
 import base64
 import binascii
 import hmac
+import re
 from collections.abc import Mapping
 from datetime import date
 
@@ -91,7 +92,7 @@ def _day(name: str, text: str | None) -> date | None:
     if text is None:
         return None
     try:
-        if len(text) != len("2026-03-05"):
+        if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):  # a date has other forms, which people misread
             raise ValueError
         day = date.fromisoformat(text)
     except ValueError:

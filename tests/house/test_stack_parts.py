@@ -222,12 +222,22 @@ def test_links_lead_to_the_forms_and_to_each_departments_list():
             "http://127.0.0.1:4200",
             house,
             deployments={"到件登记": "b", "退货": "a"},
-            pages={"pickup-list": "p", "refund-list": "r", "sendback-list": "s", "parcel-list": "u"},
+            pages={
+                "pickup-list": "p",
+                "refund-list": "r",
+                "sendback-list": "s",
+                "parcel-list": "u",
+                links.FIGURES: "f",
+            },
         )
     )
 
-    forms, lists = ["新建：退货", "新建：到件登记"], ["取件清单", "寄回清单", "转账清单", "无主包裹清单"]
+    forms, lists = (
+        ["新建：退货", "新建：到件登记"],
+        ["取件清单", "寄回清单", "转账清单", "无主包裹清单", "回访和满意度"],
+    )
     assert list(found) == ["工作台", *forms, *lists, "仓储部的待办"]
+    assert found["回访和满意度"] == "http://127.0.0.1:4200/v2/artifacts/artifact/f"
     assert found["寄回清单"] == "http://127.0.0.1:4200/v2/artifacts/artifact/s"
     assert found["新建：退货"] == "http://127.0.0.1:4200/v2/deployments/deployment/a/run"
     assert found["仓储部的待办"] == "http://127.0.0.1:4200/v2/runs?tags=%E4%BB%93%E5%82%A8%E9%83%A8"
