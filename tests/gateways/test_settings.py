@@ -51,3 +51,21 @@ def test_a_secret_that_can_be_guessed_is_refused(environment: pytest.MonkeyPatch
 
     with pytest.raises(Unable, match=f"AFTERSALES_{name} 太短"):
         settings()
+
+
+@pytest.mark.parametrize("url", ["desk.example", "ftp://desk.example", "https:// desk", "javascript:alert(1)"])
+def test_what_is_no_address_of_the_plots_is_refused(environment: pytest.MonkeyPatch, url: str):
+    environment.setenv("AFTERSALES_SERVE_URL", url)
+
+    with pytest.raises(Unable, match="AFTERSALES_SERVE_URL 不是网址"):
+        settings()
+
+
+def test_the_plots_are_on_this_machine_unless_their_address_is_set(environment: pytest.MonkeyPatch):
+    environment.setenv("PORT", "4250")
+    environment.delenv("AFTERSALES_SERVE_PORT", raising=False)
+    environment.delenv("AFTERSALES_SERVE_URL", raising=False)
+    here = Settings().serve_address
+    environment.setenv("AFTERSALES_SERVE_URL", "https://desk.example/")
+
+    assert (here, Settings().serve_address) == ("http://127.0.0.1:4350", "https://desk.example")
