@@ -15,6 +15,7 @@ from aftersales.store import cases
 from aftersales.store.engine import transaction
 from aftersales.words import Event, Stage
 from tasks import audits, desks, escalation, gates, outside, revisits
+from tasks import cases as opening
 from tasks.cases import current_terms
 from tests.stories.conftest import Shop, Telling
 from tests.stories.on_the_way import put_forward
@@ -91,6 +92,22 @@ async def test_fup12_each_call_in_vain_gives_another_day(shop: Shop, monkeypatch
 
     *_, second = await telling.rows("promises", "due_at", "order by id")
     assert timedelta(hours=23, minutes=59) < second.due_at - clock.now() <= timedelta(hours=24)
+
+
+async def test_gen07_fewer_calls_from_today_on_take_none_from_who_is_being_called(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+):
+    telling = await opened(await closed(shop))
+    await telling.decide("revisit", "C02", result="unreached", note="无人接听")
+    assert telling.at == "revisit-1"
+    live = current_terms()
+    changed = live.model_copy(update={"followup": live.followup.model_copy(update={"tries": 1})})
+    monkeypatch.setattr(opening, "current_terms", lambda: changed)
+
+    assert (await telling.again()).at == "revisit-1"
+    await telling.decide("revisit", "C02", result="satisfied", note="已说明")
+
+    assert (await decided(telling))[-1] == ("revisit-1", "C02")
 
 
 async def test_a_case_has_one_second_revisit(shop: Shop):
