@@ -222,6 +222,10 @@ async def accept(
     if gate == Stage.PICKUP and promise["lapses_at"] is not None:
         reason = "客户逾期没有寄出" if via == LAPSE else "客户已寄出，不用再提醒"
         await notices.withdraw(connection, case.case_no, entry, notices=("NTC-04",), reason=reason, at=at)
+    if gate == Stage.REVISIT:
+        await notices.withdraw(
+            connection, case.case_no, entry, notices=("DESK",), rung=notices.OPENED, reason=deliveries.DONE, at=at
+        )
     if gate == standings.QUESTION:
         reason = "客户没有答复，已过期限" if via == LAPSE else "客户已答复，不用再通知"
         await notices.withdraw(connection, case.case_no, entry, notices=notices.QUESTION, reason=reason, at=at)

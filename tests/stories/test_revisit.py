@@ -10,7 +10,7 @@ import pytest
 
 from aftersales import clock
 from aftersales.desk import leg as legs
-from aftersales.rules import pages
+from aftersales.rules import clocks, pages
 from aftersales.store import cases
 from aftersales.store.engine import transaction
 from aftersales.words import Event, Stage
@@ -59,6 +59,37 @@ async def test_svy05_a_senior_agent_hears_who_was_dissatisfied(shop: Shop):
     assert not await telling.rows("promises", "*", "and ended_at is null")
     told = (await about.journal())["revisit-0"]
     assert told.data["revisit_no"] == telling.case_no
+
+
+async def told_at_once(telling: Telling) -> list[Any]:
+    """What the department was told of a second revisit."""
+    return await telling.rows("outbox", "entry, recipient, body, state, reason", "and notice = 'DESK' order by id")
+
+
+async def test_ntc20_the_department_is_told_of_a_second_revisit_when_it_is_opened_once(shop: Shop):
+    about = await closed(shop)
+
+    telling = await opened(about)
+    await opened(about)
+
+    [told] = await told_at_once(telling)
+    assert (told.entry, told.recipient, told.state) == ("revisit-0.opened", "department:customer_service", "queued")
+    [promise] = await telling.rows("promises", "due_at")
+    due = clocks.spoken(promise.due_at, house=current_terms().house)
+    assert told.body == (
+        f"售后单 {about.case_no} 的客户评价不满意，已建立二次回访 {telling.case_no}："
+        f"请有“二次回访”权限的员工在 {due} 前给客户打电话。"
+    )
+
+
+async def test_p12_nobody_is_told_of_a_second_revisit_that_was_made_before_that_was_sent(shop: Shop):
+    telling = await opened(await closed(shop))
+
+    await telling.decide("revisit", "C02", result="unreached", note="无人接听")
+
+    [told] = await told_at_once(telling)
+    assert (told.state, told.reason) == ("withdrawn", "已办理，不用再通知")
+    assert (await telling.journal())["revisit-0.opened.department:customer_service.withdrawn"].kind == "delivery"
 
 
 async def test_amb40_who_stays_dissatisfied_goes_to_the_supervisor_once(shop: Shop):
@@ -165,7 +196,8 @@ async def test_esc10_a_second_revisit_that_is_late_reaches_the_department_then_i
     await escalation.look()
 
     told = {
-        row.recipient: row.notice for row in await telling.rows("outbox", "recipient, notice", "and state = 'queued'")
+        row.recipient: row.notice
+        for row in await telling.rows("outbox", "recipient, notice", "and state = 'queued' and notice <> 'DESK'")
     }
     assert told == {"department:customer_service": "NTC-10", "staff:C01": "NTC-15"}
 
