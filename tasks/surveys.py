@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales import clock, links
 from aftersales.desk.leg import Leg
-from aftersales.rules import clocks, deliveries, masking, pages
+from aftersales.rules import authority, clocks, deliveries, masking, pages
 from aftersales.rules import figures as counting
 from aftersales.rules import surveys as rules
 from aftersales.rules.deliveries import CUSTOMER
@@ -31,7 +31,7 @@ from aftersales.store.engine import transaction
 from aftersales.terms import Terms
 from aftersales.terms import survey as survey_terms
 from aftersales.terms.survey import Question, Survey
-from aftersales.words import Process, Surveyed, Unable
+from aftersales.words import Process, Right, Surveyed, Unable
 from tasks import complaints, desks, notices, outside, revisits, sending, tellers
 from tasks.cases import current_terms
 
@@ -353,12 +353,13 @@ async def record(case_no: str, *, operator: str, given: Mapping[str, str]) -> Re
         case, terms = await outside.found(connection, case_no)
         known = await journal.read(connection, case_no)
         owner = current_terms().survey.owner
-        no = rules.cannot_record(
+        no = authority.objection(
             operator=terms.staff().get(operator),
             named=operator,
-            owner=owner,
-            owner_name=terms.house.departments[owner].name,
-            worked_on_it={case.operator, *(each.actor for each in known.values() if each.kind == "decision")},
+            right=Right.VISIT,
+            department=owner,
+            department_name=terms.house.departments[owner].name,
+            not_by=rules.worked_on_it(case.operator, known.values()),
         )
         if no:
             raise Unable(no)

@@ -14,10 +14,11 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from aftersales.forms.fields import clean, seen
-from aftersales.rules import authority, clocks
+from aftersales.rules import clocks
+from aftersales.rules.standing import Told
 from aftersales.terms import Calendar, House
 from aftersales.terms.survey import Question, Survey
-from aftersales.words import Process, Right, Scale, Staff, Stage, Surveyed, Unable
+from aftersales.words import Process, Scale, Stage, Surveyed, Unable
 
 # the longest free text, and the longest answer that is looked at
 MOST_CHARACTERS = 500
@@ -125,22 +126,18 @@ def too_late(*, state: Surveyed, expires_at: datetime | None, at: datetime) -> s
     return Surveyed.EXPIRED.value if expires_at is not None and at >= expires_at else ""
 
 
-def cannot_record(
-    *, operator: Staff | None, named: str, owner: str, owner_name: str, worked_on_it: Collection[str]
-) -> str:
-    """
-    Say why somebody may not write down what a customer answered by phone; empty when they may (P-22).
+def worked_on_it(first: str, entries: Iterable[Told]) -> set[str]:
+    """Tell who worked on a case: whoever took it in (`first`), and whoever decided in it (P-22)."""
+    return {first, *(entry.actor for entry in entries if entry.kind == "decision")}
 
-    Nobody records how satisfied a customer is with their own work: `worked_on_it` took the case in or decided in it.
+
+def not_by(worked: Collection[str], *, able: Collection[str]) -> list[str]:
     """
-    no = authority.objection(
-        operator=operator, named=named, right=Right.VISIT, department=owner, department_name=owner_name
-    )
-    if no or operator is None:
-        return no
-    if operator.id in worked_on_it:
-        return f"{operator.choice} 办理过本单，不能登记自己的满意度，请换一位没有办理过本单、有“{Right.VISIT.label}”权限的员工。"
-    return ""
+    Tell who may not hear a customer out about their own work, where one of those `able` had no part in it (KPI-41).
+
+    Where all had, one of them calls all the same: else nobody would.
+    """
+    return sorted(worked) if set(able).difference(worked) else []
 
 
 # --- what an answer says --------------------------------------------------------------------------------------------

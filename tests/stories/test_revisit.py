@@ -24,10 +24,10 @@ from tests.stories.test_returns import to_refund
 ANSWERS = [("问题解决得满意吗", "不满意"), ("还想说的", "电话 13812345678 打不通")]
 
 
-async def closed(shop: Shop) -> Telling:
+async def closed(shop: Shop, *, reviewer: str = "C08") -> Telling:
     """A return whose refund is paid."""
     await shop.order()
-    telling = await to_refund(await shop.tell(shop.application()))
+    telling = await to_refund(await shop.tell(shop.application()), reviewer=reviewer)
     return await telling.decide("refund", "A02", amount="188.00", reference="ALI-2026-0001")
 
 
@@ -148,6 +148,39 @@ async def test_a_case_has_one_second_revisit(shop: Shop):
 
     assert first.case_no == second.case_no
     assert first.case_no.startswith("HF-")
+
+
+async def test_kpi41_who_worked_on_a_case_does_not_hear_its_customer_out(shop: Shop):
+    telling = await opened(await closed(shop, reviewer="C02"))
+
+    with pytest.raises(gates.Refused, match="C02 刘洋 办理过这次售后，不能登记自己的满意度，请换一位"):
+        await telling.decide("revisit", "C02", result="satisfied", note="满意")
+    await telling.decide("revisit", "C01", result="satisfied", note="满意")
+
+    assert await decided(telling) == [("revisit-0", "C01")]
+
+
+@pytest.mark.parametrize("others", [True, False], ids=["another supervisor is there", "nobody else may"])
+async def test_amb40_the_supervisor_is_somebody_else_than_who_called_first(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, others: bool
+):
+    live = current_terms()
+    staff = [
+        person.model_copy(update={"rights": [*person.rights, "supervise"]}) if person.id == "C08" and others else person
+        for person in live.staff_list.staff
+    ]
+    changed = live.model_copy(update={"staff_list": live.staff_list.model_copy(update={"staff": staff})})
+    monkeypatch.setattr(opening, "current_terms", lambda: changed)
+    telling = await opened(await closed(shop, reviewer="C02"))
+    await telling.decide("revisit", "C01", result="dissatisfied", note="仍不认可", plan="赠券")
+
+    heard = telling.decide("supervisor", "C01", result="satisfied", note="满意")
+    if others:
+        with pytest.raises(gates.Refused, match="C01 周敏 办理过这次售后"):
+            await heard
+    else:
+        await heard
+        assert (await decided(telling))[-1] == ("supervisor-0", "C01")
 
 
 @pytest.mark.parametrize(

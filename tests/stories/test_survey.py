@@ -461,8 +461,8 @@ async def test_svy04_what_was_said_by_phone_is_recorded(shop: Shop, time: Put, n
 @pytest.mark.parametrize(
     ("operator", "sentence"),
     [
-        pytest.param("C07", "办理过本单，不能登记自己的满意度", id="who took it in"),
-        pytest.param("C08", "办理过本单，不能登记自己的满意度", id="who reviewed it"),
+        pytest.param("C07", "办理过这次售后，不能登记自己的满意度", id="who took it in"),
+        pytest.param("C08", "办理过这次售后，不能登记自己的满意度", id="who reviewed it"),
         pytest.param("A02", "不属于客户服务部", id="who paid it"),
         pytest.param("C99", "不在员工名单中", id="nobody"),
     ],
