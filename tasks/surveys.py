@@ -192,8 +192,7 @@ async def _send(connection: AsyncConnection, leg: Leg, row: Mapping[str, Any], a
     assert leg.terms is not None
     case, survey = leg.case, terms_of(row)
     if await surveys.is_opted_out(connection, case.order_no):
-        reason = "客户已表示不愿被调查"
-        await surveys.change(connection, row["id"], state=Surveyed.SKIPPED.value, reason=reason, next_at=None)
+        await surveys.change(connection, row["id"], state=Surveyed.SKIPPED.value, reason=rules.OPTED_OUT, next_at=None)
         return "skipped"
     if case.rehearsal is None:
         contact = await records.reach_customer(connection, case.case_no)
@@ -261,9 +260,12 @@ async def _hand_over(connection: AsyncConnection, leg: Leg, row: Mapping[str, An
 
 
 async def _remind(connection: AsyncConnection, leg: Leg, row: Mapping[str, Any], at: datetime) -> str:
-    """Remind a customer once (SVY-07, NUM-208)."""
+    """Remind a customer once, unless they have said no meanwhile; their link stays good (SVY-07, NUM-208)."""
     assert leg.case is not None
     assert leg.terms is not None
+    if await surveys.is_opted_out(connection, leg.case.order_no):
+        await surveys.change(connection, row["id"], next_at=row["expires_at"])
+        return ""
     until = clocks.spoken(row["expires_at"], house=leg.terms.house)
     link = _link(row, terms_of(row), at, leg.terms)
     await notices.tell_customer(connection, leg, "SVY-07", AGAIN, {"link": link, "until": until})

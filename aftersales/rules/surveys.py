@@ -25,6 +25,8 @@ MOST_CHARACTERS = 500
 # from this score on an answer counts as a good one (KPI-09)
 GOOD = Decimal(4)
 HUNDREDTH = Decimal("0.01")
+# why a customer who has said no is not asked, and not reminded
+OPTED_OUT = "客户已表示不愿被调查"
 # what people write for the answers of a question of yes or no
 SPOKEN = {"yes": "是", "no": "否"}
 
@@ -99,7 +101,7 @@ def objection(
     `asked_about` is the last case of the same order that was asked about, and when it ended.
     """
     if is_opted_out:
-        return "客户已表示不愿被调查"
+        return OPTED_OUT
     if asked_about is not None:
         case_no, ended_at = asked_about
         if at < until(ended_at, survey.lock, calendars=calendars, house=house):

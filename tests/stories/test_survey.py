@@ -173,6 +173,18 @@ async def test_svy07_one_reminder_after_a_day_then_the_end(shop: Shop, time: Put
     assert (row["state"], row["satisfied"], row["next_at"]) == ("expired", None, None)
 
 
+async def test_svy07_who_opts_out_after_they_were_asked_is_not_reminded(shop: Shop, time: Put, mail: Channels):
+    telling = await sent(shop, time, mail)
+    async with transaction() as connection:
+        await connection.execute(text("update customers set opted_out = true"))
+
+    assert not (await asking.look(at=time("2025-03-14 10:03"))).told
+
+    assert not await told(telling, "SVY-07")
+    assert (await survey_of(telling))["reminded_at"] is None
+    assert (await asking.look(at=time("2025-03-16 10:03"))).expired == [telling.case_no]
+
+
 async def test_p13_after_an_outage_a_survey_is_ended_and_not_reminded_of_first(shop: Shop, time: Put, mail: Channels):
     telling = await sent(shop, time, mail)
 
