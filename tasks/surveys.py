@@ -380,7 +380,7 @@ async def _record(
     row = await surveys.lock(connection, known["id"])
     at = clock.now(case)
     if why := rules.too_late(state=Surveyed(row["state"]), expires_at=row["expires_at"], at=at):
-        raise TooLate(why, _too_late(why, row, terms, is_customer=via == LINK))
+        raise TooLate(why, _too_late(why, row, terms))
     survey = terms_of(row)
     said = rules.read(given, survey)
     is_dissatisfied, other_need = rules.is_dissatisfied(said, survey), rules.has_other_need(said, survey)
@@ -468,17 +468,16 @@ def _unasked(case: Case) -> Unable:
     return Unable(f"{case.case_no} {case.stage.label}，没有满意度调查：只调查在本系统办完的退货。")
 
 
-def _too_late(why: str, row: Mapping[str, Any], terms: Terms, *, is_customer: bool) -> str:
+def _too_late(why: str, row: Mapping[str, Any], terms: Terms) -> str:
+    """Tell staff why an answer is not taken; the page has its own words for customers."""
     case_no = row["case_no"]
     match Surveyed(why):
-        case Surveyed.ANSWERED if is_customer:
-            return "已经收到您的评价，感谢您的反馈，不用再填。"
         case Surveyed.ANSWERED:
             return f"{case_no} 已有评价，没有再登记；可用 aftersales survey show {case_no} 查看。"
         case Surveyed.SKIPPED:
             return f"{case_no} 不调查满意度：{row['reason']}。"
     until = clocks.spoken(row["expires_at"], house=terms.house)
-    return f"评价已于 {until} 截止，没有登记{'；有事请联系客服' if is_customer else ''}。"
+    return f"评价已于 {until} 截止，没有登记。"
 
 
 # --- what people read -----------------------------------------------------------------------------------------------

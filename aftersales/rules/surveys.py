@@ -30,22 +30,13 @@ OPTED_OUT = "客户已表示不愿被调查"
 # what people write for the answers of a question of yes or no
 SPOKEN = {"yes": "是", "no": "否"}
 
-# what may be wrong with an answer, in both languages; `{label}` is the question
+# what may be wrong with an answer; `{label}` is the question. The page has the English beside it
 WRONG = {
-    "missing": ("“{label}”还没有回答，请选一个答案。", "“{label}” is not answered yet. Please choose an answer."),
-    "unknown": ("没有“{label}”这一题，请只写问卷里的题：{known}。", "There is no question “{label}”."),
-    "not_offered": (
-        "“{label}”的答案不在可选值中，请从 {known} 里选一个。",
-        "The answer to “{label}” is none of those offered. Please choose one of {known}.",
-    ),
-    "too_long": (
-        f"“{{label}}”超过 {MOST_CHARACTERS} 字，请写短一些。",
-        f"“{{label}}” is longer than {MOST_CHARACTERS} characters. Please shorten it.",
-    ),
-    "unreadable": (
-        "“{label}”含有无法保存的字符，请删去后重填。",
-        "“{label}” contains characters that cannot be stored. Please remove them.",
-    ),
+    "missing": "“{label}”还没有回答，请选一个答案。",
+    "unknown": "没有“{label}”这一题，请只写问卷里的题：{known}。",
+    "not_offered": "“{label}”的答案不在可选值中，请从 {known} 里选一个。",
+    "too_long": f"“{{label}}”超过 {MOST_CHARACTERS} 字，请写短一些。",
+    "unreadable": "“{label}”含有无法保存的字符，请删去后重填。",
 }
 
 
@@ -57,12 +48,9 @@ class Wrong:
     label: Mapping[str, str]
     known: Sequence[str] = ()
 
-    def say(self, language: str = "zh") -> str:
+    def __str__(self) -> str:
         """Say it in one sentence that tells what to do instead."""
-        chinese, english = WRONG[self.what]
-        told = english if language == "en" else chinese
-        known = (", " if language == "en" else "、").join(self.known)
-        return told.format(label=self.label[language], known=known)
+        return WRONG[self.what].format(label=self.label["zh"], known="、".join(self.known))
 
 
 class Misanswered(Unable):
@@ -70,7 +58,7 @@ class Misanswered(Unable):
 
     def __init__(self, wrong: Mapping[str, Wrong]) -> None:
         self.wrong = dict(wrong)
-        super().__init__("".join(each.say() for each in wrong.values()))
+        super().__init__("".join(map(str, wrong.values())))
 
 
 # --- who is asked ---------------------------------------------------------------------------------------------------

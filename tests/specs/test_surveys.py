@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from aftersales.page.words import Words
 from aftersales.rules import clocks, surveys
-from aftersales.rules.surveys import Misanswered
+from aftersales.rules.surveys import Misanswered, Wrong
 from aftersales.store.journal import Entry
 from aftersales.terms import load
 from aftersales.terms.survey import restore
@@ -183,8 +184,16 @@ def test_every_mistake_is_told_at_once_in_both_languages():
         surveys.read({"solved": "x", "comment": "好" * 501}, SURVEY)
 
     assert list(error.value.wrong) == ["solved", "overall", "comment"]
-    english = error.value.wrong["overall"].say("en")
-    assert english == "“Overall satisfaction” is not answered yet. Please choose an answer."
+
+
+@pytest.mark.parametrize("what", surveys.WRONG)
+def test_what_is_wrong_with_an_answer_is_said_on_the_page_as_by_the_command(what: str):
+    wrong = Wrong(what, {"zh": "总体满意度", "en": "Overall satisfaction"}, ("1", "2"))
+
+    chinese, english = (Words(language, LIVE).wrong(wrong) for language in ("zh", "en"))
+
+    assert chinese == str(wrong)
+    assert "“Overall satisfaction”" in english and "{" not in english
 
 
 @pytest.mark.parametrize(

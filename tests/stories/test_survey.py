@@ -309,7 +309,7 @@ async def test_p22_a_second_answer_is_thanked_for_and_changes_nothing(shop: Shop
     await asking.answer(await token(telling), GOOD)
     before = await survey_of(telling)
 
-    with pytest.raises(TooLate, match="已经收到您的评价，感谢您的反馈"):
+    with pytest.raises(TooLate, match="已有评价，没有再登记"):
         await asking.answer(await token(telling), BAD)
 
     assert await survey_of(telling) == before
