@@ -304,7 +304,7 @@ async def test_a_dissatisfied_customer_with_another_need_gets_both(shop: Shop, t
 # --- P-22: once, in time, by nobody else ----------------------------------------------------------------------------
 
 
-async def test_p22_a_second_answer_is_thanked_for_and_changes_nothing(shop: Shop, time: Put, mail: Channels):
+async def test_p22_a_second_answer_is_refused_and_changes_nothing(shop: Shop, time: Put, mail: Channels):
     telling = await sent(shop, time, mail)
     await asking.answer(await token(telling), GOOD)
     before = await survey_of(telling)
