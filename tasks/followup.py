@@ -161,7 +161,7 @@ class _World:
 
     def span(self, first: date, last: date) -> store.Span:
         """From the first instant of one day to the last of another, of the house (P-01)."""
-        return visits.house_days(first, terms=self.terms)[0], visits.house_days(last, terms=self.terms)[1]
+        return clocks.span(first, last, house=self.terms.house)
 
     def on_house(self, at: datetime) -> date:
         """The day of the house on which an instant falls."""

@@ -7,7 +7,7 @@ What arrives by form, command or event goes through `accept`, so that all are he
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from aftersales import forms
 from aftersales.desk import leg as legs
 from aftersales.desk.leg import FormAnswer, Leg
-from aftersales.rules import authority, clocks, decisions, deliveries, ladders, masking, messages, offers
+from aftersales.rules import authority, clocks, decisions, deliveries, ladders, masking, messages, offers, surveys
 from aftersales.rules import standing as standings
 from aftersales.store import boards, cases, journal, lists, orders, parks, records, work
 from aftersales.store.engine import transaction
@@ -147,7 +147,7 @@ async def wrong(
     """
     gate = promise["gate"]["gate"]
     context = {**promise["gate"]["context"], **await _at_answer(connection, gate, case, terms)}
-    if operator and (no := objection(promise, operator, answer, terms)):
+    if operator and (no := objection(promise, operator, answer, terms, not_by=context.get("not_by", ()))):
         return no
     local = clocks.in_house(at, house=terms.house)
     if not is_by_time and (no := decisions.disagreement(gate=gate, answer=answer, context=context, at=local)):
@@ -222,6 +222,10 @@ async def accept(
     if gate == Stage.PICKUP and promise["lapses_at"] is not None:
         reason = "客户逾期没有寄出" if via == LAPSE else "客户已寄出，不用再提醒"
         await notices.withdraw(connection, case.case_no, entry, notices=("NTC-04",), reason=reason, at=at)
+    if gate == Stage.REVISIT:
+        await notices.withdraw(
+            connection, case.case_no, entry, notices=("DESK",), rung=notices.OPENED, reason=deliveries.DONE, at=at
+        )
     if gate == standings.QUESTION:
         reason = "客户没有答复，已过期限" if via == LAPSE else "客户已答复，不用再通知"
         await notices.withdraw(connection, case.case_no, entry, notices=notices.QUESTION, reason=reason, at=at)
@@ -242,15 +246,30 @@ PAYING = (Stage.REFUND, Stage.REIMBURSEMENT)
 
 # the gates whose answers must agree with what may have changed since their form was drawn
 CHANGEABLE = ("review", "tracing", "refund", "reimbursement")
+# where a customer is heard out about what others did
+HEARING = (Stage.REVISIT, Stage.SUPERVISOR)
 
 
 async def _at_answer(connection: AsyncConnection, gate: str, case: cases.Case, terms: Terms) -> dict[str, Any]:
     """What an answer must agree with as of now, beyond what its gate wrote down when it opened."""
+    if gate in HEARING:
+        able = [person.id for person in terms.who_may(authority.RIGHTS[gate], terms.promised(gate).owner)]
+        return {"not_by": surveys.not_by(await _worked_on_it(connection, gate, case), able=able)}
     if gate not in CHANGEABLE:
         return {}
     told = standings.standing((await journal.read(connection, case.case_no)).values())
     has_parcel = gate == "tracing" and await cases.waiting(connection, case.case_no, [Event.PARCEL_RECEIVED.value])
     return offers.at_answer(gate=gate, standing=told, terms=terms.returns, has_parcel=bool(has_parcel))
+
+
+async def _worked_on_it(connection: AsyncConnection, gate: str, case: cases.Case) -> set[str]:
+    """Whose work a customer speaks of: of the case that a second revisit is about; to a supervisor, of the first call too."""
+    about = await cases.read(connection, case.facts["about"])
+    assert about is not None, "a second revisit is about a case"
+    worked = surveys.worked_on_it(about.operator, (await journal.read(connection, about.case_no)).values())
+    if gate == Stage.SUPERVISOR:
+        worked |= surveys.worked_on_it(case.operator, (await journal.read(connection, case.case_no)).values())
+    return worked
 
 
 def read_form(
@@ -716,8 +735,10 @@ async def _leave(leg: Leg, gate: str, entry: str) -> Answer:
     raise AssertionError("a driver never returns from waiting")
 
 
-def objection(promise: Mapping[str, Any], operator: str, answer: Mapping[str, Any], terms: Terms) -> str:
-    """Say why somebody may not decide at a gate: department, right, limit, who approved; empty when they may."""
+def objection(
+    promise: Mapping[str, Any], operator: str, answer: Mapping[str, Any], terms: Terms, *, not_by: Collection[str]
+) -> str:
+    """Say why somebody may not decide at a gate: department, right, limit, who had a part in it; empty when they may."""
     gate, owner = promise["gate"]["gate"], promise["owner"]
     department = terms.house.departments.get(owner)
     return authority.objection(
@@ -727,7 +748,7 @@ def objection(promise: Mapping[str, Any], operator: str, answer: Mapping[str, An
         department=owner,
         department_name=department.name if department else owner,
         amount=Decimal(answer["amount"]) if answer.get("amount") else None,
-        not_by=promise["gate"]["context"].get("not_by", ()),
+        not_by=not_by,
     )
 
 

@@ -23,7 +23,7 @@ from aftersales import clock, forms
 from aftersales.desk import runs
 from aftersales.desk.deployments import STORIES
 from aftersales.rules import assignment, authority, clocks, masking
-from aftersales.store import applications, outbox
+from aftersales.store import applications, cases, outbox
 from aftersales.store.engine import transaction
 from aftersales.terms import Terms
 from aftersales.words import Applied, Process, Right, Unable, Way
@@ -144,7 +144,7 @@ async def _keep(
                 fingerprint=fingerprint,
                 request=dict(values),
                 order_no=values["order_no"],
-                operator=operator or await _first_contact(connection, terms),
+                operator=operator or await _first_contact(connection, terms, values["order_no"]),
                 is_assigned=not operator,
                 created_at=clock.now(),
             )
@@ -153,14 +153,16 @@ async def _keep(
     return known
 
 
-async def _first_contact(connection: AsyncConnection, terms: Terms) -> str:
-    """Choose who looks after an application, evenly over the day. Raises Unable."""
+async def _first_contact(connection: AsyncConnection, terms: Terms, order_no: str) -> str:
+    """Choose who looks after an application, evenly over the day; rehearsals share among themselves. Raises Unable."""
     department = terms.returns.stages["review"].owner
     staff = terms.who_may(Right.APPLY, department)
     today = clocks.house_date(clock.now(), house=terms.house)
     away = await outbox.absences(connection, today)
-    began_at = clocks.end_of_day(today - clocks.DAY, house=terms.house)
-    given = await applications.given(connection, [person.id for person in staff], began_at)
+    began_at = clocks.start_of_day(today, house=terms.house)
+    rehearsed = await cases.rehearsal_of_order(connection, order_no)
+    rehearsal = rehearsed[0] if rehearsed else None
+    given = await applications.given(connection, [person.id for person in staff], began_at, rehearsal=rehearsal)
     chosen = assignment.first_contact(staff=staff, away=away, given=given)
     if chosen is None:
         name = terms.house.departments[department].name

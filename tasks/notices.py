@@ -18,6 +18,9 @@ QUESTION = ("NTC-17", "NTC-18")
 # what holds a link that lets its reader answer as the customer
 PRIVATE = ("NTC-20", "SVY-07")
 
+# what tells a department that a second revisit waits for it
+OPENED = "opened"
+
 # a case that was settled before it came to us: its notices are written for the history alone
 _PAST = "导入的历史售后单，不再发送"
 

@@ -121,7 +121,7 @@ async def decide(case_no: str, gate: str, *, operator: str, answer: Mapping[str,
     `via` tells the way. One that names the sender's own number counts once: told again, it answers the first decision.
     Raises Unable: no such case or gate, misfilled, not allowed (the journal keeps the refusal), or somebody was first.
     """
-    if via != COMMAND and (known := await _decided_before(case_no, via)):
+    if via != COMMAND and (known := await _decided_before(case_no, gate, via)):
         return known
     try:
         return await _decide(case_no, gate, operator, answer, via)
@@ -132,11 +132,11 @@ async def decide(case_no: str, gate: str, *, operator: str, answer: Mapping[str,
         raise gates.AlreadyDecided(await _keep_second(case_no, gate, operator, answer) or str(error)) from None
 
 
-async def _decided_before(case_no: str, via: str) -> Entry | None:
-    """The decision that came this way already."""
+async def _decided_before(case_no: str, gate: str, via: str) -> Entry | None:
+    """The decision at a gate that came this way already."""
     async with transaction() as connection:
-        entries = (await journal.read(connection, case_no)).values()
-    return next((each for each in entries if each.kind == "decision" and each.data.get("via") == via), None)
+        decided = await _decisions(connection, case_no, gate)
+    return next((each for each in decided if each.data.get("via") == via), None)
 
 
 async def _keep_second(case_no: str, gate: str, operator: str, answer: Mapping[str, Any]) -> str:
@@ -346,10 +346,15 @@ async def parcel_without_case(*, staff: str, data: Mapping[str, Any], key: str) 
     )
 
 
+async def _decisions(connection: AsyncConnection, case_no: str, gate: str) -> list[Entry]:
+    """The decisions at a gate, in order."""
+    entries = (await journal.read(connection, case_no)).values()
+    return [each for each in entries if each.kind == "decision" and each.entry.rpartition("-")[0] == gate]
+
+
 async def _decided(connection: AsyncConnection, case_no: str, gate: str) -> Entry | None:
     """Find the last decision at a gate."""
-    entries = (await journal.read(connection, case_no)).values()
-    return next((e for e in reversed(entries) if e.kind == "decision" and e.entry.rpartition("-")[0] == gate), None)
+    return next(reversed(await _decisions(connection, case_no, gate)), None)
 
 
 async def _not_open(connection: AsyncConnection, case: cases.Case, gate: str, terms: Terms) -> Unable:

@@ -9,12 +9,14 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales.desk import leg as legs
-from aftersales.rules import masking
+from aftersales.desk.leg import Leg
+from aftersales.rules import clocks, masking
 from aftersales.store import cases, journal
 from aftersales.store.cases import Case
 from aftersales.terms import Terms
-from aftersales.words import Process, Stage
+from aftersales.words import Process, Right, Stage
 from tasks import cases as opening
+from tasks import notices, promises
 
 _BY_HAND = "二次回访由系统在客户评价不满意时自动建立，不用手动新建；要查看已有的，请在运行列表按标签“二次回访”筛选。"
 
@@ -30,8 +32,9 @@ async def open_revisit(
     """
     Open the second revisit of a dissatisfied customer, once a case; answers its number (SVY-05, FUP-04).
 
-    `answers` are what was asked and what they said, as people read it; personal data in it is masked. The run is
-    started by `tellers.begin_from_outside` after the commit, else by the reconciling round.
+    `answers` are what was asked and what they said, as people read it; personal data in it is masked. Whoever is to
+    call is told at once (NTC-20). The run is started by `tellers.begin_from_outside` after the commit, else by the
+    reconciling round.
     """
     await cases.lock(connection, about.case_no)
     if known := await journal.find(connection, about.case_no, "revisit-0"):
@@ -74,7 +77,21 @@ async def open_revisit(
         data={"revisit_no": revisit_no},
         rule=promised.rule,
     )
+    await _tell(connection, revisit_no, about, terms)
     return revisit_no
+
+
+async def _tell(connection: AsyncConnection, revisit_no: str, about: Case, terms: Terms) -> None:
+    """Tell the department whose senior agents call that there is somebody to call (NTC-20)."""
+    leg = Leg(driver=None)  # type: ignore[arg-type]  # nobody tells the story here
+    await leg.load(connection, revisit_no, terms)
+    promised = terms.promised("revisit")
+    due = promises.reckon(leg, "revisit", promised.limit)
+    text = (
+        f"售后单 {about.case_no} 的客户评价不满意，已建立二次回访 {revisit_no}："
+        f"请有“{Right.REVISIT.label}”权限的员工在 {clocks.spoken(due.due_at, house=terms.house)} 前给客户打电话。"
+    )
+    await notices.tell_department(connection, leg, f"revisit-0.{notices.OPENED}", promised.owner, text)
 
 
 async def begin() -> str | None:

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales import clock, links
 from aftersales.desk.leg import Leg
-from aftersales.rules import clocks, deliveries, masking, pages
+from aftersales.rules import authority, clocks, deliveries, masking, pages
 from aftersales.rules import figures as counting
 from aftersales.rules import surveys as rules
 from aftersales.rules.deliveries import CUSTOMER
@@ -31,7 +31,7 @@ from aftersales.store.engine import transaction
 from aftersales.terms import Terms
 from aftersales.terms import survey as survey_terms
 from aftersales.terms.survey import Question, Survey
-from aftersales.words import Process, Surveyed, Unable
+from aftersales.words import Process, Right, Surveyed, Unable
 from tasks import complaints, desks, notices, outside, revisits, sending, tellers
 from tasks.cases import current_terms
 
@@ -192,8 +192,7 @@ async def _send(connection: AsyncConnection, leg: Leg, row: Mapping[str, Any], a
     assert leg.terms is not None
     case, survey = leg.case, terms_of(row)
     if await surveys.is_opted_out(connection, case.order_no):
-        reason = "客户已表示不愿被调查"
-        await surveys.change(connection, row["id"], state=Surveyed.SKIPPED.value, reason=reason, next_at=None)
+        await surveys.change(connection, row["id"], state=Surveyed.SKIPPED.value, reason=rules.OPTED_OUT, next_at=None)
         return "skipped"
     if case.rehearsal is None:
         contact = await records.reach_customer(connection, case.case_no)
@@ -261,9 +260,12 @@ async def _hand_over(connection: AsyncConnection, leg: Leg, row: Mapping[str, An
 
 
 async def _remind(connection: AsyncConnection, leg: Leg, row: Mapping[str, Any], at: datetime) -> str:
-    """Remind a customer once (SVY-07, NUM-208)."""
+    """Remind a customer once, unless they have said no meanwhile; their link stays good (SVY-07, NUM-208)."""
     assert leg.case is not None
     assert leg.terms is not None
+    if await surveys.is_opted_out(connection, leg.case.order_no):
+        await surveys.change(connection, row["id"], next_at=row["expires_at"])
+        return ""
     until = clocks.spoken(row["expires_at"], house=leg.terms.house)
     link = _link(row, terms_of(row), at, leg.terms)
     await notices.tell_customer(connection, leg, "SVY-07", AGAIN, {"link": link, "until": until})
@@ -353,12 +355,13 @@ async def record(case_no: str, *, operator: str, given: Mapping[str, str]) -> Re
         case, terms = await outside.found(connection, case_no)
         known = await journal.read(connection, case_no)
         owner = current_terms().survey.owner
-        no = rules.cannot_record(
+        no = authority.objection(
             operator=terms.staff().get(operator),
             named=operator,
-            owner=owner,
-            owner_name=terms.house.departments[owner].name,
-            worked_on_it={case.operator, *(each.actor for each in known.values() if each.kind == "decision")},
+            right=Right.VISIT,
+            department=owner,
+            department_name=terms.house.departments[owner].name,
+            not_by=rules.worked_on_it(case.operator, known.values()),
         )
         if no:
             raise Unable(no)
@@ -377,7 +380,7 @@ async def _record(
     row = await surveys.lock(connection, known["id"])
     at = clock.now(case)
     if why := rules.too_late(state=Surveyed(row["state"]), expires_at=row["expires_at"], at=at):
-        raise TooLate(why, _too_late(why, row, terms, is_customer=via == LINK))
+        raise TooLate(why, _too_late(why, row, terms))
     survey = terms_of(row)
     said = rules.read(given, survey)
     is_dissatisfied, other_need = rules.is_dissatisfied(said, survey), rules.has_other_need(said, survey)
@@ -465,17 +468,16 @@ def _unasked(case: Case) -> Unable:
     return Unable(f"{case.case_no} {case.stage.label}，没有满意度调查：只调查在本系统办完的退货。")
 
 
-def _too_late(why: str, row: Mapping[str, Any], terms: Terms, *, is_customer: bool) -> str:
+def _too_late(why: str, row: Mapping[str, Any], terms: Terms) -> str:
+    """Tell staff why an answer is not taken; the page has its own words for customers."""
     case_no = row["case_no"]
     match Surveyed(why):
-        case Surveyed.ANSWERED if is_customer:
-            return "已经收到您的评价，感谢您的反馈，不用再填。"
         case Surveyed.ANSWERED:
             return f"{case_no} 已有评价，没有再登记；可用 aftersales survey show {case_no} 查看。"
         case Surveyed.SKIPPED:
             return f"{case_no} 不调查满意度：{row['reason']}。"
     until = clocks.spoken(row["expires_at"], house=terms.house)
-    return f"评价已于 {until} 截止，没有登记{'；有事请联系客服' if is_customer else ''}。"
+    return f"评价已于 {until} 截止，没有登记。"
 
 
 # --- what people read -----------------------------------------------------------------------------------------------
@@ -547,7 +549,7 @@ async def counted(connection: AsyncConnection, *, since: date, until: date) -> l
     KPI-09, KPI-41, KPI-44.
     """
     house = current_terms().house
-    first, end = counting.span(since, until, house=house)
+    first, end = clocks.span(since, until, house=house)
     when = {"since": first, "until": end, "zone": house.timezone}
     rows = [
         *await surveys.tallies(connection, good=int(rules.GOOD), **when),  # type: ignore[arg-type]

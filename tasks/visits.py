@@ -308,7 +308,7 @@ async def open_visits(agent: str = "") -> list[Visit]:
 
 async def feedback(*, since: date, until: date) -> Sequence[Mapping[str, Any]]:
     """The feedback log of a period, both days included (FUP-13)."""
-    first, end = counting.span(since, until, house=opening.current_terms().house)
+    first, end = clocks.span(since, until, house=opening.current_terms().house)
     async with transaction() as connection:
         return await store.feedback(connection, since=first, until=end)
 

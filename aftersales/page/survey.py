@@ -71,16 +71,16 @@ def _page(
     wrong: Mapping[str, rules.Wrong] | None = None,
     is_stale: bool = False,
 ) -> Response:
-    language = render.language(request, customers=session.language).language
+    words = render.language(request, customers=session.language)
     questions = [
         {
             "field": _field(question.code),
-            "label": question.label(language),
+            "label": question.label(words.language),
             "scale": question.scale,
             "offered": Scale(question.scale).answers,
             "given": (given or {}).get(question.code, ""),
             "is_needed": question.code == asked.terms.overall,
-            "wrong": wrong[question.code].say(language) if wrong and question.code in wrong else "",
+            "wrong": words.wrong(wrong[question.code]) if wrong and question.code in wrong else "",
         }
         for question in asked.questions
     ]

@@ -15,7 +15,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from aftersales.rules import clocks
+from aftersales.rules import clocks, surveys
 from aftersales.terms import Terms
 
 LANGUAGES = ("zh", "en")
@@ -220,6 +220,20 @@ WORDS: dict[str, tuple[str, str]] = {
         "{worst} 分为完全不会推荐，{best} 分为一定会推荐。",
         "{worst}: I would not recommend you at all; {best}: I surely would.",
     ),
+    "survey.wrong.missing": (surveys.WRONG["missing"], "“{label}” is not answered yet. Please choose an answer."),
+    "survey.wrong.unknown": (surveys.WRONG["unknown"], "There is no question “{label}”."),
+    "survey.wrong.not_offered": (
+        surveys.WRONG["not_offered"],
+        "The answer to “{label}” is none of those offered. Please choose one of {known}.",
+    ),
+    "survey.wrong.too_long": (
+        surveys.WRONG["too_long"],
+        f"“{{label}}” is longer than {surveys.MOST_CHARACTERS} characters. Please shorten it.",
+    ),
+    "survey.wrong.unreadable": (
+        surveys.WRONG["unreadable"],
+        "“{label}” contains characters that cannot be stored. Please remove them.",
+    ),
     "survey.go": ("提交评价", "Send"),
     "survey.answered": ("已经收到您的评价，感谢您的反馈！", "We have received your answers. Thank you!"),
     "survey.expired": (
@@ -310,6 +324,11 @@ class Words:
         """What was done, with what belongs to it."""
         given = {name: self.money(value) if name == "amount" else value for name, value in facts.items()}
         return WORDS[f"step.{what}"][LANGUAGES.index(self.language)].format_map(given)
+
+    def wrong(self, wrong: surveys.Wrong) -> str:
+        """What is wrong with an answer."""
+        known = (", " if self.language == "en" else "、").join(wrong.known)
+        return self(f"survey.wrong.{wrong.what}", label=wrong.label[self.language], known=known)
 
     def _either(self, chinese: str, english: str) -> tuple[str, str]:
         if self.language == "en" and english:

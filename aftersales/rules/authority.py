@@ -27,6 +27,8 @@ RIGHTS = {
     "revisit": Right.REVISIT,
     "supervisor": Right.SUPERVISE,
 }
+# rights to say how satisfied a customer is with what others did
+HEARING = (Right.VISIT, Right.REVISIT, Right.SUPERVISE)
 
 
 def objection(
@@ -42,7 +44,8 @@ def objection(
     """
     Say why somebody may not do this; an empty text when they may.
 
-    `named` is who the form names; `not_by` are those who approved the case and so must not pay it.
+    `named` is who the form names; `not_by` are those who approved the case and so must not pay it, or who worked on it
+    and so must not tell how satisfied its customer is.
     """
     if operator is None:
         return f"经办人“{named}”不在员工名单中，请用员工编号，如 C07。"
@@ -50,6 +53,8 @@ def objection(
         return f"经办人 {operator.choice} 不属于{department_name}，请由{department_name}的员工处理。"
     if right not in operator.rights:
         return f"经办人 {operator.choice} 没有“{right.label}”权限，请换有权限的员工处理。"
+    if operator.id in not_by and right in HEARING:
+        return f"经办人 {operator.choice} 办理过这次售后，不能登记自己的满意度，请换一位没有办理过、有“{right.label}”权限的员工。"
     if operator.id in not_by and right is Right.COUNTERSIGN:
         return f"经办人 {operator.choice} 已审批过本单，复核须由另一个人办理，请换一位有“{right.label}”权限的员工。"
     if operator.id in not_by:

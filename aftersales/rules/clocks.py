@@ -81,6 +81,20 @@ def end_of_day(on: date, *, house: House) -> datetime:
     return house_time(datetime.combine(on + DAY, time()), house=house)
 
 
+def start_of_day(on: date, *, house: House) -> datetime:
+    """Tell the first instant of a day: the end of the one before, as the same rule tells it (GEN-04)."""
+    return end_of_day(on - DAY, house=house)
+
+
+def span(since: date, until: date, *, house: House) -> tuple[datetime, datetime]:
+    """
+    Tell the first instant of a day, and the first one after the last; both days are included (GEN-01, P-01).
+
+    A single day is 23 to 25 hours long.
+    """
+    return start_of_day(since, house=house), end_of_day(until, house=house)
+
+
 # --- due ------------------------------------------------------------------------------------------------------------
 
 

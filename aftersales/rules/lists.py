@@ -116,7 +116,7 @@ def owed(left: Sequence[Visit], *, terms: Terms) -> tuple[Due, int] | None:
     if not left:
         return None
     on = min(visit.due_on for visit in left)
-    starts, ends = clocks.end_of_day(on - DAY, house=terms.house), clocks.end_of_day(on, house=terms.house)
+    starts, ends = clocks.span(on, on, house=terms.house)
     due = Due(starts, terms.promised("visit").limit, ends)
     return due, max(visit.rungs for visit in left if visit.due_on == on)
 

@@ -14,35 +14,29 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from aftersales.forms.fields import clean, seen
-from aftersales.rules import authority, clocks
+from aftersales.rules import clocks
+from aftersales.rules.standing import Told
 from aftersales.terms import Calendar, House
 from aftersales.terms.survey import Question, Survey
-from aftersales.words import Process, Right, Scale, Staff, Stage, Surveyed, Unable
+from aftersales.words import Process, Scale, Stage, Surveyed, Unable
 
 # the longest free text, and the longest answer that is looked at
 MOST_CHARACTERS = 500
 # from this score on an answer counts as a good one (KPI-09)
 GOOD = Decimal(4)
 HUNDREDTH = Decimal("0.01")
+# why a customer who has said no is not asked, and not reminded
+OPTED_OUT = "客户已表示不愿被调查"
 # what people write for the answers of a question of yes or no
 SPOKEN = {"yes": "是", "no": "否"}
 
-# what may be wrong with an answer, in both languages; `{label}` is the question
+# what may be wrong with an answer; `{label}` is the question. The page has the English beside it
 WRONG = {
-    "missing": ("“{label}”还没有回答，请选一个答案。", "“{label}” is not answered yet. Please choose an answer."),
-    "unknown": ("没有“{label}”这一题，请只写问卷里的题：{known}。", "There is no question “{label}”."),
-    "not_offered": (
-        "“{label}”的答案不在可选值中，请从 {known} 里选一个。",
-        "The answer to “{label}” is none of those offered. Please choose one of {known}.",
-    ),
-    "too_long": (
-        f"“{{label}}”超过 {MOST_CHARACTERS} 字，请写短一些。",
-        f"“{{label}}” is longer than {MOST_CHARACTERS} characters. Please shorten it.",
-    ),
-    "unreadable": (
-        "“{label}”含有无法保存的字符，请删去后重填。",
-        "“{label}” contains characters that cannot be stored. Please remove them.",
-    ),
+    "missing": "“{label}”还没有回答，请选一个答案。",
+    "unknown": "没有“{label}”这一题，请只写问卷里的题：{known}。",
+    "not_offered": "“{label}”的答案不在可选值中，请从 {known} 里选一个。",
+    "too_long": f"“{{label}}”超过 {MOST_CHARACTERS} 字，请写短一些。",
+    "unreadable": "“{label}”含有无法保存的字符，请删去后重填。",
 }
 
 
@@ -54,12 +48,9 @@ class Wrong:
     label: Mapping[str, str]
     known: Sequence[str] = ()
 
-    def say(self, language: str = "zh") -> str:
+    def __str__(self) -> str:
         """Say it in one sentence that tells what to do instead."""
-        chinese, english = WRONG[self.what]
-        told = english if language == "en" else chinese
-        known = (", " if language == "en" else "、").join(self.known)
-        return told.format(label=self.label[language], known=known)
+        return WRONG[self.what].format(label=self.label["zh"], known="、".join(self.known))
 
 
 class Misanswered(Unable):
@@ -67,7 +58,7 @@ class Misanswered(Unable):
 
     def __init__(self, wrong: Mapping[str, Wrong]) -> None:
         self.wrong = dict(wrong)
-        super().__init__("".join(each.say() for each in wrong.values()))
+        super().__init__("".join(map(str, wrong.values())))
 
 
 # --- who is asked ---------------------------------------------------------------------------------------------------
@@ -98,7 +89,7 @@ def objection(
     `asked_about` is the last case of the same order that was asked about, and when it ended.
     """
     if is_opted_out:
-        return "客户已表示不愿被调查"
+        return OPTED_OUT
     if asked_about is not None:
         case_no, ended_at = asked_about
         if at < until(ended_at, survey.lock, calendars=calendars, house=house):
@@ -125,22 +116,18 @@ def too_late(*, state: Surveyed, expires_at: datetime | None, at: datetime) -> s
     return Surveyed.EXPIRED.value if expires_at is not None and at >= expires_at else ""
 
 
-def cannot_record(
-    *, operator: Staff | None, named: str, owner: str, owner_name: str, worked_on_it: Collection[str]
-) -> str:
-    """
-    Say why somebody may not write down what a customer answered by phone; empty when they may (P-22).
+def worked_on_it(first: str, entries: Iterable[Told]) -> set[str]:
+    """Tell who worked on a case: whoever took it in (`first`), and whoever decided in it (P-22)."""
+    return {first, *(entry.actor for entry in entries if entry.kind == "decision")}
 
-    Nobody records how satisfied a customer is with their own work: `worked_on_it` took the case in or decided in it.
+
+def not_by(worked: Collection[str], *, able: Collection[str]) -> list[str]:
     """
-    no = authority.objection(
-        operator=operator, named=named, right=Right.VISIT, department=owner, department_name=owner_name
-    )
-    if no or operator is None:
-        return no
-    if operator.id in worked_on_it:
-        return f"{operator.choice} 办理过本单，不能登记自己的满意度，请换一位没有办理过本单、有“{Right.VISIT.label}”权限的员工。"
-    return ""
+    Tell who may not hear a customer out about their own work, where one of those `able` had no part in it (KPI-41).
+
+    Where all had, one of them calls all the same: else nobody would.
+    """
+    return sorted(worked) if set(able).difference(worked) else []
 
 
 # --- what an answer says --------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from __future__ import annotations
 import calendar
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from functools import lru_cache
 
 from aftersales.rules import clocks
@@ -376,8 +376,3 @@ def _days(first: date, last: date) -> Iterator[date]:
     while first <= last:
         yield first
         first += DAY
-
-
-def house_days(on: date, *, terms: Terms) -> tuple[datetime, datetime]:
-    """Tell the first instant of a day of the house and that of the next, 23 to 25 hours apart (GEN-01, P-01)."""
-    return clocks.end_of_day(on - DAY, house=terms.house), clocks.end_of_day(on, house=terms.house)

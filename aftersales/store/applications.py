@@ -13,9 +13,10 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales.store import installation
-from aftersales.store.tables import ApplicationRow, RefusalRow, RunRow
+from aftersales.store.tables import ApplicationRow, OrderRow, RefusalRow, RunRow
 
 APPLICATIONS = ApplicationRow.__table__  # type: ignore[attr-defined]
+ORDERS = OrderRow.__table__  # type: ignore[attr-defined]
 REFUSALS = RefusalRow.__table__  # type: ignore[attr-defined]
 RUNS = RunRow.__table__  # type: ignore[attr-defined]
 
@@ -106,16 +107,26 @@ async def hand(connection: AsyncConnection, application_id: UUID, run_id: UUID) 
 
 
 async def given(
-    connection: AsyncConnection, staff: Collection[str], since: datetime
+    connection: AsyncConnection, staff: Collection[str], since: datetime, *, rehearsal: str | None
 ) -> dict[str, tuple[int, datetime | None]]:
-    """How many applications each of these was given since then by us, and when the last one ever."""
+    """
+    How many applications each of these was given since then by us, and when the last one ever.
+
+    Of a rehearsal's orders, or (None) of the shop's own: what is rehearsed is nobody's work.
+    """
     rows = await connection.execute(
         select(
             APPLICATIONS.c.operator,
             func.count().filter(APPLICATIONS.c.created_at >= since),
             func.max(APPLICATIONS.c.created_at),
         )
-        .where(APPLICATIONS.c.operator.in_(staff), APPLICATIONS.c.is_assigned)
+        # an application for an order that there is not is turned away, but somebody was given it
+        .select_from(APPLICATIONS.outerjoin(ORDERS, ORDERS.c.order_no == APPLICATIONS.c.order_no))
+        .where(
+            APPLICATIONS.c.operator.in_(staff),
+            APPLICATIONS.c.is_assigned,
+            ORDERS.c.rehearsal.is_not_distinct_from(rehearsal),
+        )
         .group_by(APPLICATIONS.c.operator)
     )
     return {operator: (count, last) for operator, count, last in rows}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -91,6 +92,9 @@ def test_mon17_how_and_when_a_customer_was_told_belong_together(gate: str, how: 
 CASHIER = Staff("A02", "许诺", "aftersales", "出纳", rights=frozenset({Right.REFUND}), refund_limit=Decimal("500.00"))
 
 
+CALLER = replace(CASHIER, rights=frozenset({Right.VISIT}))
+
+
 def asked(**changes: Any) -> str:
     return authority.objection(
         **{
@@ -113,6 +117,11 @@ def asked(**changes: Any) -> str:
         pytest.param({"right": Right.REVIEW}, "没有“审核申请”权限", id="without the right"),
         pytest.param({"amount": Decimal("500.00")}, "", id="at the limit"),
         pytest.param({"amount": Decimal("500.01")}, "限额 500.00 元", id="a fen above the limit"),
+        pytest.param(
+            {"right": Right.VISIT, "operator": CALLER, "not_by": ["A02"]},
+            "不能登记自己的满意度",
+            id="P-22 who worked on it does not record what its customer says",
+        ),
         pytest.param({"not_by": ["A02"]}, "审批与付款须由不同的人办理", id="who approved does not pay"),
     ],
 )

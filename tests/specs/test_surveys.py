@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from aftersales.page.words import Words
 from aftersales.rules import clocks, surveys
-from aftersales.rules.surveys import Misanswered
+from aftersales.rules.surveys import Misanswered, Wrong
+from aftersales.store.journal import Entry
 from aftersales.terms import load
 from aftersales.terms.survey import restore
 from aftersales.words import Process, Scale, Stage, Surveyed
@@ -103,28 +105,28 @@ def test_p22_too_late(state: str, expires: str | None, now: str, why: str):
     assert told == why
 
 
+def test_p22_who_took_a_case_in_and_who_decided_in_it_worked_on_it():
+    entries = [
+        Entry(number, f"e-{number}", kind, at("2026-03-13 10:00"), actor, None, "", {})
+        for number, (kind, actor) in enumerate([("opened", "customer"), ("decision", "C08"), ("refused", "C02")])
+    ]
+
+    assert surveys.worked_on_it("C07", entries) == {"C07", "C08"}
+
+
 @pytest.mark.parametrize(
-    ("operator", "worked_on_it", "why"),
+    ("worked", "able", "barred"),
     [
-        pytest.param("C02", ("C07", "C08"), "", id="a colleague who had no part in it"),
-        pytest.param("C07", ("C07", "C08"), "办理过本单，不能登记自己的满意度", id="whoever took it in"),
-        pytest.param("C08", ("C07", "C08"), "办理过本单，不能登记自己的满意度", id="whoever decided in it"),
-        pytest.param("A02", (), "不属于客户服务部", id="another department"),
-        pytest.param("C99", (), "不在员工名单中", id="nobody"),
+        pytest.param(
+            {"C07", "C01"}, ["C01", "C02"], ["C01", "C07"], id="KPI-41 nobody hears out a customer of their own"
+        ),
+        pytest.param({"C07", "C01"}, ["C01"], [], id="where nobody else may, one of them calls all the same"),
+        pytest.param({"C01", "C02"}, ["C01", "C02"], [], id="where all had a part in it too"),
+        pytest.param({"C07"}, [], [], id="where nobody may at all, that is what they are told"),
     ],
 )
-def test_p22_nobody_records_how_satisfied_a_customer_is_with_them(
-    operator: str, worked_on_it: tuple[str, ...], why: str
-):
-    told = surveys.cannot_record(
-        operator=LIVE.staff().get(operator),
-        named=operator,
-        owner="customer_service",
-        owner_name="客户服务部",
-        worked_on_it=worked_on_it,
-    )
-
-    assert (why in told) if why else told == ""
+def test_kpi41_who_may_not_hear_a_customer_out(worked: set[str], able: list[str], barred: list[str]):
+    assert surveys.not_by(worked, able=able) == barred
 
 
 # --- answers --------------------------------------------------------------------------------------------------------
@@ -182,8 +184,16 @@ def test_every_mistake_is_told_at_once_in_both_languages():
         surveys.read({"solved": "x", "comment": "好" * 501}, SURVEY)
 
     assert list(error.value.wrong) == ["solved", "overall", "comment"]
-    english = error.value.wrong["overall"].say("en")
-    assert english == "“Overall satisfaction” is not answered yet. Please choose an answer."
+
+
+@pytest.mark.parametrize("what", surveys.WRONG)
+def test_what_is_wrong_with_an_answer_is_said_on_the_page_as_by_the_command(what: str):
+    wrong = Wrong(what, {"zh": "总体满意度", "en": "Overall satisfaction"}, ("1", "2"))
+
+    chinese, english = (Words(language, LIVE).wrong(wrong) for language in ("zh", "en"))
+
+    assert chinese == str(wrong)
+    assert "“Overall satisfaction”" in english and "{" not in english
 
 
 @pytest.mark.parametrize(

@@ -942,6 +942,10 @@ def test_no_calendar_is_no_mistake(folder):
     [
         pytest.param("returns.yaml", "limit: 24 h", "limit: 48 h", False, id="GEN-07 a window is another version"),
         pytest.param("returns.yaml", '"12.00"', '"12.01"', False, id="GEN-07 a fee is another version"),
+        pytest.param("followup.yaml", "tries: 3", "tries: 1", False, id="GEN-07 how often we call is another version"),
+        pytest.param("followup.yaml", "limit: 24 h", "limit: 48 h", False, id="GEN-07 the window of a second revisit too"),
+        pytest.param("followup.yaml", "contacts_a_month: 4", "contacts_a_month: 5", True, id="whom a night leaves out judges no case"),
+        pytest.param("followup.yaml", '"02:00"', '"03:00"', True, id="the hour of the round judges nothing"),
         pytest.param("house.yaml", "makeup_days_count: false", "makeup_days_count: true", False, id="a switch too"),
         pytest.param("house.yaml", "24x7", '"09:00-17:00"', False, id="opening hours too"),
         pytest.param("house.yaml", "language: zh", "language: en", True, id="the language judges nothing"),
@@ -963,6 +967,8 @@ def test_gen_07_a_case_is_judged_by_its_own_terms_and_todays_people(folder):
     then = folder.load()
     stored = json.loads(json.dumps(terms.dump(then)))
     folder.change("returns.yaml", '"12.00"', '"20.00"')
+    folder.change("followup.yaml", "tries: 3", "tries: 1")
+    folder.change("followup.yaml", "contacts_a_month: 4", "contacts_a_month: 5")
     folder.change("house.yaml", "makeup_days_count: false", "makeup_days_count: true")
     folder.change("staff.yaml", "name: 许诺", "name: 许多")
     today = folder.load()
@@ -971,6 +977,7 @@ def test_gen_07_a_case_is_judged_by_its_own_terms_and_todays_people(folder):
 
     assert terms.fingerprint(judging) == terms.fingerprint(then)
     assert judging.returns == then.returns
+    assert (judging.followup.tries, judging.followup.contacts_a_month) == (3, 5)
     assert not judging.house.makeup_days_count
     assert judging.staff()["A02"].name == "许多"
 
@@ -982,6 +989,23 @@ def test_gen_07_stored_terms_outlive_a_key(folder):
     del stored["returns"]["choose_route"]
 
     assert terms.restore(stored, live=live).returns == live.returns
+
+
+def test_gen_07_terms_stored_before_followup_was_kept_take_todays(folder):
+    live = folder.load()
+    stored = terms.dump(live)
+    del stored["followup"]
+
+    assert terms.restore(stored, live=live).followup == live.followup
+
+
+def test_gen_07_stored_followup_terms_outlive_a_key_and_a_stage(folder):
+    live = folder.load()
+    stored = json.loads(json.dumps(terms.dump(live)))
+    stored["followup"]["a_key_of_an_old_release"] = 1
+    stored["followup"]["stages"]["a_stage_of_an_old_release"] = stored["followup"]["stages"].pop("supervisor")
+
+    assert terms.restore(stored, live=live).followup == live.followup
 
 
 @pytest.mark.parametrize("text", ["a: &a [*a]\n", "a: &a [1, 2]\nb: [*a, *a]\n"], ids=["in itself", "unfolding"])

@@ -657,3 +657,22 @@ async def test_aud01_rows_written_at_once_form_one_chain(applied):
         rows, seq, last_hash = await records.audited(connection, applied.case_no)
     assert chain.breaks(rows, seq=seq, last_hash=last_hash) == []
     assert sum(row["kind"] == "evidence" for row in rows) == 8
+
+
+# --- a number that its sender uses again ----------------------------------------------------------------------------
+
+
+async def test_gen14_a_number_answers_the_decision_at_its_own_gate_alone(shop: Shop):
+    await shop.order()
+    telling = await shop.tell(shop.application())
+    sent = {"case_no": telling.case_no, "via": "api/erp/0123456789abcdef"}
+    review = await outside.decide(gate="review", operator="C08", answer={"decision": "approve"}, **sent)
+    await telling.again()
+
+    pickup = await outside.decide(
+        gate="pickup", operator="L02", answer={"carrier": "顺丰", "tracking_no": "SF1001"}, **sent
+    )
+    again = await outside.decide(gate="review", operator="C08", answer={"decision": "approve"}, **sent)
+
+    assert (pickup.entry, pickup.actor) == ("pickup-0", "L02")
+    assert again == review

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from aftersales import clock
 from aftersales.desk import leg as legs
 from aftersales.desk.bare import Bare
-from aftersales.store import cases, journal
+from aftersales.store import cases, journal, rehearsals
 from aftersales.store.engine import transaction
 from aftersales.words import Applied, Unable
 from tasks import absences, desks, intake
@@ -74,6 +74,21 @@ async def test_it_is_given_to_everybody_in_turn(shop: Shop):
     given = [(await sent(f"k{number}", order_no=f"D{number}"))["operator"] for number in range(8)]
 
     assert given == TEAM * 2
+
+
+async def test_what_is_rehearsed_counts_for_nobody_and_is_shared_by_itself(shop: Shop):
+    async with transaction() as connection:
+        rehearsal = await rehearsals.begin(connection, at=clock.now(), on=clock.now().date())
+    for number in range(3):
+        await shop.order(f"X{number}")
+    async with transaction() as connection:
+        await connection.execute(text("update orders set rehearsal = :r"), {"r": rehearsal})
+
+    rehearsed = [(await sent(f"x{number}", order_no=f"X{number}"))["operator"] for number in range(3)]
+    given = [(await sent(f"k{number}", order_no=f"D{number}"))["operator"] for number in range(4)]
+
+    assert rehearsed == TEAM[:3]
+    assert given == TEAM, "as if there had been no rehearsal"
 
 
 async def test_p11_whoever_is_away_is_given_none(shop: Shop):

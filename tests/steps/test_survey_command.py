@@ -66,7 +66,7 @@ async def test_record_then_show_list_and_figures(aftersales: Any, case: Telling)
     ("words", "code", "sentence"),
     [
         pytest.param(
-            ("--as", "C07", "overall=4"), 1, "C07 王小明 办理过本单，不能登记自己的满意度", id="P-22 one's own case"
+            ("--as", "C07", "overall=4"), 1, "C07 王小明 办理过这次售后，不能登记自己的满意度", id="P-22 one's own case"
         ),
         pytest.param(("--as", "W03", "overall=4"), 1, "不属于客户服务部", id="another department"),
         pytest.param(("--as", "C99", "overall=4"), 1, "不在员工名单中", id="nobody"),

@@ -12,8 +12,8 @@ async def inspected(telling: Any, quantity: int = 1, **changes: Any) -> Any:
     return await telling.decide("inspection", "W03", items=[row], result="pass")
 
 
-async def to_refund(telling: Any) -> Any:
-    await telling.decide("review", "C08", decision="approve")
+async def to_refund(telling: Any, *, reviewer: str = "C08") -> Any:
+    await telling.decide("review", reviewer, decision="approve")
     await telling.decide("pickup", "L02", carrier="顺丰", tracking_no="SF100200300")
     await telling.signal(Event.PARCEL_RECEIVED, tracking_no="SF100200300")
     return await inspected(telling)

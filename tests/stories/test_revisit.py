@@ -10,11 +10,12 @@ import pytest
 
 from aftersales import clock
 from aftersales.desk import leg as legs
-from aftersales.rules import pages
+from aftersales.rules import clocks, pages
 from aftersales.store import cases
 from aftersales.store.engine import transaction
 from aftersales.words import Event, Stage
 from tasks import audits, desks, escalation, gates, outside, revisits
+from tasks import cases as opening
 from tasks.cases import current_terms
 from tests.stories.conftest import Shop, Telling
 from tests.stories.on_the_way import put_forward
@@ -23,10 +24,10 @@ from tests.stories.test_returns import to_refund
 ANSWERS = [("问题解决得满意吗", "不满意"), ("还想说的", "电话 13812345678 打不通")]
 
 
-async def closed(shop: Shop) -> Telling:
+async def closed(shop: Shop, *, reviewer: str = "C08") -> Telling:
     """A return whose refund is paid."""
     await shop.order()
-    telling = await to_refund(await shop.tell(shop.application()))
+    telling = await to_refund(await shop.tell(shop.application()), reviewer=reviewer)
     return await telling.decide("refund", "A02", amount="188.00", reference="ALI-2026-0001")
 
 
@@ -58,6 +59,37 @@ async def test_svy05_a_senior_agent_hears_who_was_dissatisfied(shop: Shop):
     assert not await telling.rows("promises", "*", "and ended_at is null")
     told = (await about.journal())["revisit-0"]
     assert told.data["revisit_no"] == telling.case_no
+
+
+async def told_at_once(telling: Telling) -> list[Any]:
+    """What the department was told of a second revisit."""
+    return await telling.rows("outbox", "entry, recipient, body, state, reason", "and notice = 'DESK' order by id")
+
+
+async def test_ntc20_the_department_is_told_of_a_second_revisit_when_it_is_opened_once(shop: Shop):
+    about = await closed(shop)
+
+    telling = await opened(about)
+    await opened(about)
+
+    [told] = await told_at_once(telling)
+    assert (told.entry, told.recipient, told.state) == ("revisit-0.opened", "department:customer_service", "queued")
+    [promise] = await telling.rows("promises", "due_at")
+    due = clocks.spoken(promise.due_at, house=current_terms().house)
+    assert told.body == (
+        f"售后单 {about.case_no} 的客户评价不满意，已建立二次回访 {telling.case_no}："
+        f"请有“二次回访”权限的员工在 {due} 前给客户打电话。"
+    )
+
+
+async def test_p12_nobody_is_told_of_a_second_revisit_that_was_made_before_that_was_sent(shop: Shop):
+    telling = await opened(await closed(shop))
+
+    await telling.decide("revisit", "C02", result="unreached", note="无人接听")
+
+    [told] = await told_at_once(telling)
+    assert (told.state, told.reason) == ("withdrawn", "已办理，不用再通知")
+    assert (await telling.journal())["revisit-0.opened.department:customer_service.withdrawn"].kind == "delivery"
 
 
 async def test_amb40_who_stays_dissatisfied_goes_to_the_supervisor_once(shop: Shop):
@@ -93,6 +125,22 @@ async def test_fup12_each_call_in_vain_gives_another_day(shop: Shop, monkeypatch
     assert timedelta(hours=23, minutes=59) < second.due_at - clock.now() <= timedelta(hours=24)
 
 
+async def test_gen07_fewer_calls_from_today_on_take_none_from_who_is_being_called(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+):
+    telling = await opened(await closed(shop))
+    await telling.decide("revisit", "C02", result="unreached", note="无人接听")
+    assert telling.at == "revisit-1"
+    live = current_terms()
+    changed = live.model_copy(update={"followup": live.followup.model_copy(update={"tries": 1})})
+    monkeypatch.setattr(opening, "current_terms", lambda: changed)
+
+    assert (await telling.again()).at == "revisit-1"
+    await telling.decide("revisit", "C02", result="satisfied", note="已说明")
+
+    assert (await decided(telling))[-1] == ("revisit-1", "C02")
+
+
 async def test_a_case_has_one_second_revisit(shop: Shop):
     about = await closed(shop)
 
@@ -100,6 +148,39 @@ async def test_a_case_has_one_second_revisit(shop: Shop):
 
     assert first.case_no == second.case_no
     assert first.case_no.startswith("HF-")
+
+
+async def test_kpi41_who_worked_on_a_case_does_not_hear_its_customer_out(shop: Shop):
+    telling = await opened(await closed(shop, reviewer="C02"))
+
+    with pytest.raises(gates.Refused, match="C02 刘洋 办理过这次售后，不能登记自己的满意度，请换一位"):
+        await telling.decide("revisit", "C02", result="satisfied", note="满意")
+    await telling.decide("revisit", "C01", result="satisfied", note="满意")
+
+    assert await decided(telling) == [("revisit-0", "C01")]
+
+
+@pytest.mark.parametrize("others", [True, False], ids=["another supervisor is there", "nobody else may"])
+async def test_amb40_the_supervisor_is_somebody_else_than_who_called_first(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, others: bool
+):
+    live = current_terms()
+    staff = [
+        person.model_copy(update={"rights": [*person.rights, "supervise"]}) if person.id == "C08" and others else person
+        for person in live.staff_list.staff
+    ]
+    changed = live.model_copy(update={"staff_list": live.staff_list.model_copy(update={"staff": staff})})
+    monkeypatch.setattr(opening, "current_terms", lambda: changed)
+    telling = await opened(await closed(shop, reviewer="C02"))
+    await telling.decide("revisit", "C01", result="dissatisfied", note="仍不认可", plan="赠券")
+
+    heard = telling.decide("supervisor", "C01", result="satisfied", note="满意")
+    if others:
+        with pytest.raises(gates.Refused, match="C01 周敏 办理过这次售后"):
+            await heard
+    else:
+        await heard
+        assert (await decided(telling))[-1] == ("supervisor-0", "C01")
 
 
 @pytest.mark.parametrize(
@@ -148,7 +229,8 @@ async def test_esc10_a_second_revisit_that_is_late_reaches_the_department_then_i
     await escalation.look()
 
     told = {
-        row.recipient: row.notice for row in await telling.rows("outbox", "recipient, notice", "and state = 'queued'")
+        row.recipient: row.notice
+        for row in await telling.rows("outbox", "recipient, notice", "and state = 'queued' and notice <> 'DESK'")
     }
     assert told == {"department:customer_service": "NTC-10", "staff:C01": "NTC-15"}
 

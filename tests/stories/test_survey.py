@@ -173,6 +173,18 @@ async def test_svy07_one_reminder_after_a_day_then_the_end(shop: Shop, time: Put
     assert (row["state"], row["satisfied"], row["next_at"]) == ("expired", None, None)
 
 
+async def test_svy07_who_opts_out_after_they_were_asked_is_not_reminded(shop: Shop, time: Put, mail: Channels):
+    telling = await sent(shop, time, mail)
+    async with transaction() as connection:
+        await connection.execute(text("update customers set opted_out = true"))
+
+    assert not (await asking.look(at=time("2025-03-14 10:03"))).told
+
+    assert not await told(telling, "SVY-07")
+    assert (await survey_of(telling))["reminded_at"] is None
+    assert (await asking.look(at=time("2025-03-16 10:03"))).expired == [telling.case_no]
+
+
 async def test_p13_after_an_outage_a_survey_is_ended_and_not_reminded_of_first(shop: Shop, time: Put, mail: Channels):
     telling = await sent(shop, time, mail)
 
@@ -292,12 +304,12 @@ async def test_a_dissatisfied_customer_with_another_need_gets_both(shop: Shop, t
 # --- P-22: once, in time, by nobody else ----------------------------------------------------------------------------
 
 
-async def test_p22_a_second_answer_is_thanked_for_and_changes_nothing(shop: Shop, time: Put, mail: Channels):
+async def test_p22_a_second_answer_is_refused_and_changes_nothing(shop: Shop, time: Put, mail: Channels):
     telling = await sent(shop, time, mail)
     await asking.answer(await token(telling), GOOD)
     before = await survey_of(telling)
 
-    with pytest.raises(TooLate, match="已经收到您的评价，感谢您的反馈"):
+    with pytest.raises(TooLate, match="已有评价，没有再登记"):
         await asking.answer(await token(telling), BAD)
 
     assert await survey_of(telling) == before
@@ -461,8 +473,8 @@ async def test_svy04_what_was_said_by_phone_is_recorded(shop: Shop, time: Put, n
 @pytest.mark.parametrize(
     ("operator", "sentence"),
     [
-        pytest.param("C07", "办理过本单，不能登记自己的满意度", id="who took it in"),
-        pytest.param("C08", "办理过本单，不能登记自己的满意度", id="who reviewed it"),
+        pytest.param("C07", "办理过这次售后，不能登记自己的满意度", id="who took it in"),
+        pytest.param("C08", "办理过这次售后，不能登记自己的满意度", id="who reviewed it"),
         pytest.param("A02", "不属于客户服务部", id="who paid it"),
         pytest.param("C99", "不在员工名单中", id="nobody"),
     ],
