@@ -17,6 +17,7 @@ from itertools import groupby
 from typing import Any, TypeVar
 
 from aftersales import clock
+from aftersales.desk.deployments import STORIES
 from aftersales.rules import clocks, masking, pages, visits
 from aftersales.rules.visits import DAY, Due, Left, Night
 from aftersales.store import installation, orders, outbox
@@ -345,7 +346,9 @@ async def _draw(world: _World, found: Sequence[Due], *, is_future: bool) -> Roun
     month = (on.replace(day=1), visits.months_later(on.replace(day=1), 1))
     for some in _people(due):
         async with transaction() as connection:
-            known = await store.known(connection, some, rehearsal=world.rehearsal, on=on, month=month)
+            known = await store.known(
+                connection, some, rehearsal=world.rehearsal, processes=list(STORIES), on=on, month=month
+            )
         people |= known
     drawn: dict[str, int] = {}
     for (agent, _), count in loads.items():

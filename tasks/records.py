@@ -30,8 +30,8 @@ from aftersales.store import cases, journal, orders, records
 from aftersales.store.engine import transaction
 from aftersales.store.journal import Entry
 from aftersales.terms import Terms
-from aftersales.words import Right, Staff, Unable, trouble
-from tasks import questions
+from aftersales.words import Process, Right, Staff, Stage, Unable, trouble
+from tasks import desks, questions
 from tasks.cases import current_terms
 from tasks.outside import found
 
@@ -306,6 +306,40 @@ async def quiet(order_no: str, hours: str, *, operator: str) -> str:
     if hours:
         return f"已登记：订单 {order_no} 的客户在 {hours} 不发通知，到结束时再发。"
     return f"已取消：订单 {order_no} 的客户按全体客户的静默时段。"
+
+
+# --- complaints -----------------------------------------------------------------------------------------------------
+
+
+async def end_complaint(complaint_no: str, *, operator: str, note: str, is_solved: bool) -> str:
+    """
+    Close a complaint with what was done about it; the round then plans its visit (CMP-08, FUP-06, FUP-07).
+
+    Answers what to tell. Raises Unable: no complaint, closed before, not allowed, or a note that cannot be kept.
+    """
+    note = masking.scrub(_clean(note, "办理结果"))
+    async with transaction() as connection:
+        await cases.lock(connection, complaint_no)
+        case, terms = await found(connection, complaint_no)
+        if case.process != Process.COMPLAINT:
+            raise Unable(f"{complaint_no} 不是投诉单，不能用这个命令办结，请在它的待办里办理。")
+        _of_customer_service(terms, operator)
+        if case.closed_at is not None:
+            ended = desks.reader(terms).time(case.closed_at)
+            raise Unable(f"{complaint_no} 已于 {ended} 办结，不用再登记。")
+        now = clock.now(case)
+        await journal.add(
+            connection,
+            complaint_no,
+            "closed",
+            kind="closed",
+            at=now,
+            actor=operator,
+            data={"stage": Stage.CLOSED.value, "note": note, "solved": is_solved},
+            rule="CMP-08",
+        )
+        await cases.move(connection, complaint_no, stage=Stage.CLOSED, closed_at=now, facts={"solved": is_solved})
+    return f"{complaint_no} 已办结（{'已解决' if is_solved else '未解决'}），之后的回访由每晚的回访巡检排出。"
 
 
 # --- common ---------------------------------------------------------------------------------------------------------

@@ -421,6 +421,18 @@ def account(case_no: str, operator: str, pairs: tuple[str, ...]) -> None:
     click.echo(f"{case_no} 已登记收款账户；已有的以这次为准。")
 
 
+@case.command("done")
+@case_argument
+@click.option("--by", "--as", "operator", type=Word(), required=True, metavar="工号", help="经办人的员工编号，如 C07。")
+@click.option("--note", required=True, metavar="文字", help="怎样办理的；其中的电话、账号会隐去。")
+@click.option("--unsolved", is_flag=True, help="问题没有解决就结案，以后定期回访。")
+def done(case_no: str, operator: str, note: str, unsolved: bool) -> None:
+    """办结一张投诉单：aftersales case done CP-20261127-0001 --by C07 --note 已补发"""
+    from tasks import records
+
+    click.echo(run(lambda: records.end_complaint(case_no, operator=operator, note=note, is_solved=not unsolved)))
+
+
 def _record(case_no: str, kind: str, operator: str, pairs: Sequence[str]) -> None:
     from tasks import records
 

@@ -140,6 +140,7 @@ _OPEN_CASES = """
 select {who} as who, min(c.case_no) as case_no
 from orders o join cases c on c.order_no = o.order_no
 where {which} and c.closed_at is null and c.rehearsal is not distinct from cast(:rehearsal as text)
+  and c.process = any(cast(:processes as text[]))
 group by {who}
 """
 
@@ -249,9 +250,15 @@ async def planned_before(connection: AsyncConnection, keys: Collection[str]) -> 
 
 
 async def known(
-    connection: AsyncConnection, due: Sequence[Due], *, rehearsal: str | None, on: date, month: tuple[date, date]
+    connection: AsyncConnection,
+    due: Sequence[Due],
+    *,
+    rehearsal: str | None,
+    processes: Collection[str],
+    on: date,
+    month: tuple[date, date],
 ) -> dict[str, Person]:
-    """Tell what is known of those who are to be visited: their wish, their open cases, their visits so far."""
+    """Tell what is known of those who are to be visited: their wish, their open cases of these processes, their visits."""
     customers = sorted({each.customer_id for each in due if each.customer_id is not None})
     guests = {each.order_no: each.person for each in due if each.customer_id is None}
     bounds = {"rehearsal": rehearsal, "on": on, "month": month[0], "next_month": month[1]}
@@ -267,7 +274,9 @@ async def known(
             continue
         named = {number: f"c{number}" for number in customers} if who == "customer_id" else guests
         opened = _OPEN_CASES.format(who=f"o.{who}", which="o." + which.format(table="o"))
-        for row in await connection.execute(text(opened), {"ids": ids, "rehearsal": rehearsal}):
+        for row in await connection.execute(
+            text(opened), {"ids": ids, "rehearsal": rehearsal, "processes": list(processes)}
+        ):
             facts.setdefault(named[row.who], {})["open_case"] = row.case_no
         called = _CALLS.format(who=who, which="v." + which.format(table="v").replace("integer", "bigint"))
         for row in await connection.execute(text(called), {"ids": ids, **bounds}):
