@@ -20,7 +20,7 @@ from aftersales import clock
 from aftersales.desk.deployments import STORIES
 from aftersales.rules import clocks, masking, pages, visits
 from aftersales.rules.visits import DAY, Due, Left, Night
-from aftersales.store import installation, orders, outbox
+from aftersales.store import installation, orders, outbox, people
 from aftersales.store import visits as store
 from aftersales.store.engine import transaction
 from aftersales.terms import Terms
@@ -201,7 +201,7 @@ async def _purchases(world: _World) -> list[Due]:
                     on,
                     kind.owner,
                     kind.rule,
-                    store.person(customer_id=row.customer_id, phone=row.contact_phone, order_no=row.order_no),
+                    people.person(customer_id=row.customer_id, phone=row.contact_phone, order_no=row.order_no),
                     customer_id=row.customer_id,
                     channel=row.channel,
                     order_no=row.order_no,
@@ -259,7 +259,7 @@ def _used(world: _World, customer_id: int, goods: Sequence[Mapping[str, Any]], s
             on,
             kind.owner,
             kind.rule,
-            store.person(customer_id=customer_id, phone="", order_no=""),
+            people.person(customer_id=customer_id, phone="", order_no=""),
             customer_id=customer_id,
             channel=channel,
         )
@@ -306,7 +306,7 @@ async def _cases(world: _World) -> list[Due]:
                     on,
                     kind.owner,
                     kind.rule,
-                    store.person(customer_id=row.customer_id, phone=row.contact_phone or "", order_no=row.order_no),
+                    people.person(customer_id=row.customer_id, phone=row.contact_phone or "", order_no=row.order_no),
                     customer_id=row.customer_id,
                     channel=row.channel,
                     order_no=row.order_no,
@@ -342,19 +342,25 @@ async def _draw(world: _World, found: Sequence[Due], *, is_future: bool) -> Roun
         new = [each for each in found if each.key not in keys and each.due_on > since]
         new_keys = await store.planned_before(connection, [each.key for each in new])
     due = [*planned, *(each for each in new if each.key not in new_keys)]
-    people: dict[str, visits.Person] = {}
-    month = (on.replace(day=1), visits.months_later(on.replace(day=1), 1))
+    persons: dict[str, visits.Person] = {}
+    first = on.replace(day=1)
+    month = world.span(first, visits.months_later(first, 1) - DAY)
     for some in _people(due):
         async with transaction() as connection:
             known = await store.known(
-                connection, some, rehearsal=world.rehearsal, processes=list(STORIES), on=on, month=month
+                connection,
+                some,
+                rehearsal=world.rehearsal,
+                processes=list(STORIES),
+                day=world.span(on, on),
+                month=month,
             )
-        people |= known
+        persons |= known
     drawn: dict[str, int] = {}
     for (agent, _), count in loads.items():
         drawn[agent] = drawn.get(agent, 0) + count
     # thousands at once: the worker's other legs go on meanwhile
-    night = await asyncio.to_thread(visits.draw, due, people=people, drawn=drawn, away=away.keys(), on=on, terms=terms)
+    night = await asyncio.to_thread(visits.draw, due, people=persons, drawn=drawn, away=away.keys(), on=on, terms=terms)
     return Round(on, night=night)
 
 

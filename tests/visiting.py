@@ -10,7 +10,8 @@ from sqlalchemy import text
 
 from aftersales.imports.sales import Sale, SoldLine
 from aftersales.rules import clocks
-from aftersales.store import orders
+from aftersales.rules.lists import DONE, Called
+from aftersales.store import lists, orders
 from aftersales.store.engine import transaction
 from aftersales.terms import load
 from tasks import followup
@@ -116,6 +117,15 @@ async def rows(where: str = "true") -> list[Any]:
     """Visits, in order."""
     async with transaction() as connection:
         return list((await connection.execute(text(f"select * from visits where {where} order by id"))).all())
+
+
+async def made(on: str | None = None, *, outcome: str = "reached") -> None:
+    """Let everybody who is to be called be called, on a day or on that which each is for."""
+    for row in await rows("agent is not null and state in ('planned', 'listed')"):
+        called = at(f"{on or row.data.get('drawn_on') or row.due_on} 10:00")
+        call = {"at": called.isoformat(), "by": row.agent, "outcome": outcome, "list_no": row.list_no, "entry": ""}
+        async with transaction() as connection:
+            await lists.settle(connection, row.id, Called(DONE, outcome), call=call, at=called)
 
 
 async def drawn(on: str | date) -> list[str]:

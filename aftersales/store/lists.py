@@ -13,11 +13,11 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales.rules.lists import DONE, DROPPED, LISTED, PLANNED, Called, Visit
-from aftersales.store.tables import CaseRow, CustomerRow, PromiseRow, VisitRow
-from aftersales.words import Process
+from aftersales.store import people
+from aftersales.store.tables import CaseRow, PromiseRow, VisitRow
+from aftersales.words import LeftOut, Process
 
 CASES = CaseRow.__table__  # type: ignore[attr-defined]
-CUSTOMERS = CustomerRow.__table__  # type: ignore[attr-defined]
 PROMISES = PromiseRow.__table__  # type: ignore[attr-defined]
 VISITS = VisitRow.__table__  # type: ignore[attr-defined]
 
@@ -105,20 +105,15 @@ async def settle(
     await connection.execute(update(VISITS).where(VISITS.c.id == visit_id).values(**values, data=calls))
 
 
-async def opt_out(connection: AsyncConnection, visit: Visit, *, at: datetime) -> int:
-    """Call a customer no more: what is planned or listed for them is dropped; answers how many (FUP-11)."""
-    if visit.customer_id is not None:
-        await connection.execute(update(CUSTOMERS).where(CUSTOMERS.c.id == visit.customer_id).values(opted_out=True))
-        theirs = VISITS.c.customer_id == visit.customer_id
-    else:
-        theirs = (VISITS.c.order_no == visit.order_no) & VISITS.c.customer_id.is_(None)
+async def call_off(connection: AsyncConnection, name: str, *, besides: int | None = None, at: datetime) -> int:
+    """Drop what is planned or listed for somebody who wants no visits; answers how many (FUP-11)."""
     dropped = await connection.execute(
         update(VISITS)
-        .where(theirs, VISITS.c.id != visit.id, VISITS.c.state.in_((PLANNED, LISTED)))
+        .where(people.has_visit(name), VISITS.c.id.is_distinct_from(besides), VISITS.c.state.in_((PLANNED, LISTED)))
         .values(
             state=DROPPED,
             done_at=at,
-            data=VISITS.c.data.op("||")(literal({"why": "opted_out"}, JSONB)),
+            data=VISITS.c.data.op("||")(literal({"why": LeftOut.OPTED_OUT.value}, JSONB)),
         )
     )
     return dropped.rowcount

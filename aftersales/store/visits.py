@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales.rules.visits import Drawn, Due, Left, Person
+from aftersales.store import people
 from aftersales.store.tables import OrderRow, VisitRow
 
 ORDERS = OrderRow.__table__  # type: ignore[attr-defined]
@@ -136,24 +137,51 @@ from unnest(cast(:lead as text[]), cast(:also as jsonb[])) as joined (lead, also
 where v.key = joined.lead
 """
 
-_OPEN_CASES = """
-select {who} as who, min(c.case_no) as case_no
-from orders o join cases c on c.order_no = o.order_no
-where {which} and c.closed_at is null and c.rehearsal is not distinct from cast(:rehearsal as text)
-  and c.process = any(cast(:processes as text[]))
-group by {who}
+# every order of some people: a guest's are those with the same telephone
+_THEIRS = """
+with theirs as (
+    select 'c' || o.customer_id as who, o.order_no from orders o
+    where o.customer_id = any(cast(:customers as bigint[]))
+    union all
+    select 'p' || o.contact_phone, o.order_no from orders o
+    where o.customer_id is null and o.contact_phone = any(cast(:phones as text[]))
+    union all
+    select 'o' || o.order_no, o.order_no from orders o
+    where o.customer_id is null and o.order_no = any(cast(:orders as text[]))
+)
 """
 
-_CALLS = """
-select v.{who} as who,
-       count(*) filter (where v.due_on >= :month and v.due_on < :next_month) as contacts,
-       bool_or(v.due_on = :on) as is_seen,
+_OPEN_CASES = f"""
+{_THEIRS}
+select theirs.who, min(c.case_no) as case_no
+from theirs join cases c on c.order_no = theirs.order_no
+where c.closed_at is null and c.rehearsal is not distinct from cast(:rehearsal as text)
+  and c.process = any(cast(:processes as text[]))
+group by theirs.who
+"""
+
+# somebody was called on the day of the call, whatever day that was due
+_CALLS = f"""
+{_THEIRS},
+visited as (
+    select 'c' || v.customer_id as who, v.* from visits v where v.customer_id = any(cast(:customers as bigint[]))
+    union all
+    select theirs.who, v.* from theirs join visits v on v.order_no = theirs.order_no where v.customer_id is null
+)
+select v.who,
+       count(*) filter (where called.this_month) as contacts,
+       coalesce(bool_or(called.today), false) as is_seen,
        max(v.key) filter (where v.state in ('planned', 'listed')) as open_visit,
        (array_agg(v.agent order by v.due_on desc, v.id desc))[1] as last_agent
-from visits v
-where {which} and v.agent is not null and v.state <> 'dropped'
+from visited v
+left join lateral (
+    select bool_or(call.at >= :day and call.at < :next_day) as today,
+           bool_or(call.at >= :month and call.at < :next_month) as this_month
+    from (select cast(each ->> 'at' as timestamptz) as at from jsonb_array_elements(v.data -> 'calls') each) call
+) called on true
+where v.agent is not null and (v.state <> 'dropped' or v.data ? 'calls')
   and v.rehearsal is not distinct from cast(:rehearsal as text)
-group by v.{who}
+group by v.who
 """
 
 
@@ -182,11 +210,6 @@ class Ended:
     contact_phone: str | None
     channel: str
     is_solved: bool
-
-
-def person(*, customer_id: int | None, phone: str, order_no: str) -> str:
-    """Name whom a visit is for: a customer; a guest by the telephone, for guests have no number; else by the order."""
-    return f"c{customer_id}" if customer_id is not None else f"p{phone}" if phone else f"o{order_no}"
 
 
 # --- what the round finds -------------------------------------------------------------------------------------------
@@ -237,7 +260,7 @@ async def due(connection: AsyncConnection, *, rehearsal: str | None, since: date
     return [
         Due(
             **{name: value for name, value in row.items() if name != "contact_phone"},
-            person=person(customer_id=row["customer_id"], phone=row["contact_phone"], order_no=row["order_no"]),
+            person=people.person(customer_id=row["customer_id"], phone=row["contact_phone"], order_no=row["order_no"]),
         )
         for row in rows.mappings()
     ]
@@ -255,36 +278,21 @@ async def known(
     *,
     rehearsal: str | None,
     processes: Collection[str],
-    on: date,
-    month: tuple[date, date],
+    day: Span,
+    month: Span,
 ) -> dict[str, Person]:
     """Tell what is known of those who are to be visited: their wish, their open cases of these processes, their visits."""
-    customers = sorted({each.customer_id for each in due if each.customer_id is not None})
-    guests = {each.order_no: each.person for each in due if each.customer_id is None}
-    bounds = {"rehearsal": rehearsal, "on": on, "month": month[0], "next_month": month[1]}
+    names = {each.person for each in due}
+    bounds = {**people.parted(names), "rehearsal": rehearsal}
+    when = {"day": day[0], "next_day": day[1], "month": month[0], "next_month": month[1]}
     facts: dict[str, dict[str, Any]] = {}
-
-    opted_out = text("select id from customers where opted_out and id = any(cast(:ids as bigint[]))")
-    for number in await connection.scalars(opted_out, {"ids": customers}):
-        facts.setdefault(f"c{number}", {})["opted_out"] = True
-    by_customer = ("customer_id = any(cast(:ids as integer[]))", "customer_id", customers)
-    by_order = ("order_no = any(cast(:ids as text[])) and {table}.customer_id is null", "order_no", list(guests))
-    for which, who, ids in (by_customer, by_order):
-        if not ids:
-            continue
-        named = {number: f"c{number}" for number in customers} if who == "customer_id" else guests
-        opened = _OPEN_CASES.format(who=f"o.{who}", which="o." + which.format(table="o"))
-        for row in await connection.execute(
-            text(opened), {"ids": ids, "rehearsal": rehearsal, "processes": list(processes)}
-        ):
-            facts.setdefault(named[row.who], {})["open_case"] = row.case_no
-        called = _CALLS.format(who=who, which="v." + which.format(table="v").replace("integer", "bigint"))
-        for row in await connection.execute(text(called), {"ids": ids, **bounds}):
-            fact = facts.setdefault(named[row.who], {})
-            fact["contacts"] = fact.get("contacts", 0) + row.contacts  # a guest may have several orders
-            fact["is_seen"] = fact.get("is_seen", False) or row.is_seen
-            fact["open_visit"] = row.open_visit or fact.get("open_visit", "")
-            fact["last_agent"] = row.last_agent
+    for name in await people.opted_out(connection, names):
+        facts.setdefault(name, {})["opted_out"] = True
+    for row in await connection.execute(text(_OPEN_CASES), {**bounds, "processes": list(processes)}):
+        facts.setdefault(row.who, {})["open_case"] = row.case_no
+    for row in (await connection.execute(text(_CALLS), {**bounds, **when})).mappings():
+        called = {name: value for name, value in row.items() if name != "who" and value}
+        facts.setdefault(row["who"], {}).update(called)
     return {name: Person(**fact) for name, fact in facts.items()}
 
 

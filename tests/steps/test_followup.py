@@ -21,7 +21,7 @@ from aftersales.words import LeftOut, Unable
 from tasks import followup
 from tasks.followup import Round
 from tests.stories.test_escalation import time
-from tests.visiting import a_case, at, change, drawn, night, rows, sell, states
+from tests.visiting import a_case, at, change, drawn, made, night, rows, sell, states
 
 __all__ = ["time"]
 
@@ -31,11 +31,6 @@ pytestmark = pytest.mark.usefixtures("database")
 def why(told: Round) -> dict[str, LeftOut]:
     """Key → why it is left out."""
     return {each.due.key: each.why for each in told.night.left}
-
-
-async def made() -> None:
-    """Let everybody have been called who was to be."""
-    await change("update visits set state = 'done', outcome = 'reached' where agent is not null and state <> 'dropped'")
 
 
 def with_(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> Terms:
@@ -63,7 +58,7 @@ async def test_fup01_a_buyer_is_visited_a_week_after_the_purchase():
     assert [each.due.key for each in told.night.drawn] == ["purchase:O1"]
     (row,) = await rows()
     assert (row.kind, row.state, row.agent, row.owner, row.rule) == (
-        "purchase", "planned", "C02", "customer_service", "FUP-01",
+        "purchase", "listed", "C02", "customer_service", "FUP-01",
     )  # fmt: skip
     assert (row.due_on, row.order_no, row.case_no, row.rehearsal) == (date(2025, 3, 12), "O1", None, None)
     assert row.customer_id is not None and row.created_at == at("2025-03-12 02:00")
@@ -207,6 +202,48 @@ async def test_a_guest_is_visited_too_and_once_under_one_telephone():
     }  # fmt: skip
 
 
+async def guest(order_no: str, *, ordered: str = "2025-03-05", delivered: str = "2025-03-07") -> None:
+    """Sell to a guest, each time under the same telephone."""
+    await sell(order_no, ordered=ordered, delivered=delivered, customer="", phone="10211112222")
+
+
+async def test_fup11_a_guest_is_one_person_while_a_case_of_another_order_is_open():
+    await guest("O1", ordered="2024-02-05", delivered="2024-02-07")
+    await a_case("RT-1", "O1")
+    await guest("O2")
+
+    assert why(await night("2025-03-12")) == {"purchase:O2": LeftOut.OPEN_CASE}
+
+
+async def test_fup11_a_guest_is_one_person_on_one_day():
+    await guest("O1")
+    await night("2025-03-12")
+    await made("2025-03-12")
+    await guest("O2")
+
+    assert why(await night("2025-03-12", hour="15:00")) == {"purchase:O2": LeftOut.SEEN_TODAY}
+
+
+async def test_fup11_a_guest_is_one_person_from_day_to_day():
+    await guest("O1")
+    await guest("O2", ordered="2025-03-06")
+
+    await night("2025-03-12")
+    await night("2025-03-13")
+
+    assert (await states())["purchase:O2"] == "merged"
+
+
+async def test_fup10_who_called_a_guest_last_calls_again():
+    await guest("O1", ordered="2025-02-05", delivered="2025-02-07")
+    await night("2025-02-12")
+    await made()
+    await change("update visits set agent = 'C08'")
+    await guest("O2")
+
+    assert [each.agent for each in (await night("2025-03-12")).night.drawn] == ["C08"]
+
+
 # --- who is left out ------------------------------------------------------------------------------------------------
 
 
@@ -251,7 +288,6 @@ async def test_fup11_at_most_so_many_calls_a_month(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("state", "later"),
     [
-        pytest.param("planned", "merged", id="not yet on a list"),
         pytest.param("listed", "merged", id="on a list"),
         pytest.param("done", "planned", id="done today: another day"),
     ],
@@ -259,7 +295,8 @@ async def test_fup11_at_most_so_many_calls_a_month(monkeypatch: pytest.MonkeyPat
 async def test_fup11_what_comes_to_light_later_in_a_day_makes_no_second_call(state: str, later: str):
     await sell("O1", ordered="2025-03-05", delivered="2025-03-07")
     await night("2025-03-12")
-    await change("update visits set state = :state", state=state)
+    if state == "done":
+        await made()
     await sell("O2", ordered="2025-03-04", delivered="2025-03-07")  # imported late
 
     await night("2025-03-12", hour="15:00")
@@ -268,6 +305,26 @@ async def test_fup11_what_comes_to_light_later_in_a_day_makes_no_second_call(sta
     assert (await states())["purchase:O2"] == later
     first, _ = await rows()
     assert [each["key"] for each in first.also] == (["purchase:O2"] if later == "merged" else [])
+
+
+async def test_fup11_a_call_counts_on_the_day_that_it_was_made():
+    await sell("O1", ordered="2025-03-05", delivered="2025-03-07")
+    await night("2025-03-12")
+    await night("2025-03-13")
+    await made("2025-03-13")
+    await sell("O2", ordered="2025-03-06", delivered="2025-03-07")
+
+    assert why(await night("2025-03-13", hour="15:00")) == {"purchase:O2": LeftOut.SEEN_TODAY}
+
+
+async def test_fup11_a_call_counts_in_the_month_in_which_it_was_made(monkeypatch: pytest.MonkeyPatch):
+    with_(monkeypatch, contacts_a_month=1)
+    await sell("O1", ordered="2025-03-24", delivered="2025-03-25")
+    await night("2025-03-31")
+    await made("2025-04-01")
+    await sell("O2", ordered="2025-03-25", delivered="2025-03-26")
+
+    assert why(await night("2025-04-02")) == {"purchase:O2": LeftOut.TOO_OFTEN}
 
 
 async def test_fup10_what_waited_too_long_is_left_out_for_good():

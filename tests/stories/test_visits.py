@@ -15,6 +15,7 @@ from aftersales.desk import leg as legs
 from aftersales.desk.bare import Bare
 from aftersales.desk.leg import FormAnswer
 from aftersales.rules import pages
+from aftersales.store import people
 from aftersales.store.engine import engine, transaction
 from aftersales.words import Event, Stage, Unable
 from tasks import absences, audits, desks, escalation, extensions, gates, outside, records, visits
@@ -308,7 +309,7 @@ async def test_cmp08_a_complaint_is_done_once():
     (complaint,) = await complaints()
     await records.end_complaint(complaint.case_no, operator="C07", note="好了", is_solved=True)
 
-    with pytest.raises(Unable, match="已于 .* 办结，不用再登记"):
+    with pytest.raises(Unable, match=r"已于 .* 办结，不用再登记"):
         await records.end_complaint(complaint.case_no, operator="C02", note="好了", is_solved=True)
 
 
@@ -336,6 +337,24 @@ async def test_fup11_who_wants_no_calls_gets_none_any_more():
     assert ((await visit(later)).state, (await visit(later)).data["why"]) == ("dropped", "opted_out")
     assert (await visit(others)).state == "listed"
     assert telling.at == "visit-1"
+
+
+async def test_fup11_a_guest_who_wants_no_calls_gets_none_any_more(morning: Any):
+    guest = {"customer": "", "phone": "10211112222", "ordered": "2025-03-05", "delivered": "2025-03-07"}
+    await sell("O1", **guest)
+    told = await night(TODAY)
+    (called,) = await rows()
+    await recorded(await telling_of(told.lists.opened[0]), called.id, "opted_out", operator=called.agent)
+    await sell("O2", **{**guest, "ordered": "2025-03-06"})
+    await sell("O3", **{**guest, "ordered": "2025-03-06", "phone": "10233334444"})
+
+    morning(f"{TOMORROW} 02:00")
+    told = await night(TOMORROW)
+
+    assert [each.due.key for each in told.night.drawn] == ["purchase:O3"]
+    assert [(each.due.key, each.why.value) for each in told.night.left] == [("purchase:O2", "opted_out")]
+    async with transaction() as connection:
+        assert [await people.is_opted_out(connection, number) for number in ("O1", "O2", "O3")] == [True, True, False]
 
 
 async def test_fup06_what_is_still_not_solved_is_asked_about_again(morning: Any):
