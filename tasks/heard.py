@@ -51,16 +51,15 @@ async def settle(
     if outcome is Outcome.PROBLEM:
         told["complaint_no"] = await _complain(connection, leg, visit, entry=entry, answer=answer, operator=operator)
     effect = str(answer.get("effect") or "")
-    if following := lists.follows(visit, outcome=outcome, effect=effect, on=on, terms=leg.terms):
-        key, due_on, kind = following
+    for part, due_on, kind in lists.follows(visit, outcome=outcome, effect=effect, on=on, terms=leg.terms):
         told["next_on"] = due_on.isoformat()
         await visits.plan(
             connection,
-            key=key,
-            order_no=visit.order_no,
-            case_no=visit.case_no,
+            key=part["key"],
+            order_no=part["order_no"],
+            case_no=part["case_no"],
             rehearsal=visit.rehearsal,
-            kind=visit.kind,
+            kind=part["kind"],
             owner=kind.owner,
             due_on=due_on,
             rule=kind.rule,

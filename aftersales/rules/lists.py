@@ -99,11 +99,25 @@ def called(visit: Visit, *, outcome: Outcome, on: date, terms: Terms) -> Called:
     return Called(PLANNED, "", tries, visits.day_after(on, NEXT, terms=terms))
 
 
-def follows(visit: Visit, *, outcome: Outcome, effect: str, on: date, terms: Terms) -> tuple[str, date, Kind] | None:
-    """Tell the next visit about what is still not solved: its key, its day and its kind; None when that is all (FUP-06)."""
-    if visit.kind != VisitKind.UNSOLVED or outcome is not Outcome.REACHED or effect == Effect.SOLVED:
-        return None
-    return visits.next_visit(key=visit.key, visited_on=on, channel=visit.channel, terms=terms)
+def follows(
+    visit: Visit, *, outcome: Outcome, effect: str, on: date, terms: Terms
+) -> list[tuple[Mapping[str, Any], date, Kind]]:
+    """
+    Tell the next visits about what is still not solved, its own and what became part of it (FUP-06).
+
+    Each with its key, order and case, its day and its kind.
+    """
+    if outcome is not Outcome.REACHED or effect == Effect.SOLVED:
+        return []
+    own = {"key": visit.key, "kind": visit.kind, "order_no": visit.order_no, "case_no": visit.case_no}
+    found: list[tuple[Mapping[str, Any], date, Kind]] = []
+    for part in (own, *visit.also):
+        if part["kind"] != VisitKind.UNSOLVED:
+            continue
+        if following := visits.next_visit(key=part["key"], visited_on=on, channel=visit.channel, terms=terms):
+            key, due_on, kind = following
+            found.append(({**part, "key": key}, due_on, kind))
+    return found
 
 
 def owed(left: Sequence[Visit], *, terms: Terms) -> tuple[Due, int] | None:
