@@ -140,6 +140,7 @@ async def look(
         # what was drawn up now, and what is left of the days before
         async with transaction() as connection:
             told.lists = await lists.open_lists(connection, on, rehearsal=rehearsal, at=at)
+        told.night.left += told.lists.left
         await lists.set_going(told.lists)
     await _finish(world, told, dry_run=dry_run)
     return told

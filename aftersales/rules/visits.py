@@ -16,7 +16,7 @@ from functools import lru_cache
 from aftersales.rules import clocks
 from aftersales.terms import Terms
 from aftersales.terms.followup import Kind
-from aftersales.words import LeftOut, Limit, Staff, Unit, VisitKind
+from aftersales.words import LeftOut, Limit, Right, Unit, VisitKind
 
 DAY = timedelta(days=1)
 # how far back a delivery may lie whose buyer is still visited every month
@@ -229,7 +229,7 @@ def settle(
     """
     Make one visit of all that are due for one person: which one leads, what becomes part of it, what is left out.
 
-    None leads while a case is open, on a day on which the person was called, or above the month's number (FUP-11).
+    What is not solved is never too late (FUP-06). None leads while a case is open, on a day on which the person was called, or above the month's number (FUP-11).
     """
     left, living = [], []
     oldest = day_before(on, terms.followup.too_late, terms=terms)
@@ -238,7 +238,7 @@ def settle(
             left.append(Left(each, LeftOut.OPTED_OUT))
         elif not terms.followup.kind(VisitKind(each.kind), each.channel).is_on:
             left.append(Left(each, LeftOut.OFF))
-        elif each.due_on < oldest:
+        elif each.due_on < oldest and each.kind != VisitKind.UNSOLVED:
             left.append(Left(each, LeftOut.TOO_LATE))
         else:
             living.append(each)
@@ -259,13 +259,30 @@ def settle(
     return lead, tuple(also), [*left, *(Left(each, LeftOut.MERGED, lead.key) for each in also)]
 
 
+def settle_again(waiting: Sequence[Due], *, people: Mapping[str, Person], on: date, terms: Terms) -> list[Left]:
+    """
+    Tell which of those that have an agent already are not to be made on a day after all, and why (FUP-11).
+
+    What forbids a visit forbids it however long ago it was drawn up; that it was given to somebody is no reason.
+    """
+    by_person: dict[str, list[Due]] = {}
+    for each in waiting:
+        by_person.setdefault(each.person, []).append(each)
+    left: list[Left] = []
+    for name, dues in by_person.items():
+        known = people.get(name, Person())
+        person = Person(opted_out=known.opted_out, open_case=known.open_case)
+        left += settle(dues, person=person, on=on, terms=terms)[2]
+    return left
+
+
 # --- whose it is ----------------------------------------------------------------------------------------------------
 
 
 def agents(department: str, *, away: Collection[str], terms: Terms) -> list[str]:
-    """Tell who of a department makes visits on a day: those who are there; its head when nobody else is."""
+    """Tell who of a department makes visits on a day: those who may and are there; its head when nobody else is."""
     head = terms.house.departments[department].head if department in terms.house.departments else ""
-    there = [staff.id for staff in _of(department, terms) if staff.id not in away]
+    there = [staff.id for staff in terms.who_may(Right.VISIT, department) if staff.id not in away]
     return there if there == [head] else sorted(each for each in there if each != head)
 
 
@@ -353,10 +370,6 @@ class _Hands:
         if self.loads[agent] != self.fair:
             return self.loads[agent] < self.fair
         return sum(load > self.fair for load in self.loads.values()) < self.more
-
-
-def _of(department: str, terms: Terms) -> list[Staff]:
-    return [staff for staff in terms.staff().values() if staff.department == department]
 
 
 # --- months ---------------------------------------------------------------------------------------------------------

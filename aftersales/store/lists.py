@@ -169,18 +169,12 @@ async def lock_day(connection: AsyncConnection, on: date, *, rehearsal: str | No
     return {row.operator: (row.case_no, row.closed_at is not None) for row in rows}
 
 
-async def waiting(connection: AsyncConnection, on: date, *, rehearsal: str | None) -> list[Mapping[str, Any]]:
-    """What has an agent, has come due by a day, and stands on no list: number, agent and department."""
+async def waiting(connection: AsyncConnection, keys: Collection[str]) -> list[Mapping[str, Any]]:
+    """Number, agent and department of some visits that stand on no list, the most overdue first."""
     rows = await connection.execute(
         select(VISITS.c.id, VISITS.c.agent, VISITS.c.owner)
-        .where(
-            VISITS.c.state == PLANNED,
-            VISITS.c.agent.is_not(None),
-            VISITS.c.due_on <= on,
-            VISITS.c.rehearsal.is_not_distinct_from(rehearsal),
-        )
+        .where(VISITS.c.key.in_(keys), VISITS.c.state == PLANNED)
         .order_by(VISITS.c.due_on, VISITS.c.id)
-        .with_for_update()
     )
     return [dict(row) for row in rows.mappings()]
 

@@ -88,6 +88,7 @@ where c.closed_at >= :since and c.closed_at < :until and c.stage = 'closed'
 order by c.case_no
 """
 
+# what is planned, or has an agent and stands on no list
 _DUE = f"""
 select v.key, v.kind, v.due_on, v.owner, v.rule, v.customer_id, v.order_no, v.case_no,
        coalesce(cu.channel, o.channel, '') as channel, coalesce(o.contact_phone, '') as contact_phone,
@@ -99,9 +100,7 @@ from visits v
 left join customers cu on cu.id = v.customer_id
 left join orders o on o.order_no = v.order_no
 left join cases c on c.case_no = v.case_no
-where v.state = 'planned' and v.agent is null and v.due_on <= :on and v.due_on > :since
-  and v.rehearsal is not distinct from cast(:rehearsal as text)
-order by v.id
+where v.state = 'planned' and v.due_on <= :on and v.rehearsal is not distinct from cast(:rehearsal as text)
 """
 
 _PLAN = """
@@ -127,7 +126,7 @@ set state = 'dropped', done_at = :at,
     data = v.data || jsonb_build_object('why', dropped.why)
         || case when dropped.lead = '' then '{}'::jsonb else jsonb_build_object('into', dropped.lead) end
 from unnest(cast(:key as text[]), cast(:why as text[]), cast(:lead as text[])) as dropped (key, why, lead)
-where v.key = dropped.key and v.state = 'planned' and v.agent is null
+where v.key = dropped.key and v.state = 'planned'
 returning v.key
 """
 
@@ -256,7 +255,17 @@ async def ended(
 
 async def due(connection: AsyncConnection, *, rehearsal: str | None, since: date, on: date) -> list[Due]:
     """The planned visits whose day has come and that nobody has yet, due after a day."""
-    rows = await connection.execute(text(_DUE), {"on": on, "since": since, "rehearsal": rehearsal})
+    which = f"{_DUE} and v.agent is null and v.due_on > :since order by v.id"
+    return _dues(await connection.execute(text(which), {"on": on, "since": since, "rehearsal": rehearsal}))
+
+
+async def waiting(connection: AsyncConnection, *, rehearsal: str | None, on: date) -> list[Due]:
+    """What has an agent, has come due by a day and stands on no list, locked until this transaction ends."""
+    which = f"{_DUE} and v.agent is not null order by v.due_on, v.id for update of v"
+    return _dues(await connection.execute(text(which), {"on": on, "rehearsal": rehearsal}))
+
+
+def _dues(rows: Any) -> list[Due]:
     return [
         Due(
             **{name: value for name, value in row.items() if name != "contact_phone"},
@@ -290,9 +299,9 @@ async def known(
         facts.setdefault(name, {})["opted_out"] = True
     for row in await connection.execute(text(_OPEN_CASES), {**bounds, "processes": list(processes)}):
         facts.setdefault(row.who, {})["open_case"] = row.case_no
-    for row in (await connection.execute(text(_CALLS), {**bounds, **when})).mappings():
-        called = {name: value for name, value in row.items() if name != "who" and value}
-        facts.setdefault(row["who"], {}).update(called)
+    for calls in (await connection.execute(text(_CALLS), {**bounds, **when})).mappings():
+        called = {name: value for name, value in calls.items() if name != "who" and value}
+        facts.setdefault(calls["who"], {}).update(called)
     return {name: Person(**fact) for name, fact in facts.items()}
 
 

@@ -363,6 +363,12 @@ def test_fup11_of_one_kind_the_older_leads():
     assert left == [Left(newer, LeftOut.MERGED, older.key)]
 
 
+def test_fup06_what_is_not_solved_is_never_too_late():
+    lead, _, left = visits.settle([due("unsolved", ON - timedelta(days=40))], person=Person(), on=ON, terms=shipped())
+
+    assert lead is not None and not left
+
+
 def test_fup11_what_is_too_late_leads_nothing():
     lead, left = settled(due("complaint", on=ON - timedelta(days=20)), due("use"))
 
@@ -425,6 +431,19 @@ def counts(found: Mapping[str, str]) -> dict[str, int]:
 )
 def test_fup10_who_makes_visits(away: tuple[str, ...], there: list[str]):
     assert visits.agents("customer_service", away=away, terms=shipped()) == there
+
+
+def test_fup10_only_who_may_record_a_visit_makes_any():
+    rules = shipped()
+    people = [
+        one.model_copy(update={"rights": [right for right in one.rights if right != "visit"]})
+        if one.id == "C08"
+        else one
+        for one in rules.staff_list.staff
+    ]
+    rules = rules.model_copy(update={"staff_list": rules.staff_list.model_copy(update={"staff": people})})
+
+    assert visits.agents("customer_service", away=(), terms=rules) == ["C02", "C07"]
 
 
 def test_fup10_visits_are_spread_evenly():

@@ -357,6 +357,56 @@ async def test_fup11_a_guest_who_wants_no_calls_gets_none_any_more(morning: Any)
         assert [await people.is_opted_out(connection, number) for number in ("O1", "O2", "O3")] == [True, True, False]
 
 
+async def left_over(morning: Any) -> tuple[Any, Telling]:
+    """A visit that was not made on the day before, and its list."""
+    await sell("O1", ordered="2025-03-05", delivered="2025-03-07")
+    told = await night(TODAY)
+    (called,) = await rows()
+    return called, await telling_of(told.lists.opened[0])
+
+
+async def test_fup11_what_is_left_waits_while_a_case_is_open_that_came_later(morning: Any):
+    from tests.visiting import a_case, change
+
+    called, _ = await left_over(morning)
+    await a_case("RT-1", "O1")
+
+    morning(f"{TOMORROW} 02:00")
+    told = await night(TOMORROW)
+    assert told.lists.opened == [] and [each.why.value for each in told.night.left] == ["open_case"]
+    assert ((await visit(called.id)).state, (await visit(called.id)).list_no) == ("planned", None)
+
+    await change(
+        "update cases set stage = 'closed', closed_at = :at where case_no = 'RT-1'", at=at(f"{TOMORROW} 12:00")
+    )
+    morning("2025-03-14 02:00")
+    assert len((await night("2025-03-14")).lists.opened) == 1
+    assert (await visit(called.id)).state == "listed"
+
+
+async def test_fup11_who_was_not_reached_is_called_again_only_if_nothing_forbids_it(morning: Any):
+    from tests.visiting import a_case
+
+    called, telling = await left_over(morning)
+    morning(f"{TODAY} 10:00")
+    await recorded(telling, called.id, "not_reached", operator=called.agent)
+    await a_case("HF-1", "O1", process="revisit")
+
+    morning(f"{TOMORROW} 02:00")
+    assert (await night(TOMORROW)).lists.opened == []
+
+
+async def test_fup11_what_is_left_of_who_opted_out_since_is_dropped(morning: Any):
+    called, _ = await left_over(morning)
+    async with transaction() as connection:
+        await people.opt_out(connection, f"c{called.customer_id}")
+
+    morning(f"{TOMORROW} 02:00")
+    assert (await night(TOMORROW)).lists.opened == []
+    row = await visit(called.id)
+    assert (row.state, row.data["why"]) == ("dropped", "opted_out")
+
+
 async def test_fup06_what_is_still_not_solved_is_asked_about_again(morning: Any):
     from tests.visiting import a_case
 
