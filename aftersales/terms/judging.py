@@ -13,9 +13,14 @@ from aftersales.terms.models import House, Returns, Terms
 NOT_JUDGING = {"language", "departments", "aftersales_manager"}
 
 
+# of the round's own rules a case keeps only what its story asks for
+KEPT_OF_FOLLOWUP = ("tries",)
+
+
 def dump(terms: Terms) -> dict[str, Any]:
     """
-    Give the part of the terms that a case is judged by, as JSON: the house's rules and `returns.yaml` (GEN-07).
+    Give the part of the terms that a case is judged by, as JSON: the house's rules, `returns.yaml`, the tries of
+    `followup.yaml` (GEN-07).
 
     Staff, departments and language are left out: a case opened last week is decided by today's people.
     Calendars are left out too: when a year's data arrives, provisional due times are counted again.
@@ -23,6 +28,8 @@ def dump(terms: Terms) -> dict[str, Any]:
     return {
         "house": terms.house.model_dump(mode="json", exclude=NOT_JUDGING),
         "returns": terms.returns.model_dump(mode="json"),
+        # how often a second revisit calls again decides how its story goes on (FUP-12)
+        "followup": {name: getattr(terms.followup, name) for name in KEPT_OF_FOLLOWUP},
     }
 
 
@@ -52,7 +59,9 @@ def restore(document: Mapping[str, Any], *, live: Terms) -> Terms:
         notices=live.notices,
         sending=live.sending,
         escalation=live.escalation,
-        followup=live.followup,
+        followup=live.followup.model_copy(
+            update={k: v for k, v in document.get("followup", {}).items() if k in KEPT_OF_FOLLOWUP}
+        ),
         survey=live.survey,
         selfservice=live.selfservice,
     )

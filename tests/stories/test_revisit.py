@@ -93,6 +93,19 @@ async def test_fup12_each_call_in_vain_gives_another_day(shop: Shop, monkeypatch
     assert timedelta(hours=23, minutes=59) < second.due_at - clock.now() <= timedelta(hours=24)
 
 
+async def test_gen07_how_often_somebody_is_called_stays_what_it_was(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+    telling = await opened(await closed(shop))
+    await telling.decide("revisit", "C02", result="unreached", note="无人接听")
+    await telling.decide("revisit", "C02", result="dissatisfied", note="仍不认可", plan="赠券")
+    live = current_terms()
+    other = live.model_copy(update={"followup": live.followup.model_copy(update={"tries": 1})})
+    monkeypatch.setattr("tasks.cases.current_terms", lambda: other)
+
+    await telling.again()
+
+    assert (telling.at, (await telling.case()).stage) == ("supervisor-0", Stage.SUPERVISOR)
+
+
 async def test_a_case_has_one_second_revisit(shop: Shop):
     about = await closed(shop)
 
