@@ -615,7 +615,8 @@ async def _complete(connection: AsyncConnection, leg: Leg) -> None:
     promised = leg.terms.returns.revisit
     zone = ZoneInfo(leg.terms.house.timezone)
     due = clocks.due(start_at=leg.now(), limit=promised.limit, calendars=leg.terms.calendars, house=leg.terms.house)
-    due_on = (due.due_at.astimezone(zone) - timedelta(microseconds=1)).date()
+    last = (due.due_at.astimezone(zone) - timedelta(microseconds=1)).date()
+    due_on = calling.within(last, earliest=leg.now().astimezone(zone).date(), terms=leg.terms)
     await visits.plan(
         connection,
         key=calling.key(VisitKind.RETURN, leg.case.case_no),

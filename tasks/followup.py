@@ -217,7 +217,8 @@ def _bought(world: _World) -> store.Span | None:
     if not distances:
         return None
     first = min(visits.day_before(world.oldest, each, terms=world.terms) for each in distances)
-    last = max(visits.last_start(world.on, each) for each in distances)
+    promised = visits.last_promised(world.on, terms=world.terms)
+    last = max(visits.last_start(promised, each) for each in distances)
     return world.span(first, last)
 
 
@@ -257,7 +258,7 @@ def _used(world: _World, customer_id: int, goods: Sequence[Mapping[str, Any]], s
         Due(
             visits.key(VisitKind.USE, customer_id, on),
             VisitKind.USE.value,
-            on,
+            visits.working_day_from(on, terms=world.terms),
             kind.owner,
             kind.rule,
             people.person(customer_id=customer_id, phone="", order_no=""),

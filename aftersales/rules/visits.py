@@ -2,7 +2,8 @@
 Which visits are due on a day, who is left out and why, and whose they are (FUP-01 to FUP-11, AMB-39).
 
 A visit has a day, never an hour: the night's round draws up what the coming morning is to do, on working days only.
-A visit that comes on a day off, or was held, is drawn up on the next working day that finds it.
+What is promised within a time is drawn up on its last working day; what else comes on a day off, or was held, on the
+next working day that finds it.
 """
 
 from __future__ import annotations
@@ -103,6 +104,24 @@ def working_day_before(on: date, *, terms: Terms) -> date:
     return on
 
 
+def working_day_from(on: date, *, terms: Terms) -> date:
+    """Tell the day itself, or the next on which visits are made."""
+    while not is_working(on, terms=terms):
+        on += DAY
+    return on
+
+
+def within(on: date, *, earliest: date, terms: Terms) -> date:
+    """Tell by when something is made that is promised within a time: on its last working day (FUP-01, FUP-03)."""
+    last = on if is_working(on, terms=terms) else working_day_before(on, terms=terms)
+    return working_day_from(max(last, earliest), terms=terms)
+
+
+def last_promised(on: date, *, terms: Terms) -> date:
+    """Tell the last day whose promises within a time are made on a day: those of the days off after it too."""
+    return working_day_from(on + DAY, terms=terms) - DAY
+
+
 def months_later(on: date, months: int) -> date:
     """Tell the same day so many months later, the month's last day where it is shorter: the 31st is the 30th in June."""
     year, month = divmod(on.year * 12 + on.month - 1 + months, 12)
@@ -142,7 +161,7 @@ def first_visit(*, ordered_on: date, delivered_on: date, channel: str, terms: Te
     kind = terms.followup.kind(VisitKind.PURCHASE, channel)
     if not kind.is_on or kind.after is None:
         return None
-    return max(day_after(ordered_on, kind.after, terms=terms), delivered_on), kind
+    return within(day_after(ordered_on, kind.after, terms=terms), earliest=delivered_on, terms=terms), kind
 
 
 def use_visits(
@@ -202,7 +221,7 @@ def after_case(
     for code in (VisitKind.COMPLAINT, VisitKind.SOLVED) if is_solved else (VisitKind.UNSOLVED,):
         kind = terms.followup.kind(code, channel)
         if kind.is_on and kind.after is not None and (not is_solved or process in kind.processes):
-            return day_after(closed_on, kind.after, terms=terms), code, kind
+            return working_day_from(day_after(closed_on, kind.after, terms=terms), terms=terms), code, kind
     return None
 
 

@@ -456,8 +456,8 @@ class VisitRow(SQLModel, table=True):
 
     Kind: purchase | use | return | complaint | solved | unsolved. State: `planned`, then `listed` on an agent's list of
     a day, then `done` (reached | not_reached | problem | opted_out) or `dropped` (`data["why"]`).
-    A planned one without an agent only waits for its day. The nightly round draws it up: gives it the agent and puts
-    `due_on` to the day it is for. `also` names what was due at the same time and is settled with it.
+    A planned one without an agent only waits for its day. The nightly round draws it up: gives it the agent and keeps
+    the day it is for (`data["drawn_on"]`); `due_on` stays what was promised, until a call in vain gives it another. `also` names what was due at the same time and is settled with it.
     """
 
     __tablename__ = "visits"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import func, select, text
+from sqlalchemy import Date, cast, func, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -112,10 +112,10 @@ from unnest(cast(:key as text[]), cast(:kind as text[]), cast(:due_on as date[])
 on conflict (key) do nothing
 """
 
-# whoever is on a list, or has been, is known by the day they are called on
+# figures and ladders go by the day it was due, however late it is drawn up
 _DRAW = """
 update visits v
-set agent = drawn.agent, due_on = :on, data = v.data || jsonb_build_object('due_on', v.due_on)
+set agent = drawn.agent, data = v.data || jsonb_build_object('drawn_on', cast(:on as date))
 from unnest(cast(:key as text[]), cast(:agent as text[])) as drawn (key, agent)
 where v.key = drawn.key and v.state = 'planned' and v.agent is null
 """
@@ -312,7 +312,8 @@ async def loads(connection: AsyncConnection, on: date, *, rehearsal: str | None)
         .where(
             VISITS.c.state.in_(("planned", "listed")),
             VISITS.c.agent.is_not(None),
-            VISITS.c.due_on == on,
+            # the day it was drawn up for; who was not reached has another
+            func.greatest(VISITS.c.due_on, cast(VISITS.c.data["drawn_on"].astext, Date)) == on,
             VISITS.c.rehearsal.is_not_distinct_from(rehearsal),
         )
         .group_by(VISITS.c.agent, VISITS.c.kind)

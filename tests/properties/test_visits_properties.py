@@ -175,7 +175,7 @@ CALLS = """
     select coalesce(v.customer_id::text, nullif(o.contact_phone, ''), v.order_no) as who, count(*) as number,
            bool_or(coalesce(c.opted_out, false)) as opted_out
     from visits v left join customers c on c.id = v.customer_id left join orders o on o.order_no = v.order_no
-    where v.due_on = :on and v.agent is not null and v.state <> 'dropped' group by 1
+    where greatest(v.due_on, cast(v.data ->> 'drawn_on' as date)) = :on and v.agent is not null and v.state <> 'dropped' group by 1
 """
 OPEN = """
     select v.key from visits v left join orders its on its.order_no = v.order_no

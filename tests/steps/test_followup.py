@@ -13,12 +13,15 @@ import pytest
 
 from aftersales import terms
 from aftersales.desk.deployments import nightly
+from aftersales.rules import lists as rules
 from aftersales.rules import visits
+from aftersales.store import lists as store
 from aftersales.store import outbox, rehearsals
 from aftersales.store.engine import engine, transaction
 from aftersales.terms import Terms
 from aftersales.words import LeftOut, Unable
 from tasks import followup
+from tasks import visits as lists
 from tasks.followup import Round
 from tests.stories.test_escalation import time
 from tests.visiting import a_case, at, change, drawn, made, night, rows, sell, states
@@ -244,6 +247,21 @@ async def test_fup10_who_called_a_guest_last_calls_again():
     assert [each.agent for each in (await night("2025-03-12")).night.drawn] == ["C08"]
 
 
+@pytest.mark.parametrize(
+    ("ordered", "on"),
+    [
+        pytest.param("2025-03-15", "2025-03-21", id="a week later is a Saturday: the Friday before"),
+        pytest.param("2025-03-16", "2025-03-21", id="a week later is a Sunday: the Friday before"),
+        pytest.param("2025-09-25", "2025-09-30", id="a week later is a holiday: the last day before"),
+    ],
+)
+async def test_fup01_within_a_week_though_that_ends_on_a_day_off(ordered: str, on: str):
+    await sell("O1", ordered=ordered, delivered=ordered)
+
+    assert (await night(str(date.fromisoformat(on) - timedelta(days=1)))).night.drawn == []
+    assert len((await night(on)).night.drawn) == 1
+
+
 # --- who is left out ------------------------------------------------------------------------------------------------
 
 
@@ -305,6 +323,26 @@ async def test_fup11_what_comes_to_light_later_in_a_day_makes_no_second_call(sta
     assert (await states())["purchase:O2"] == later
     first, _ = await rows()
     assert [each["key"] for each in first.also] == (["purchase:O2"] if later == "merged" else [])
+
+
+async def test_kpi40_what_an_outage_has_made_late_is_late(time: Any):
+    await sell("O1", ordered="2025-03-05", delivered="2025-03-07")
+    time("2025-03-24 02:00")
+    await night("2025-03-24")
+    await made("2025-03-24")
+
+    ((_, kept), *_) = await lists.figures(since=date(2025, 3, 12), until=date(2025, 3, 12))
+    assert (kept.due, kept.in_time, kept.late) == (1, 0, 1)
+
+
+async def test_esc10_what_is_drawn_up_late_owes_since_it_was_due(time: Any):
+    await sell("O1", ordered="2025-03-05", delivered="2025-03-07")
+    time("2025-03-24 02:00")
+    told = await night("2025-03-24")
+
+    async with transaction() as connection:
+        owed = rules.owed(await store.left(connection, told.lists.opened[0]), terms=terms.load())
+    assert owed is not None and owed[0].due_at == at("2025-03-13 00:00")
 
 
 async def test_fup11_a_call_counts_on_the_day_that_it_was_made():
@@ -576,7 +614,9 @@ async def test_p01_on_both_nights_of_the_clock_each_visit_is_drawn_up_once(
     assert all(row.agent for row in found if visits.is_working(days[int(row.order_no[1:])], terms=rules))
     for row in found:
         day = days[int(row.order_no[1:])]
-        assert row.due_on == (day if visits.is_working(day, terms=rules) else row.due_on) >= day
+        assert row.due_on == (
+            day if visits.is_working(day, terms=rules) else visits.working_day_before(day, terms=rules)
+        )
 
 
 # --- rehearsals -----------------------------------------------------------------------------------------------------
