@@ -13,7 +13,7 @@ import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,10 +23,10 @@ from aftersales import clock, forms
 from aftersales import terms as rulebook
 from aftersales.forms.fields import clean, seen
 from aftersales.forms.records import AccountForm, ContactForm
-from aftersales.rules import authority, masking
+from aftersales.rules import authority, clocks, masking
 from aftersales.rules.standing import evidence_label
 from aftersales.settings import settings
-from aftersales.store import cases, journal, orders, records
+from aftersales.store import cases, journal, lists, orders, people, records
 from aftersales.store.engine import transaction
 from aftersales.store.journal import Entry
 from aftersales.terms import Terms
@@ -306,6 +306,33 @@ async def quiet(order_no: str, hours: str, *, operator: str) -> str:
     if hours:
         return f"已登记：订单 {order_no} 的客户在 {hours} 不发通知，到结束时再发。"
     return f"已取消：订单 {order_no} 的客户按全体客户的静默时段。"
+
+
+async def calls(order_no: str, *, operator: str, is_out: bool | None = None, until: date | None = None) -> str:
+    """
+    Write down what an order's customer wishes of visits: none any more, some again, in use up to a day; a sentence.
+
+    FUP-02, FUP-11. `is_out` and `until` are not both given. Raises Unable: no such order or person, a guest's order
+    with a day, not allowed, or a day that is past.
+    """
+    terms = current_terms()
+    _of_customer_service(terms, operator)
+    if until is not None and until < clocks.house_date(clock.now(), house=terms.house):
+        raise Unable(f"{until} 已经过去，请写今天或以后的日期；以后都不回访的用 --stop。")
+    async with transaction() as connection:
+        name = await people.of_order(connection, order_no)
+        if name is None:
+            raise Unable(f"没有订单 {order_no}，请核对订单号。")
+        if until is not None:
+            if not await people.wish_visits_until(connection, name, until):
+                raise Unable(f"订单 {order_no} 是游客下的，没有使用回访，不用登记到哪一天；都不回访的用 --stop。")
+            return f"已登记：订单 {order_no} 的客户，使用回访做到 {until} 为止。"
+        await people.opt_out(connection, name, is_out=bool(is_out))
+        if is_out:
+            dropped = await lists.call_off(connection, name, at=clock.now())
+            return f"已登记：不再回访和调查订单 {order_no} 的客户，取消已排的回访 {dropped} 次。"
+        await people.wish_visits_until(connection, name, None)
+    return f"已登记：订单 {order_no} 的客户照常回访和调查，已取消的不恢复。"
 
 
 # --- complaints -----------------------------------------------------------------------------------------------------

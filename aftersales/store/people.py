@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import date
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Text, any_, literal, select, update
@@ -79,6 +80,15 @@ async def opt_out(connection: AsyncConnection, name: str, *, is_out: bool = True
         .values(person=name, opted_out=is_out)
         .on_conflict_do_update(index_elements=["person"], set_={"opted_out": is_out})
     )
+
+
+async def wish_visits_until(connection: AsyncConnection, name: str, until: date | None) -> bool:
+    """Keep up to which day a customer wants visits in use; False for a guest, who has none (FUP-02)."""
+    if name[0] != CUSTOMER:
+        return False
+    theirs = CUSTOMERS.c.id == int(name[1:])
+    await connection.execute(update(CUSTOMERS).where(theirs).values(visits_until=until))
+    return True
 
 
 async def is_opted_out(connection: AsyncConnection, order_no: str) -> bool:

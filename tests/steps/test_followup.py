@@ -713,3 +713,56 @@ async def test_followup_is_told_wrongly(time: Any, aftersales: Any, words: list[
     left = await aftersales("followup", *words)
 
     assert left.code == code and left.err.startswith(sentence) and left.err.count("\n") == 0
+
+
+# --- what customers wish --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("customer", [pytest.param("U1", id="a customer"), pytest.param("", id="a guest")])
+async def test_fup11_who_says_so_by_phone_is_called_no_more_until_they_want_to(
+    time: Any, aftersales: Any, customer: str
+):
+    await sell("O1", ordered="2025-03-05", delivered="2025-03-07", customer=customer)
+    time("2025-03-12 02:00")
+    await night("2025-03-12")
+
+    stopped = await aftersales("customer", "calls", "O1", "--stop", "--as", "C07")
+    assert stopped.out == "已登记：不再回访和调查订单 O1 的客户，取消已排的回访 1 次。\n"
+    assert await states() == {"purchase:O1": "opted_out"}
+    await sell("O2", ordered="2025-03-06", delivered="2025-03-07", customer=customer)
+    assert why(await night("2025-03-13")) == {"purchase:O2": LeftOut.OPTED_OUT}
+
+    await aftersales("customer", "calls", "O1", "--resume", "--as", "C07")
+    await sell("O3", ordered="2025-03-07", delivered="2025-03-08", customer=customer)
+    assert [each.due.key for each in (await night("2025-03-14")).night.drawn] == ["purchase:O3"]
+
+
+async def test_fup02_a_customer_names_the_last_day(time: Any, aftersales: Any):
+    await sell("O1", ordered="2025-01-03", delivered="2025-01-10", warranty=1)
+    time("2025-02-03 10:00")
+
+    told = await aftersales("customer", "calls", "O1", "--until", "2025-03-10", "--as", "C07")
+
+    assert told.out == "已登记：订单 O1 的客户，使用回访做到 2025-03-10 为止。\n"
+    await night("2025-02-07")
+    assert (await night("2025-02-10")).night.drawn
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        pytest.param(["O1", "--as", "C07"], "只写一个", id="no wish"),
+        pytest.param(["O1", "--stop", "--resume", "--as", "C07"], "只写一个", id="two wishes"),
+        pytest.param(["O9", "--stop", "--as", "C07"], "没有订单 O9", id="no such order"),
+        pytest.param(["O1", "--stop", "--as", "W01"], "客户服务部", id="another department"),
+        pytest.param(["O1", "--until", "2025-03-11", "--as", "C07"], "2025-03-11 已经过去", id="a day that is past"),
+        pytest.param(["O1", "--until", "2025-04-11", "--as", "C07"], "是游客下的", id="a guest has no visits in use"),
+    ],
+)
+async def test_what_is_no_wish_is_one_sentence(time: Any, aftersales: Any, words: list[str], sentence: str):
+    await sell("O1", ordered="2025-03-05", delivered="2025-03-07", customer="")
+    time("2025-03-12 08:00")
+
+    left = await aftersales("customer", "calls", *words)
+
+    assert left.code != 0 and sentence in left.err and left.err.count("\n") == 0
