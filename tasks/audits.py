@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -345,6 +345,6 @@ def _period(since: date | None, until: date | None) -> dict[str, Any]:
     """House days, both inclusive, as instants."""
     house = current_terms().house
     return {
-        "since": since and clocks.end_of_day(since - timedelta(days=1), house=house),
+        "since": since and clocks.span(since, since, house=house)[0],
         "until": until and clocks.end_of_day(until, house=house),
     }

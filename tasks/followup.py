@@ -19,7 +19,8 @@ from typing import Any, TypeVar
 from aftersales import clock
 from aftersales.desk.deployments import STORIES
 from aftersales.rules import clocks, masking, pages, visits
-from aftersales.rules.visits import DAY, Due, Left, Night
+from aftersales.rules.clocks import DAY
+from aftersales.rules.visits import Due, Left, Night
 from aftersales.store import installation, orders, outbox, people
 from aftersales.store import visits as store
 from aftersales.store.engine import transaction
@@ -163,7 +164,7 @@ class _World:
 
     def span(self, first: date, last: date) -> store.Span:
         """From the first instant of one day to the last of another, of the house (P-01)."""
-        return visits.house_days(first, terms=self.terms)[0], visits.house_days(last, terms=self.terms)[1]
+        return clocks.span(first, last, house=self.terms.house)
 
     def on_house(self, at: datetime) -> date:
         """The day of the house on which an instant falls."""

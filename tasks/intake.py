@@ -148,7 +148,7 @@ async def _first_contact(connection: AsyncConnection, terms: Terms) -> str:
     staff = terms.who_may(Right.APPLY, department)
     today = clocks.house_date(clock.now(), house=terms.house)
     away = await outbox.absences(connection, today)
-    began_at = clocks.end_of_day(today - clocks.DAY, house=terms.house)
+    began_at = clocks.span(today, today, house=terms.house)[0]
     given = await applications.given(connection, [person.id for person in staff], began_at)
     chosen = assignment.first_contact(staff=staff, away=away, given=given)
     if chosen is None:

@@ -547,7 +547,7 @@ async def counted(connection: AsyncConnection, *, since: date, until: date) -> l
     KPI-09, KPI-41, KPI-44.
     """
     house = current_terms().house
-    first, end = counting.span(since, until, house=house)
+    first, end = clocks.span(since, until, house=house)
     when = {"since": first, "until": end, "zone": house.timezone}
     rows = [
         *await surveys.tallies(connection, good=int(rules.GOOD), **when),  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ What is left at the end of a day moves to the next list: of the same agent, or o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -116,11 +116,8 @@ async def _look_again(
         waiting,
         rehearsal=rehearsal,
         processes=list(STORIES),
-        day=visits.house_days(on, terms=terms),
-        month=(
-            visits.house_days(first, terms=terms)[0],
-            visits.house_days(visits.months_later(first, 1), terms=terms)[0],
-        ),
+        day=clocks.span(on, on, house=terms.house),
+        month=clocks.span(first, visits.months_later(first, 1) - clocks.DAY, house=terms.house),
     )
     left = visits.settle_again(waiting, people=people, on=on, terms=terms)
     if over := [each for each in left if each.why.is_final]:
@@ -223,8 +220,11 @@ async def _end(connection: AsyncConnection, list_no: str, at: datetime) -> None:
 
 async def _next_round(connection: AsyncConnection, list_no: str) -> str:
     """The name under which the next call of a list is written down; its case is locked."""
-    decided = [each for each in (await journal.read(connection, list_no)).values() if each.kind == "decision"]
-    return f"visit-{len(decided)}"
+    return _round_after((await journal.read(connection, list_no)).values())
+
+
+def _round_after(entries: Iterable[Entry]) -> str:
+    return f"visit-{sum(each.kind == 'decision' for each in entries)}"
 
 
 # --- the story's steps ----------------------------------------------------------------------------------------------
@@ -292,7 +292,7 @@ async def _record(visit_id: int, operator: str, answer: Mapping[str, Any]) -> tu
         if any(each.data.get("ended") for each in decided) or "closed" in leg.entries:
             now = await store.read(connection, visit_id)
             raise heard.NotLeft(heard.not_left(visit_id, now, case.case_no, terms))
-        entry = f"visit-{len(decided)}"
+        entry = _round_after(leg.history)
         if f"{entry}.asked" not in leg.entries:
             # its form is not drawn yet: the leg that comes to draw it finds the call written down
             await promises.open_gate(connection, leg, "visit", entry)
@@ -342,7 +342,7 @@ async def open_visits(agent: str = "") -> list[Visit]:
 
 async def feedback(*, since: date, until: date) -> Sequence[Mapping[str, Any]]:
     """The feedback log of a period, both days included (FUP-13)."""
-    first, end = counting.span(since, until, house=opening.current_terms().house)
+    first, end = clocks.span(since, until, house=opening.current_terms().house)
     async with transaction() as connection:
         return await store.feedback(connection, since=first, until=end)
 

@@ -81,6 +81,15 @@ def end_of_day(on: date, *, house: House) -> datetime:
     return house_time(datetime.combine(on + DAY, time()), house=house)
 
 
+def span(first: date, last: date, *, house: House) -> tuple[datetime, datetime]:
+    """
+    Tell from which instant on, and before which, something is of some days; both of them are included (GEN-01, P-01).
+
+    A day is 23 to 25 hours long, and the next begins where it ends.
+    """
+    return end_of_day(first - DAY, house=house), end_of_day(last, house=house)
+
+
 # --- due ------------------------------------------------------------------------------------------------------------
 
 

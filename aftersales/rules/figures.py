@@ -11,12 +11,10 @@ from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
-from aftersales.rules import clocks
 from aftersales.rules.pages import Reader, cell
-from aftersales.terms import House
 from aftersales.words import Outcome, Staff
 
-DAY, WEEK = timedelta(days=1), timedelta(days=7)
+WEEK = timedelta(days=7)
 # how many weeks the page and the plot show unless somebody asks for others, and the most that a plot shows
 WEEKS, MOST_WEEKS = 12, 53
 HUNDREDTH = Decimal("0.01")
@@ -135,11 +133,6 @@ def per_cent(part: int, whole: int) -> Decimal | None:
 
 
 # --- periods --------------------------------------------------------------------------------------------------------
-
-
-def span(since: date, until: date, *, house: House) -> tuple[datetime, datetime]:
-    """Tell from which instant on, and before which, something is of a period; both its days are included."""
-    return clocks.end_of_day(since - DAY, house=house), clocks.end_of_day(until, house=house)
 
 
 def week(on: date) -> date:

@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from aftersales.rules import clocks, masking, visits
+from aftersales.rules import assignment, clocks, masking, visits
 from aftersales.terms import Terms
 from aftersales.terms.followup import Kind
-from aftersales.words import Due, Effect, Limit, Outcome, Unit, VisitKind
+from aftersales.words import Due, Effect, Limit, Outcome, Unit, Visited, VisitKind
 
-DAY = timedelta(days=1)
 # who was not reached is called on the next working day
 NEXT = Limit(1, Unit.WORKING_DAY)
-PLANNED, LISTED, DONE, DROPPED = "planned", "listed", "done", "dropped"
+PLANNED, LISTED, DONE, DROPPED = (state.value for state in Visited)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +129,7 @@ def owed(left: Sequence[Visit], *, terms: Terms) -> tuple[Due, int] | None:
     if not left:
         return None
     on = min(visit.due_on for visit in left)
-    starts, ends = clocks.end_of_day(on - DAY, house=terms.house), clocks.end_of_day(on, house=terms.house)
+    starts, ends = clocks.span(on, on, house=terms.house)
     due = Due(starts, terms.promised("visit").limit, ends)
     return due, max(visit.rungs for visit in left if visit.due_on == on)
 
@@ -153,7 +152,7 @@ def hand_over(
     given: dict[int, str] = {}
     for visit_id, owner in orphaned:
         if agents := there.get(owner, ()):
-            agent = min(agents, key=lambda each: (has.get(each, 0), each))
+            agent = assignment.fewest(agents, has)
             given[visit_id] = agent
             has[agent] = has.get(agent, 0) + 1
     return given

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 from aftersales.rules import clocks
@@ -83,8 +83,7 @@ def untouched(
         return "正在办理，现在没有等待的环节"
     if force.stages and stage not in force.stages:
         return f"现在{stage.label}，不在所选环节"
-    begins = clocks.end_of_day(force.since - timedelta(days=1), house=house)
-    ends = clocks.end_of_day(force.until, house=house)
+    begins, ends = clocks.span(force.since, force.until, house=house)
     due_at = clocks.in_house(promise["due_at"], house=house)
     moved = {"until": force.to.isoformat(), "reason": force.reason}
     if moved in promise["trace"]["extensions"]:

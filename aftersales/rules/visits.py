@@ -11,15 +11,15 @@ from __future__ import annotations
 import calendar
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date
 from functools import lru_cache
 
-from aftersales.rules import clocks
+from aftersales.rules import assignment, clocks
+from aftersales.rules.clocks import DAY
 from aftersales.terms import Terms
 from aftersales.terms.followup import Kind
 from aftersales.words import LeftOut, Limit, Right, Unit, VisitKind
 
-DAY = timedelta(days=1)
 # how far back a delivery may lie whose buyer is still visited every month
 LONGEST_USE = 120
 # of several due at once the first kind leads
@@ -381,7 +381,7 @@ class _Hands:
     def give(self, lead: Due, person: Person) -> str:
         """Give a visit to whoever knows best and has room, else to whoever has the fewest."""
         room = [each for each in self.known(lead, person) if self._has_room(each)]
-        agent = room[0] if room else min(self.there, key=lambda each: (self.loads[each], each))
+        agent = room[0] if room else assignment.fewest(self.there, self.loads)
         self.loads[agent] += 1
         return agent
 
@@ -408,8 +408,3 @@ def _days(first: date, last: date) -> Iterator[date]:
     while first <= last:
         yield first
         first += DAY
-
-
-def house_days(on: date, *, terms: Terms) -> tuple[datetime, datetime]:
-    """Tell the first instant of a day of the house and that of the next, 23 to 25 hours apart (GEN-01, P-01)."""
-    return clocks.end_of_day(on - DAY, house=terms.house), clocks.end_of_day(on, house=terms.house)

@@ -16,6 +16,7 @@ from sqlalchemy import Date, cast, func, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from aftersales.rules.lists import LISTED, PLANNED
 from aftersales.rules.visits import Drawn, Due, Left, Person
 from aftersales.store import people
 from aftersales.store.tables import OrderRow, VisitRow
@@ -310,7 +311,7 @@ async def loads(connection: AsyncConnection, on: date, *, rehearsal: str | None)
     rows = await connection.execute(
         select(VISITS.c.agent, VISITS.c.kind, func.count().label("number"))
         .where(
-            VISITS.c.state.in_(("planned", "listed")),
+            VISITS.c.state.in_((PLANNED, LISTED)),
             VISITS.c.agent.is_not(None),
             # the day it was drawn up for; who was not reached has another
             func.greatest(VISITS.c.due_on, cast(VISITS.c.data["drawn_on"].astext, Date)) == on,

@@ -118,7 +118,7 @@ def test_tallies_add_up():
     ],
 )
 def test_a_period_goes_from_midnight_to_midnight_of_the_house(wall: str, off: timedelta, is_inside: bool):
-    first, end = figures.span(date(2025, 3, 10), date(2025, 3, 12), house=HOUSE)
+    first, end = clocks.span(date(2025, 3, 10), date(2025, 3, 12), house=HOUSE)
 
     assert (first <= at(wall) + off < end) is is_inside
 
@@ -134,7 +134,7 @@ def test_a_period_goes_from_midnight_to_midnight_of_the_house(wall: str, off: ti
 def test_p01_a_day_is_as_long_as_the_houses_zone_says(on: str, hours: int):
     day = date.fromisoformat(on)
 
-    first, end = figures.span(day, day, house=HOUSE.model_copy(update={"timezone": "America/New_York"}))
+    first, end = clocks.span(day, day, house=HOUSE.model_copy(update={"timezone": "America/New_York"}))
 
     assert (end.timestamp() - first.timestamp()) / 3600 == hours
 

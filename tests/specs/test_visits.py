@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from aftersales import terms
-from aftersales.rules import visits
+from aftersales.rules import clocks, visits
 from aftersales.rules.visits import Due, Left, Person
 from aftersales.terms import Terms
 from aftersales.terms.followup import Followup
@@ -535,10 +535,10 @@ def test_the_order_in_which_things_are_found_changes_nothing():
 def test_p01_a_day_of_the_house_has_23_to_25_hours_and_the_next_begins_where_it_ends(zone: str, on: str, hours: int):
     rules = _in(zone)
 
-    begins, ends = visits.house_days(day(on), terms=rules)
+    begins, ends = clocks.span(day(on), day(on), house=rules.house)
 
     assert (ends.astimezone(UTC) - begins.astimezone(UTC)) == timedelta(hours=hours)
-    assert visits.house_days(day(on) + timedelta(days=1), terms=rules)[0] == ends
+    assert clocks.span(day(on) + timedelta(days=1), day(on) + timedelta(days=1), house=rules.house)[0] == ends
 
 
 def _in(zone: str) -> Terms:

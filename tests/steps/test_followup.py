@@ -13,8 +13,8 @@ import pytest
 
 from aftersales import terms
 from aftersales.desk.deployments import nightly
+from aftersales.rules import clocks, visits
 from aftersales.rules import lists as rules
-from aftersales.rules import visits
 from aftersales.store import lists as store
 from aftersales.store import outbox, rehearsals
 from aftersales.store.engine import engine, transaction
@@ -570,8 +570,8 @@ async def nights(rules: Terms, first: date, days: int) -> list[datetime]:
     from prefect.server.schemas.schedules import CronSchedule
 
     laid_down = CronSchedule(**nightly(rules).model_dump())
-    start, _ = visits.house_days(first, terms=rules)
-    _, end = visits.house_days(first + timedelta(days=days - 1), terms=rules)
+    start, _ = clocks.span(first, first, house=rules.house)
+    _, end = clocks.span(first + timedelta(days=days - 1), first + timedelta(days=days - 1), house=rules.house)
     times: set[datetime] = set()
     asked = start
     while asked < end:
@@ -597,11 +597,13 @@ async def test_p01_on_both_nights_of_the_clock_each_visit_is_drawn_up_once(
     monkeypatch.setattr(followup, "current_terms", lambda: rules)
     days = [first + timedelta(days=number) for number in range(6)]
     lengths = {int((ends.timestamp() - begins.timestamp()) / 3600) for begins, ends in
-               (visits.house_days(day, terms=rules) for day in days)}  # fmt: skip
+               (clocks.span(day, day, house=rules.house) for day in days)}  # fmt: skip
     assert hours in lengths
     for number, day in enumerate(days):
         # in the last hour before midnight, where a wrong hour makes another day of it
-        bought = visits.house_days(day - timedelta(days=7), terms=rules)[1] - timedelta(minutes=30)
+        bought = clocks.span(day - timedelta(days=7), day - timedelta(days=7), house=rules.house)[1] - timedelta(
+            minutes=30
+        )
         wall = bought.astimezone(ZoneInfo("Asia/Shanghai")).strftime("%Y-%m-%d %H:%M")
         await sell(f"O{number}", ordered=wall, delivered=wall, customer=f"U{number}")
 
