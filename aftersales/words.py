@@ -256,6 +256,15 @@ class Heard(Named):
     UNREACHED = "unreached", "未联系上"
 
 
+class Visited(Named):
+    """How far a visit has come."""
+
+    PLANNED = "planned", "待列入清单"
+    LISTED = "listed", "待回访"
+    DONE = "done", "已回访"
+    DROPPED = "dropped", "已取消"
+
+
 class Outcome(Named):
     """What came of a visit (FUP-12)."""
 

@@ -21,7 +21,7 @@ from aftersales.rules import authority, clocks, eligibility, masking, money, qua
 from aftersales.rules import surveys as rules
 from aftersales.rules import visits as calling
 from aftersales.rules.standing import bill_data, standing
-from aftersales.store import applications, cases, facts, parks, surveys, visits, work
+from aftersales.store import applications, cases, facts, parks, people, surveys, visits, work
 from aftersales.store import imported as import_store
 from aftersales.store import units as ledger
 from aftersales.store.engine import transaction
@@ -514,7 +514,7 @@ async def _plan_survey(connection: AsyncConnection, leg: Leg, stage: Stage) -> N
     # two cases of one order that end at once must see each other
     await surveys.one_order_at_a_time(connection, case.order_no)
     no = rules.objection(
-        is_opted_out=await surveys.is_opted_out(connection, case.order_no),
+        is_opted_out=await people.is_opted_out(connection, case.order_no),
         asked_about=await surveys.last_of_order(connection, case.order_no, besides=case.case_no),
         at=now,
         survey=survey,
@@ -614,7 +614,8 @@ async def _complete(connection: AsyncConnection, leg: Leg) -> None:
     promised = leg.terms.returns.revisit
     zone = ZoneInfo(leg.terms.house.timezone)
     due = clocks.due(start_at=leg.now(), limit=promised.limit, calendars=leg.terms.calendars, house=leg.terms.house)
-    due_on = (due.due_at.astimezone(zone) - timedelta(microseconds=1)).date()
+    last = (due.due_at.astimezone(zone) - timedelta(microseconds=1)).date()
+    due_on = calling.within(last, earliest=leg.now().astimezone(zone).date(), terms=leg.terms)
     await visits.plan(
         connection,
         key=calling.key(VisitKind.RETURN, leg.case.case_no),

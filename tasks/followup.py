@@ -17,9 +17,11 @@ from itertools import groupby
 from typing import Any, TypeVar
 
 from aftersales import clock
+from aftersales.desk.deployments import STORIES
 from aftersales.rules import clocks, masking, pages, visits
-from aftersales.rules.visits import DAY, Due, Left, Night
-from aftersales.store import installation, orders, outbox
+from aftersales.rules.clocks import DAY
+from aftersales.rules.visits import Due, Left, Night
+from aftersales.store import installation, orders, outbox, people
 from aftersales.store import visits as store
 from aftersales.store.engine import transaction
 from aftersales.terms import Terms
@@ -139,6 +141,7 @@ async def look(
         # what was drawn up now, and what is left of the days before
         async with transaction() as connection:
             told.lists = await lists.open_lists(connection, on, rehearsal=rehearsal, at=at)
+        told.night.left += told.lists.left
         await lists.set_going(told.lists)
     await _finish(world, told, dry_run=dry_run)
     return told
@@ -200,7 +203,7 @@ async def _purchases(world: _World) -> list[Due]:
                     on,
                     kind.owner,
                     kind.rule,
-                    store.person(customer_id=row.customer_id, phone=row.contact_phone, order_no=row.order_no),
+                    people.person(customer_id=row.customer_id, phone=row.contact_phone, order_no=row.order_no),
                     customer_id=row.customer_id,
                     channel=row.channel,
                     order_no=row.order_no,
@@ -215,7 +218,8 @@ def _bought(world: _World) -> store.Span | None:
     if not distances:
         return None
     first = min(visits.day_before(world.oldest, each, terms=world.terms) for each in distances)
-    last = max(visits.last_start(world.on, each) for each in distances)
+    promised = visits.last_promised(world.on, terms=world.terms)
+    last = max(visits.last_start(promised, each) for each in distances)
     return world.span(first, last)
 
 
@@ -256,10 +260,10 @@ def _used(world: _World, customer_id: int, goods: Sequence[Mapping[str, Any]], s
         Due(
             visits.key(VisitKind.USE, customer_id, on),
             VisitKind.USE.value,
-            on,
+            visits.working_day_from(on, terms=world.terms),
             kind.owner,
             kind.rule,
-            store.person(customer_id=customer_id, phone="", order_no=""),
+            people.person(customer_id=customer_id, phone="", order_no=""),
             customer_id=customer_id,
             channel=channel,
         )
@@ -306,7 +310,7 @@ async def _cases(world: _World) -> list[Due]:
                     on,
                     kind.owner,
                     kind.rule,
-                    store.person(customer_id=row.customer_id, phone=row.contact_phone or "", order_no=row.order_no),
+                    people.person(customer_id=row.customer_id, phone=row.contact_phone or "", order_no=row.order_no),
                     customer_id=row.customer_id,
                     channel=row.channel,
                     order_no=row.order_no,
@@ -342,17 +346,25 @@ async def _draw(world: _World, found: Sequence[Due], *, is_future: bool) -> Roun
         new = [each for each in found if each.key not in keys and each.due_on > since]
         new_keys = await store.planned_before(connection, [each.key for each in new])
     due = [*planned, *(each for each in new if each.key not in new_keys)]
-    people: dict[str, visits.Person] = {}
-    month = (on.replace(day=1), visits.months_later(on.replace(day=1), 1))
+    persons: dict[str, visits.Person] = {}
+    first = on.replace(day=1)
+    month = world.span(first, visits.months_later(first, 1) - DAY)
     for some in _people(due):
         async with transaction() as connection:
-            known = await store.known(connection, some, rehearsal=world.rehearsal, on=on, month=month)
-        people |= known
+            known = await store.known(
+                connection,
+                some,
+                rehearsal=world.rehearsal,
+                processes=list(STORIES),
+                day=world.span(on, on),
+                month=month,
+            )
+        persons |= known
     drawn: dict[str, int] = {}
     for (agent, _), count in loads.items():
         drawn[agent] = drawn.get(agent, 0) + count
     # thousands at once: the worker's other legs go on meanwhile
-    night = await asyncio.to_thread(visits.draw, due, people=people, drawn=drawn, away=away.keys(), on=on, terms=terms)
+    night = await asyncio.to_thread(visits.draw, due, people=persons, drawn=drawn, away=away.keys(), on=on, terms=terms)
     return Round(on, night=night)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from aftersales.desk.leg import Leg
 from aftersales.rules import clocks, deliveries, lists
 from aftersales.rules.lists import Visit
-from aftersales.store import cases, journal, visits
+from aftersales.store import cases, journal, people, visits
 from aftersales.store import lists as store
 from aftersales.terms import Terms
 from aftersales.words import Due, Limit, Outcome, Unable
@@ -45,20 +45,21 @@ async def settle(
     if outcome is Outcome.NOT_REACHED:
         told |= {"tries": what.tries, "due_on": what.due_on.isoformat() if what.due_on else ""}
     if outcome is Outcome.OPTED_OUT:
-        told["dropped"] = await store.opt_out(connection, visit, at=at)
+        who = people.person(customer_id=visit.customer_id, phone=visit.phone, order_no=visit.order_no)
+        await people.opt_out(connection, who)
+        told["dropped"] = await store.call_off(connection, who, besides=visit.id, at=at)
     if outcome is Outcome.PROBLEM:
         told["complaint_no"] = await _complain(connection, leg, visit, entry=entry, answer=answer, operator=operator)
     effect = str(answer.get("effect") or "")
-    if following := lists.follows(visit, outcome=outcome, effect=effect, on=on, terms=leg.terms):
-        key, due_on, kind = following
+    for part, due_on, kind in lists.follows(visit, outcome=outcome, effect=effect, on=on, terms=leg.terms):
         told["next_on"] = due_on.isoformat()
         await visits.plan(
             connection,
-            key=key,
-            order_no=visit.order_no,
-            case_no=visit.case_no,
+            key=part["key"],
+            order_no=part["order_no"],
+            case_no=part["case_no"],
             rehearsal=visit.rehearsal,
-            kind=visit.kind,
+            kind=part["kind"],
             owner=kind.owner,
             due_on=due_on,
             rule=kind.rule,

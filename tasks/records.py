@@ -13,7 +13,7 @@ import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,15 +23,15 @@ from aftersales import clock, forms
 from aftersales import terms as rulebook
 from aftersales.forms.fields import clean, seen
 from aftersales.forms.records import AccountForm, ContactForm
-from aftersales.rules import authority, masking
+from aftersales.rules import authority, clocks, masking
 from aftersales.rules.standing import evidence_label
 from aftersales.settings import settings
-from aftersales.store import cases, journal, orders, records
+from aftersales.store import cases, journal, lists, orders, people, records
 from aftersales.store.engine import transaction
 from aftersales.store.journal import Entry
 from aftersales.terms import Terms
-from aftersales.words import Right, Staff, Unable, trouble
-from tasks import questions
+from aftersales.words import Process, Right, Staff, Stage, Unable, trouble
+from tasks import desks, questions
 from tasks.cases import current_terms
 from tasks.outside import found
 
@@ -306,6 +306,67 @@ async def quiet(order_no: str, hours: str, *, operator: str) -> str:
     if hours:
         return f"已登记：订单 {order_no} 的客户在 {hours} 不发通知，到结束时再发。"
     return f"已取消：订单 {order_no} 的客户按全体客户的静默时段。"
+
+
+async def calls(order_no: str, *, operator: str, is_out: bool | None = None, until: date | None = None) -> str:
+    """
+    Write down what an order's customer wishes of visits: none any more, some again, in use up to a day; a sentence.
+
+    FUP-02, FUP-11. `is_out` and `until` are not both given. Raises Unable: no such order or person, a guest's order
+    with a day, not allowed, or a day that is past.
+    """
+    terms = current_terms()
+    _of_customer_service(terms, operator)
+    if until is not None and until < clocks.house_date(clock.now(), house=terms.house):
+        raise Unable(f"{until} 已经过去，请写今天或以后的日期；以后都不回访的用 --stop。")
+    async with transaction() as connection:
+        name = await people.of_order(connection, order_no)
+        if name is None:
+            raise Unable(f"没有订单 {order_no}，请核对订单号。")
+        if until is not None:
+            if not await people.wish_visits_until(connection, name, until):
+                raise Unable(f"订单 {order_no} 是游客下的，没有使用回访，不用登记到哪一天；都不回访的用 --stop。")
+            return f"已登记：订单 {order_no} 的客户，使用回访做到 {until} 为止。"
+        await people.opt_out(connection, name, is_out=bool(is_out))
+        if is_out:
+            dropped = await lists.call_off(connection, name, at=clock.now())
+            return f"已登记：不再回访和调查订单 {order_no} 的客户，取消已排的回访 {dropped} 次。"
+        await people.wish_visits_until(connection, name, None)
+    return f"已登记：订单 {order_no} 的客户照常回访和调查，已取消的不恢复。"
+
+
+# --- complaints -----------------------------------------------------------------------------------------------------
+
+
+async def end_complaint(complaint_no: str, *, operator: str, note: str, is_solved: bool) -> str:
+    """
+    Close a complaint with what was done about it; the round then plans its visit (CMP-08, FUP-06, FUP-07).
+
+    Answers what to tell. Raises Unable: no complaint, closed before, not allowed, or a note that cannot be kept.
+    """
+    note = masking.scrub(_clean(note, "办理结果"))
+    async with transaction() as connection:
+        await cases.lock(connection, complaint_no)
+        case, terms = await found(connection, complaint_no)
+        if case.process != Process.COMPLAINT:
+            raise Unable(f"{complaint_no} 不是投诉单，不能用这个命令办结，请在它的待办里办理。")
+        _of_customer_service(terms, operator)
+        if case.closed_at is not None:
+            ended = desks.reader(terms).time(case.closed_at)
+            raise Unable(f"{complaint_no} 已于 {ended} 办结，不用再登记。")
+        now = clock.now(case)
+        await journal.add(
+            connection,
+            complaint_no,
+            "closed",
+            kind="closed",
+            at=now,
+            actor=operator,
+            data={"stage": Stage.CLOSED.value, "note": note, "solved": is_solved},
+            rule="CMP-08",
+        )
+        await cases.move(connection, complaint_no, stage=Stage.CLOSED, closed_at=now, facts={"solved": is_solved})
+    return f"{complaint_no} 已办结（{'已解决' if is_solved else '未解决'}），之后的回访由每晚的回访巡检排出。"
 
 
 # --- common ---------------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from aftersales.rules import figures as counting
 from aftersales.rules import surveys as rules
 from aftersales.rules.deliveries import CUSTOMER
 from aftersales.rules.figures import Tally
-from aftersales.store import cases, journal, records, surveys
+from aftersales.store import cases, journal, people, records, surveys
 from aftersales.store.cases import Case
 from aftersales.store.engine import transaction
 from aftersales.terms import Terms
@@ -191,7 +191,7 @@ async def _send(connection: AsyncConnection, leg: Leg, row: Mapping[str, Any], a
     assert leg.case is not None
     assert leg.terms is not None
     case, survey = leg.case, terms_of(row)
-    if await surveys.is_opted_out(connection, case.order_no):
+    if await people.is_opted_out(connection, case.order_no):
         await surveys.change(connection, row["id"], state=Surveyed.SKIPPED.value, reason=rules.OPTED_OUT, next_at=None)
         return "skipped"
     if case.rehearsal is None:
@@ -263,7 +263,7 @@ async def _remind(connection: AsyncConnection, leg: Leg, row: Mapping[str, Any],
     """Remind a customer once, unless they have said no meanwhile; their link stays good (SVY-07, NUM-208)."""
     assert leg.case is not None
     assert leg.terms is not None
-    if await surveys.is_opted_out(connection, leg.case.order_no):
+    if await people.is_opted_out(connection, leg.case.order_no):
         await surveys.change(connection, row["id"], next_at=row["expires_at"])
         return ""
     until = clocks.spoken(row["expires_at"], house=leg.terms.house)

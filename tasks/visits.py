@@ -6,7 +6,7 @@ What is left at the end of a day moves to the next list: of the same agent, or o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -18,13 +18,16 @@ from aftersales import clock
 from aftersales import terms as rulebook
 from aftersales.desk import leg as legs
 from aftersales.desk import runs
+from aftersales.desk.deployments import STORIES
 from aftersales.desk.leg import Leg
 from aftersales.rules import clocks, lists, visits
 from aftersales.rules import figures as counting
 from aftersales.rules.figures import Kept
 from aftersales.rules.lists import Visit
+from aftersales.rules.visits import Left
 from aftersales.store import cases, journal, outbox
 from aftersales.store import lists as store
+from aftersales.store import visits as planned
 from aftersales.store.engine import transaction
 from aftersales.store.journal import Entry
 from aftersales.terms import Terms
@@ -45,6 +48,8 @@ class Opened:
     opened: list[str] = field(default_factory=list)
     added_to: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
+    # what was drawn up before and is not to be made after all, or not now
+    left: list[Left] = field(default_factory=list)
 
 
 async def open_lists(
@@ -66,7 +71,8 @@ async def open_lists(
         told.ended.append(list_no)
     # the lists first, then visits: the order in which a call is recorded, else the two wait for each other
     there = await store.lock_day(connection, on, rehearsal=rehearsal)
-    by_agent = await _by_agent(connection, on, rehearsal=rehearsal, terms=terms)
+    keys, told.left = await _look_again(connection, on, rehearsal=rehearsal, at=at, terms=terms)
+    by_agent = await _by_agent(connection, on, keys, terms=terms)
     for agent, visit_ids in by_agent.items():
         list_no, is_over = there.get(agent, ("", False))
         if is_over:
@@ -95,11 +101,36 @@ async def set_going(told: Opened) -> None:
                 await runs.wake(client, list_no, anew=list_no in told.added_to)
 
 
+async def _look_again(
+    connection: AsyncConnection, on: date, *, rehearsal: str | None, at: datetime, terms: Terms
+) -> tuple[list[str], list[Left]]:
+    """
+    Look at what waits for a list as if it were drawn up now, and drop what is over (FUP-11).
+
+    Answers what is to be listed, and what is not, or not now.
+    """
+    waiting = await planned.waiting(connection, rehearsal=rehearsal, on=on)
+    first = on.replace(day=1)
+    people = await planned.known(
+        connection,
+        waiting,
+        rehearsal=rehearsal,
+        processes=list(STORIES),
+        day=clocks.span(on, on, house=terms.house),
+        month=clocks.span(first, visits.months_later(first, 1) - clocks.DAY, house=terms.house),
+    )
+    left = visits.settle_again(waiting, people=people, on=on, terms=terms)
+    if over := [each for each in left if each.why.is_final]:
+        await planned.drop(connection, over, at=at)
+    gone = {each.due.key for each in left}
+    return [each.key for each in waiting if each.key not in gone], left
+
+
 async def _by_agent(
-    connection: AsyncConnection, on: date, *, rehearsal: str | None, terms: Terms
+    connection: AsyncConnection, on: date, keys: Sequence[str], *, terms: Terms
 ) -> dict[str, list[int]]:
     """What is to stand on a list of a day, by agent: the visits of those who are away are given to others."""
-    rows = await store.waiting(connection, on, rehearsal=rehearsal)
+    rows = await store.waiting(connection, keys)
     away = await outbox.absences(connection, on)
     there = {owner: visits.agents(owner, away=away, terms=terms) for owner in {row["owner"] for row in rows}}
     loads: dict[str, int] = {}
@@ -189,8 +220,11 @@ async def _end(connection: AsyncConnection, list_no: str, at: datetime) -> None:
 
 async def _next_round(connection: AsyncConnection, list_no: str) -> str:
     """The name under which the next call of a list is written down; its case is locked."""
-    decided = [each for each in (await journal.read(connection, list_no)).values() if each.kind == "decision"]
-    return f"visit-{len(decided)}"
+    return _round_after((await journal.read(connection, list_no)).values())
+
+
+def _round_after(entries: Iterable[Entry]) -> str:
+    return f"visit-{sum(each.kind == 'decision' for each in entries)}"
 
 
 # --- the story's steps ----------------------------------------------------------------------------------------------
@@ -258,7 +292,7 @@ async def _record(visit_id: int, operator: str, answer: Mapping[str, Any]) -> tu
         if any(each.data.get("ended") for each in decided) or "closed" in leg.entries:
             now = await store.read(connection, visit_id)
             raise heard.NotLeft(heard.not_left(visit_id, now, case.case_no, terms))
-        entry = f"visit-{len(decided)}"
+        entry = _round_after(leg.history)
         if f"{entry}.asked" not in leg.entries:
             # its form is not drawn yet: the leg that comes to draw it finds the call written down
             await promises.open_gate(connection, leg, "visit", entry)

@@ -10,7 +10,8 @@ from sqlalchemy import text
 
 from aftersales.imports.sales import Sale, SoldLine
 from aftersales.rules import clocks
-from aftersales.store import orders
+from aftersales.rules.lists import DONE, Called
+from aftersales.store import lists, orders
 from aftersales.store.engine import transaction
 from aftersales.terms import load
 from tasks import followup
@@ -118,17 +119,31 @@ async def rows(where: str = "true") -> list[Any]:
         return list((await connection.execute(text(f"select * from visits where {where} order by id"))).all())
 
 
+def day_of(row: Any) -> str:
+    """The day a visit is for: that for which it was drawn up, or, after a call in vain, a later one."""
+    return max(str(row.due_on), row.data.get("drawn_on", ""))
+
+
+async def made(on: str | None = None, *, outcome: str = "reached") -> None:
+    """Let everybody who is to be called be called, on a day or on that which each is for."""
+    for row in await rows("agent is not null and state in ('planned', 'listed')"):
+        called = at(f"{on or day_of(row)} 10:00")
+        call = {"at": called.isoformat(), "by": row.agent, "outcome": outcome, "list_no": row.list_no, "entry": ""}
+        async with transaction() as connection:
+            await lists.settle(connection, row.id, Called(DONE, outcome), call=call, at=called)
+
+
 async def drawn(on: str | date) -> list[str]:
     """The keys of what is drawn up for a day."""
     found = await rows("agent is not null and state <> 'dropped'")
-    return sorted(row.key for row in found if str(row.due_on) == str(on))
+    return sorted(row.key for row in found if day_of(row) == str(on))
 
 
 async def states() -> dict[str, str]:
     """What became of every visit: its state, and why it was dropped; with the agent's and its day where it has one."""
     found = {}
     for row in await rows():
-        found[row.key] = row.data.get("why") or (f"{row.due_on} {row.agent}" if row.agent else row.state)
+        found[row.key] = row.data.get("why") or (f"{day_of(row)} {row.agent}" if row.agent else row.state)
     return found
 
 

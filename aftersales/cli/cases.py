@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import click
 
 from aftersales import forms
 from aftersales.cli.common import (
+    Day,
     EventName,
     GateName,
     StageName,
@@ -421,6 +423,18 @@ def account(case_no: str, operator: str, pairs: tuple[str, ...]) -> None:
     click.echo(f"{case_no} 已登记收款账户；已有的以这次为准。")
 
 
+@case.command("done")
+@case_argument
+@click.option("--by", "--as", "operator", type=Word(), required=True, metavar="工号", help="经办人的员工编号，如 C07。")
+@click.option("--note", required=True, metavar="文字", help="怎样办理的；其中的电话、账号会隐去。")
+@click.option("--unsolved", is_flag=True, help="问题没有解决就结案，以后定期回访。")
+def done(case_no: str, operator: str, note: str, unsolved: bool) -> None:
+    """办结一张投诉单：aftersales case done CP-20261127-0001 --by C07 --note 已补发"""
+    from tasks import records
+
+    click.echo(run(lambda: records.end_complaint(case_no, operator=operator, note=note, is_solved=not unsolved)))
+
+
 def _record(case_no: str, kind: str, operator: str, pairs: Sequence[str]) -> None:
     from tasks import records
 
@@ -701,3 +715,19 @@ def quiet_customer(order_no: str, hours: str | None, operator: str, is_default: 
     if bool(hours) is is_default:
         raise click.UsageError("请写上时段，如 20:00-10:00；要取消请写 --default")
     click.echo(run(lambda: records.quiet(order_no, hours or "", operator=operator)))
+
+
+@customer.command("calls")
+@click.argument("order_no", type=Word(), metavar="订单号")
+@by_staff()
+@click.option("--stop", is_flag=True, help="不再回访、不再调查，已排的取消。")
+@click.option("--until", type=Day(), metavar="日期", help="使用回访做到哪一天为止，不论保修到哪天。")
+@click.option("--resume", is_flag=True, help="照常回访和调查，使用回访按保修期。")
+def call_customer(order_no: str, operator: str, stop: bool, until: date | None, resume: bool) -> None:
+    """登记客户愿不愿被回访：aftersales customer calls D100001 --stop --as C07"""
+    from tasks import records
+
+    if stop + resume + (until is not None) != 1:
+        raise click.UsageError("请写 --stop（不再回访）、--until 日期（做到哪一天）或 --resume（照常回访），只写一个")
+    is_out = None if until is not None else stop
+    click.echo(run(lambda: records.calls(order_no, operator=operator, is_out=is_out, until=until)))

@@ -42,7 +42,7 @@ from aftersales.store.engine import transaction
 from aftersales.store.rehearsals import Owed
 from aftersales.terms import Returns
 from aftersales.words import AgeBand, Named, Right, Staff, Stage, Unable
-from tasks import escalation, lapses, outside, sending, surveys
+from tasks import escalation, followup, lapses, outside, sending, surveys
 from tasks.cases import current_terms, terms_of
 
 PATIENCE = 60.0
@@ -122,6 +122,8 @@ class _Play:
         today = clocks.in_house(start_at or clock.now(), house=self.terms.house).replace(tzinfo=None)
         self.first = today if start_at else datetime.combine(today.date(), START)
         self.rehearsal = ""
+        # the day whose visits have been drawn up
+        self.drawn_on = self.first.date()
         self.cases: dict[str, Played] = {}
 
     async def all(self) -> list[Played]:
@@ -168,6 +170,7 @@ class _Play:
             for owed in due:
                 if owed.is_late:
                     self.audience.overdue(owed)
+            await self._follow_up(here)
             await escalation.look(rehearsal=self.rehearsal, at=here)
             await surveys.look(rehearsal=self.rehearsal, at=here)
             await self._send(here)
@@ -179,6 +182,13 @@ class _Play:
                 await self.desk.wake(case_no)
             if not due:
                 return
+
+    async def _follow_up(self, at: datetime) -> None:
+        """Draw up the visits of a day when it has come, and open its lists (FUP-10)."""
+        on = clocks.house_date(at, house=self.terms.house)
+        if on != self.drawn_on:
+            await followup.look(rehearsal=self.rehearsal, at=at)
+            self.drawn_on = on
 
     async def _send(self, at: datetime) -> None:
         """Send what has been told, to where rehearsals are told; nowhere when there is no such place."""

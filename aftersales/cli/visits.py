@@ -11,9 +11,9 @@ import click
 from rich.text import Text
 
 from aftersales.cli.common import Whole, Word, iso, json_option, json_text, make_table, run, screen
-from aftersales.cli.reports import CSV, JSON, TABLE, in_order, period
+from aftersales.cli.reports import in_order, period, report
 from aftersales.cli.reports import show as write_report
-from aftersales.words import Effect, Feedback, Outcome, Unable, VisitKind
+from aftersales.words import Effect, Feedback, Outcome, Unable, Visited, VisitKind
 
 if TYPE_CHECKING:
     from aftersales.rules.lists import Visit
@@ -153,10 +153,8 @@ def show(visit_id: int, as_json: bool) -> None:
 
 @visit.command("feedback")
 @period
-@click.option("--csv", "as_csv", is_flag=True, help="输出 CSV。")
-@click.option("--out", type=click.Path(path_type=Path), metavar="文件", help="写到文件（CSV）。")
-@json_option
-def feedback(since: date, until: date, as_csv: bool, out: Path | None, as_json: bool) -> None:
+@report
+def feedback(since: date, until: date, form: str, out: Path | None) -> None:
     """反馈记录：每次回访的反馈类型、主要问题、处理措施、效果评估（FUP-13）。"""
     from aftersales.terms import load
     from tasks import visits
@@ -183,15 +181,14 @@ def feedback(since: date, until: date, as_csv: bool, out: Path | None, as_json: 
         }
         for row in run(lambda: visits.feedback(since=since, until=until))
     ]
-    write_report(rows, heads, _format(as_csv, as_json), out, right=("visit",))
+    write_report(rows, heads, form, out, right=("visit",))
 
 
 @visit.command("figures")
 @period
 @click.option("--by", type=click.Choice(list(GROUPS)), default="agent", help="按客服（agent）或小组（team）列出。")
-@click.option("--csv", "as_csv", is_flag=True, help="输出 CSV。")
-@json_option
-def figures(since: date, until: date, by: str, as_csv: bool, as_json: bool) -> None:
+@report
+def figures(since: date, until: date, by: str, form: str, out: Path | None) -> None:
     """回访完成率（KPI-40）：这些天应当回访的，按时完成了多少；当天还没过完的（未到期）不计入完成率。"""
     from tasks import visits
 
@@ -209,13 +206,7 @@ def figures(since: date, until: date, by: str, as_csv: bool, as_json: bool) -> N
         }
         for name, kept in run(lambda: visits.figures(since=since, until=until, by=by))
     ]
-    write_report(rows, heads, _format(as_csv, as_json), None, right=[*counts, "share"])
-
-
-def _format(as_csv: bool, as_json: bool) -> str:
-    if as_csv and as_json:
-        raise click.UsageError("--csv 和 --json 只能写一个", click.get_current_context())
-    return CSV if as_csv else JSON if as_json else TABLE
+    write_report(rows, heads, form, out, right=[*counts, "share"])
 
 
 def _names() -> Callable[[str], str]:
@@ -229,7 +220,7 @@ def _names() -> Callable[[str], str]:
 def _state(one: Visit) -> str:
     if one.outcome:
         return Outcome(one.outcome).label
-    return {"planned": "待列入清单", "listed": "待回访", "dropped": "已取消"}.get(one.state, one.state)
+    return Visited(one.state).label
 
 
 def _data(one: Visit) -> dict[str, Any]:

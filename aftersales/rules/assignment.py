@@ -27,3 +27,8 @@ def first_contact(
         return count, last or NEVER, person.id
 
     return min(here, key=turn, default=None)
+
+
+def fewest(there: Collection[str], loads: Mapping[str, int]) -> str:
+    """Choose who has the fewest, then the lower number (FUP-10)."""
+    return min(there, key=lambda each: (loads.get(each, 0), each))

@@ -14,7 +14,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from aftersales.rules.pages import Reader, cell
 from aftersales.words import Outcome, Staff
 
-DAY, WEEK = timedelta(days=1), timedelta(days=7)
+WEEK = timedelta(days=7)
 # how many weeks the page and the plot show unless somebody asks for others, and the most that a plot shows
 WEEKS, MOST_WEEKS = 12, 53
 HUNDREDTH = Decimal("0.01")

@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from aftersales.rules import clocks, masking, visits
+from aftersales.rules import assignment, clocks, masking, visits
 from aftersales.terms import Terms
 from aftersales.terms.followup import Kind
-from aftersales.words import Due, Effect, Limit, Outcome, Unit, VisitKind
+from aftersales.words import Due, Effect, Limit, Outcome, Unit, Visited, VisitKind
 
-DAY = timedelta(days=1)
 # who was not reached is called on the next working day
 NEXT = Limit(1, Unit.WORKING_DAY)
-PLANNED, LISTED, DONE, DROPPED = "planned", "listed", "done", "dropped"
+PLANNED, LISTED, DONE, DROPPED = (state.value for state in Visited)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +98,25 @@ def called(visit: Visit, *, outcome: Outcome, on: date, terms: Terms) -> Called:
     return Called(PLANNED, "", tries, visits.day_after(on, NEXT, terms=terms))
 
 
-def follows(visit: Visit, *, outcome: Outcome, effect: str, on: date, terms: Terms) -> tuple[str, date, Kind] | None:
-    """Tell the next visit about what is still not solved: its key, its day and its kind; None when that is all (FUP-06)."""
-    if visit.kind != VisitKind.UNSOLVED or outcome is not Outcome.REACHED or effect == Effect.SOLVED:
-        return None
-    return visits.next_visit(key=visit.key, visited_on=on, channel=visit.channel, terms=terms)
+def follows(
+    visit: Visit, *, outcome: Outcome, effect: str, on: date, terms: Terms
+) -> list[tuple[Mapping[str, Any], date, Kind]]:
+    """
+    Tell the next visits about what is still not solved, its own and what became part of it (FUP-06).
+
+    Each with its key, order and case, its day and its kind.
+    """
+    if outcome is not Outcome.REACHED or effect == Effect.SOLVED:
+        return []
+    own = {"key": visit.key, "kind": visit.kind, "order_no": visit.order_no, "case_no": visit.case_no}
+    found: list[tuple[Mapping[str, Any], date, Kind]] = []
+    for part in (own, *visit.also):
+        if part["kind"] != VisitKind.UNSOLVED:
+            continue
+        if following := visits.next_visit(key=part["key"], visited_on=on, channel=visit.channel, terms=terms):
+            key, due_on, kind = following
+            found.append(({**part, "key": key}, due_on, kind))
+    return found
 
 
 def owed(left: Sequence[Visit], *, terms: Terms) -> tuple[Due, int] | None:
@@ -139,7 +152,7 @@ def hand_over(
     given: dict[int, str] = {}
     for visit_id, owner in orphaned:
         if agents := there.get(owner, ()):
-            agent = min(agents, key=lambda each: (has.get(each, 0), each))
+            agent = assignment.fewest(agents, has)
             given[visit_id] = agent
             has[agent] = has.get(agent, 0) + 1
     return given

@@ -468,7 +468,8 @@ def _what(entry: Dated, reader: Reader) -> tuple[str, str]:
         case "cancelled":
             return "取消售后单", data.get("reason", "")
         case "closed":
-            return "结案", Stage(data["stage"]).label
+            unsolved = "，未解决" if data.get("solved") is False else ""
+            return "结案", Stage(data["stage"]).label + unsolved + (f"：{data['note']}" if data.get("note") else "")
         case "evidence":
             return "补充凭证", evidence_label(data)
         case "access":

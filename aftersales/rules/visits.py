@@ -2,7 +2,8 @@
 Which visits are due on a day, who is left out and why, and whose they are (FUP-01 to FUP-11, AMB-39).
 
 A visit has a day, never an hour: the night's round draws up what the coming morning is to do, on working days only.
-A visit that comes on a day off, or was held, is drawn up on the next working day that finds it.
+What is promised within a time is drawn up on its last working day; what else comes on a day off, or was held, on the
+next working day that finds it.
 """
 
 from __future__ import annotations
@@ -10,15 +11,15 @@ from __future__ import annotations
 import calendar
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from functools import lru_cache
 
-from aftersales.rules import clocks
+from aftersales.rules import assignment, clocks
+from aftersales.rules.clocks import DAY
 from aftersales.terms import Terms
 from aftersales.terms.followup import Kind
-from aftersales.words import LeftOut, Limit, Staff, Unit, VisitKind
+from aftersales.words import LeftOut, Limit, Right, Unit, VisitKind
 
-DAY = timedelta(days=1)
 # how far back a delivery may lie whose buyer is still visited every month
 LONGEST_USE = 120
 # of several due at once the first kind leads
@@ -103,6 +104,24 @@ def working_day_before(on: date, *, terms: Terms) -> date:
     return on
 
 
+def working_day_from(on: date, *, terms: Terms) -> date:
+    """Tell the day itself, or the next on which visits are made."""
+    while not is_working(on, terms=terms):
+        on += DAY
+    return on
+
+
+def within(on: date, *, earliest: date, terms: Terms) -> date:
+    """Tell by when something is made that is promised within a time: on its last working day (FUP-01, FUP-03)."""
+    last = on if is_working(on, terms=terms) else working_day_before(on, terms=terms)
+    return working_day_from(max(last, earliest), terms=terms)
+
+
+def last_promised(on: date, *, terms: Terms) -> date:
+    """Tell the last day whose promises within a time are made on a day: those of the days off after it too."""
+    return working_day_from(on + DAY, terms=terms) - DAY
+
+
 def months_later(on: date, months: int) -> date:
     """Tell the same day so many months later, the month's last day where it is shorter: the 31st is the 30th in June."""
     year, month = divmod(on.year * 12 + on.month - 1 + months, 12)
@@ -142,7 +161,7 @@ def first_visit(*, ordered_on: date, delivered_on: date, channel: str, terms: Te
     kind = terms.followup.kind(VisitKind.PURCHASE, channel)
     if not kind.is_on or kind.after is None:
         return None
-    return max(day_after(ordered_on, kind.after, terms=terms), delivered_on), kind
+    return within(day_after(ordered_on, kind.after, terms=terms), earliest=delivered_on, terms=terms), kind
 
 
 def use_visits(
@@ -202,7 +221,7 @@ def after_case(
     for code in (VisitKind.COMPLAINT, VisitKind.SOLVED) if is_solved else (VisitKind.UNSOLVED,):
         kind = terms.followup.kind(code, channel)
         if kind.is_on and kind.after is not None and (not is_solved or process in kind.processes):
-            return day_after(closed_on, kind.after, terms=terms), code, kind
+            return working_day_from(day_after(closed_on, kind.after, terms=terms), terms=terms), code, kind
     return None
 
 
@@ -229,7 +248,7 @@ def settle(
     """
     Make one visit of all that are due for one person: which one leads, what becomes part of it, what is left out.
 
-    None leads while a case is open, on a day on which the person was called, or above the month's number (FUP-11).
+    What is not solved is never too late (FUP-06). None leads while a case is open, on a day on which the person was called, or above the month's number (FUP-11).
     """
     left, living = [], []
     oldest = day_before(on, terms.followup.too_late, terms=terms)
@@ -238,7 +257,7 @@ def settle(
             left.append(Left(each, LeftOut.OPTED_OUT))
         elif not terms.followup.kind(VisitKind(each.kind), each.channel).is_on:
             left.append(Left(each, LeftOut.OFF))
-        elif each.due_on < oldest:
+        elif each.due_on < oldest and each.kind != VisitKind.UNSOLVED:
             left.append(Left(each, LeftOut.TOO_LATE))
         else:
             living.append(each)
@@ -259,13 +278,30 @@ def settle(
     return lead, tuple(also), [*left, *(Left(each, LeftOut.MERGED, lead.key) for each in also)]
 
 
+def settle_again(waiting: Sequence[Due], *, people: Mapping[str, Person], on: date, terms: Terms) -> list[Left]:
+    """
+    Tell which of those that have an agent already are not to be made on a day after all, and why (FUP-11).
+
+    What forbids a visit forbids it however long ago it was drawn up; that it was given to somebody is no reason.
+    """
+    by_person: dict[str, list[Due]] = {}
+    for each in waiting:
+        by_person.setdefault(each.person, []).append(each)
+    left: list[Left] = []
+    for name, dues in by_person.items():
+        known = people.get(name, Person())
+        person = Person(opted_out=known.opted_out, open_case=known.open_case)
+        left += settle(dues, person=person, on=on, terms=terms)[2]
+    return left
+
+
 # --- whose it is ----------------------------------------------------------------------------------------------------
 
 
 def agents(department: str, *, away: Collection[str], terms: Terms) -> list[str]:
-    """Tell who of a department makes visits on a day: those who are there; its head when nobody else is."""
+    """Tell who of a department makes visits on a day: those who may and are there; its head when nobody else is."""
     head = terms.house.departments[department].head if department in terms.house.departments else ""
-    there = [staff.id for staff in _of(department, terms) if staff.id not in away]
+    there = [staff.id for staff in terms.who_may(Right.VISIT, department) if staff.id not in away]
     return there if there == [head] else sorted(each for each in there if each != head)
 
 
@@ -345,7 +381,7 @@ class _Hands:
     def give(self, lead: Due, person: Person) -> str:
         """Give a visit to whoever knows best and has room, else to whoever has the fewest."""
         room = [each for each in self.known(lead, person) if self._has_room(each)]
-        agent = room[0] if room else min(self.there, key=lambda each: (self.loads[each], each))
+        agent = room[0] if room else assignment.fewest(self.there, self.loads)
         self.loads[agent] += 1
         return agent
 
@@ -353,10 +389,6 @@ class _Hands:
         if self.loads[agent] != self.fair:
             return self.loads[agent] < self.fair
         return sum(load > self.fair for load in self.loads.values()) < self.more
-
-
-def _of(department: str, terms: Terms) -> list[Staff]:
-    return [staff for staff in terms.staff().values() if staff.department == department]
 
 
 # --- months ---------------------------------------------------------------------------------------------------------

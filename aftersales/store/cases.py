@@ -12,7 +12,8 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import func, insert, literal, select, text, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -130,9 +131,12 @@ async def move(
     stage: Stage,
     owner: str | None = None,
     closed_at: datetime | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> None:
-    """Put a case at a stage; `closed_at` ends it."""
+    """Put a case at a stage; `closed_at` ends it, `facts` are added to what it has."""
     values: dict[str, Any] = {"stage": stage.value}
+    if facts:
+        values["facts"] = CASES.c.facts.op("||")(literal(dict(facts), JSONB))
     if owner is not None:
         values["owner"] = owner
     if closed_at is not None:

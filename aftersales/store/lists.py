@@ -13,11 +13,11 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales.rules.lists import DONE, DROPPED, LISTED, PLANNED, Called, Visit
-from aftersales.store.tables import CaseRow, CustomerRow, PromiseRow, VisitRow
-from aftersales.words import Process
+from aftersales.store import people
+from aftersales.store.tables import CaseRow, PromiseRow, VisitRow
+from aftersales.words import LeftOut, Process
 
 CASES = CaseRow.__table__  # type: ignore[attr-defined]
-CUSTOMERS = CustomerRow.__table__  # type: ignore[attr-defined]
 PROMISES = PromiseRow.__table__  # type: ignore[attr-defined]
 VISITS = VisitRow.__table__  # type: ignore[attr-defined]
 
@@ -105,20 +105,15 @@ async def settle(
     await connection.execute(update(VISITS).where(VISITS.c.id == visit_id).values(**values, data=calls))
 
 
-async def opt_out(connection: AsyncConnection, visit: Visit, *, at: datetime) -> int:
-    """Call a customer no more: what is planned or listed for them is dropped; answers how many (FUP-11)."""
-    if visit.customer_id is not None:
-        await connection.execute(update(CUSTOMERS).where(CUSTOMERS.c.id == visit.customer_id).values(opted_out=True))
-        theirs = VISITS.c.customer_id == visit.customer_id
-    else:
-        theirs = (VISITS.c.order_no == visit.order_no) & VISITS.c.customer_id.is_(None)
+async def call_off(connection: AsyncConnection, name: str, *, besides: int | None = None, at: datetime) -> int:
+    """Drop what is planned or listed for somebody who wants no visits; answers how many (FUP-11)."""
     dropped = await connection.execute(
         update(VISITS)
-        .where(theirs, VISITS.c.id != visit.id, VISITS.c.state.in_((PLANNED, LISTED)))
+        .where(people.has_visit(name), VISITS.c.id.is_distinct_from(besides), VISITS.c.state.in_((PLANNED, LISTED)))
         .values(
             state=DROPPED,
             done_at=at,
-            data=VISITS.c.data.op("||")(literal({"why": "opted_out"}, JSONB)),
+            data=VISITS.c.data.op("||")(literal({"why": LeftOut.OPTED_OUT.value}, JSONB)),
         )
     )
     return dropped.rowcount
@@ -174,18 +169,12 @@ async def lock_day(connection: AsyncConnection, on: date, *, rehearsal: str | No
     return {row.operator: (row.case_no, row.closed_at is not None) for row in rows}
 
 
-async def waiting(connection: AsyncConnection, on: date, *, rehearsal: str | None) -> list[Mapping[str, Any]]:
-    """What has an agent, has come due by a day, and stands on no list: number, agent and department."""
+async def waiting(connection: AsyncConnection, keys: Collection[str]) -> list[Mapping[str, Any]]:
+    """Number, agent and department of some visits that stand on no list, the most overdue first."""
     rows = await connection.execute(
         select(VISITS.c.id, VISITS.c.agent, VISITS.c.owner)
-        .where(
-            VISITS.c.state == PLANNED,
-            VISITS.c.agent.is_not(None),
-            VISITS.c.due_on <= on,
-            VISITS.c.rehearsal.is_not_distinct_from(rehearsal),
-        )
+        .where(VISITS.c.key.in_(keys), VISITS.c.state == PLANNED)
         .order_by(VISITS.c.due_on, VISITS.c.id)
-        .with_for_update()
     )
     return [dict(row) for row in rows.mappings()]
 

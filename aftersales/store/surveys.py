@@ -9,13 +9,11 @@ from typing import Any
 from sqlalchemy import Date, and_, case, cast, exists, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from aftersales.store.tables import CaseRow, CustomerRow, JournalRow, OrderRow, OutboxRow, SurveyRow
+from aftersales.store.tables import CaseRow, JournalRow, OutboxRow, SurveyRow
 from aftersales.words import Heard, Process, Stage, Surveyed
 
 CASES = CaseRow.__table__  # type: ignore[attr-defined]
-CUSTOMERS = CustomerRow.__table__  # type: ignore[attr-defined]
 JOURNAL = JournalRow.__table__  # type: ignore[attr-defined]
-ORDERS = OrderRow.__table__  # type: ignore[attr-defined]
 OUTBOX = OutboxRow.__table__  # type: ignore[attr-defined]
 SURVEYS = SurveyRow.__table__  # type: ignore[attr-defined]
 
@@ -48,17 +46,6 @@ async def last_of_order(connection: AsyncConnection, order_no: str, *, besides: 
         )
     ).one_or_none()
     return (row.case_no, row.ended_at) if row else None
-
-
-async def is_opted_out(connection: AsyncConnection, order_no: str) -> bool:
-    """Whether the customer of an order does not want to be asked; a guest has not said so."""
-    return bool(
-        await connection.scalar(
-            select(CUSTOMERS.c.opted_out)
-            .join(ORDERS, ORDERS.c.customer_id == CUSTOMERS.c.id)
-            .where(ORDERS.c.order_no == order_no)
-        )
-    )
 
 
 async def of_case(connection: AsyncConnection, case_no: str) -> Mapping[str, Any] | None:

@@ -78,11 +78,23 @@ class CustomerRow(SQLModel, table=True):
     visits_until: date | None = Field(default=None, sa_column=Column(Date, nullable=True))
 
 
+class GuestRow(SQLModel, table=True):
+    """What a guest wishes, by the name of the person that `store.people` gives: their telephone, else their order."""
+
+    __tablename__ = "guests"
+    person: str = Field(sa_column=Column(Text, primary_key=True))
+    opted_out: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+
+
 class OrderRow(SQLModel, table=True):
     """An order. A guest's order has no customer; the contact stands on the order. `rehearsal` marks rehearsed ones."""
 
     __tablename__ = "orders"
-    __table_args__ = (UniqueConstraint("order_no"), Index("orders_ordered", "ordered_at"))
+    __table_args__ = (
+        UniqueConstraint("order_no"),
+        Index("orders_ordered", "ordered_at"),
+        Index("orders_of_guests", "contact_phone", postgresql_where=text("customer_id is null")),
+    )
     id: int | None = _key()
     order_no: str
     channel: str
@@ -444,8 +456,8 @@ class VisitRow(SQLModel, table=True):
 
     Kind: purchase | use | return | complaint | solved | unsolved. State: `planned`, then `listed` on an agent's list of
     a day, then `done` (reached | not_reached | problem | opted_out) or `dropped` (`data["why"]`).
-    A planned one without an agent only waits for its day. The nightly round draws it up: gives it the agent and puts
-    `due_on` to the day it is for. `also` names what was due at the same time and is settled with it.
+    A planned one without an agent only waits for its day. The nightly round draws it up: gives it the agent and keeps
+    the day it is for (`data["drawn_on"]`); `due_on` stays what was promised, until a call in vain gives it another. `also` names what was due at the same time and is settled with it.
     """
 
     __tablename__ = "visits"

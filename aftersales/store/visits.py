@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import func, select, text
+from sqlalchemy import Date, cast, func, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from aftersales.rules.lists import LISTED, PLANNED
 from aftersales.rules.visits import Drawn, Due, Left, Person
+from aftersales.store import people
 from aftersales.store.tables import OrderRow, VisitRow
 
 ORDERS = OrderRow.__table__  # type: ignore[attr-defined]
@@ -99,6 +101,7 @@ where c.closed_at >= :since and c.closed_at < :until and c.stage = 'closed'
 order by c.case_no
 """
 
+# what is planned, or has an agent and stands on no list
 _DUE = f"""
 select v.key, v.kind, v.due_on, v.owner, v.rule, v.customer_id, v.order_no, v.case_no,
        coalesce(cu.channel, o.channel, '') as channel, coalesce(o.contact_phone, '') as contact_phone,
@@ -110,9 +113,7 @@ from visits v
 left join customers cu on cu.id = v.customer_id
 left join orders o on o.order_no = v.order_no
 left join cases c on c.case_no = v.case_no
-where v.state = 'planned' and v.agent is null and v.due_on <= :on and v.due_on > :since
-  and v.rehearsal is not distinct from cast(:rehearsal as text)
-order by v.id
+where v.state = 'planned' and v.due_on <= :on and v.rehearsal is not distinct from cast(:rehearsal as text)
 """
 
 _PLAN = """
@@ -124,10 +125,10 @@ from unnest(cast(:key as text[]), cast(:kind as text[]), cast(:due_on as date[])
 on conflict (key) do nothing
 """
 
-# whoever is on a list, or has been, is known by the day they are called on
+# figures and ladders go by the day it was due, however late it is drawn up
 _DRAW = """
 update visits v
-set agent = drawn.agent, due_on = :on, data = v.data || jsonb_build_object('due_on', v.due_on)
+set agent = drawn.agent, data = v.data || jsonb_build_object('drawn_on', cast(:on as date))
 from unnest(cast(:key as text[]), cast(:agent as text[])) as drawn (key, agent)
 where v.key = drawn.key and v.state = 'planned' and v.agent is null
 """
@@ -138,7 +139,7 @@ set state = 'dropped', done_at = :at,
     data = v.data || jsonb_build_object('why', dropped.why)
         || case when dropped.lead = '' then '{}'::jsonb else jsonb_build_object('into', dropped.lead) end
 from unnest(cast(:key as text[]), cast(:why as text[]), cast(:lead as text[])) as dropped (key, why, lead)
-where v.key = dropped.key and v.state = 'planned' and v.agent is null
+where v.key = dropped.key and v.state = 'planned'
 returning v.key
 """
 
@@ -148,23 +149,51 @@ from unnest(cast(:lead as text[]), cast(:also as jsonb[])) as joined (lead, also
 where v.key = joined.lead
 """
 
-_OPEN_CASES = """
-select {who} as who, min(c.case_no) as case_no
-from orders o join cases c on c.order_no = o.order_no
-where {which} and c.closed_at is null and c.rehearsal is not distinct from cast(:rehearsal as text)
-group by {who}
+# every order of some people: a guest's are those with the same telephone
+_THEIRS = """
+with theirs as (
+    select 'c' || o.customer_id as who, o.order_no from orders o
+    where o.customer_id = any(cast(:customers as bigint[]))
+    union all
+    select 'p' || o.contact_phone, o.order_no from orders o
+    where o.customer_id is null and o.contact_phone = any(cast(:phones as text[]))
+    union all
+    select 'o' || o.order_no, o.order_no from orders o
+    where o.customer_id is null and o.order_no = any(cast(:orders as text[]))
+)
 """
 
-_CALLS = """
-select v.{who} as who,
-       count(*) filter (where v.due_on >= :month and v.due_on < :next_month) as contacts,
-       bool_or(v.due_on = :on) as is_seen,
+_OPEN_CASES = f"""
+{_THEIRS}
+select theirs.who, min(c.case_no) as case_no
+from theirs join cases c on c.order_no = theirs.order_no
+where c.closed_at is null and c.rehearsal is not distinct from cast(:rehearsal as text)
+  and c.process = any(cast(:processes as text[]))
+group by theirs.who
+"""
+
+# somebody was called on the day of the call, whatever day that was due
+_CALLS = f"""
+{_THEIRS},
+visited as (
+    select 'c' || v.customer_id as who, v.* from visits v where v.customer_id = any(cast(:customers as bigint[]))
+    union all
+    select theirs.who, v.* from theirs join visits v on v.order_no = theirs.order_no where v.customer_id is null
+)
+select v.who,
+       count(*) filter (where called.this_month) as contacts,
+       coalesce(bool_or(called.today), false) as is_seen,
        max(v.key) filter (where v.state in ('planned', 'listed')) as open_visit,
        (array_agg(v.agent order by v.due_on desc, v.id desc))[1] as last_agent
-from visits v
-where {which} and v.agent is not null and v.state <> 'dropped'
+from visited v
+left join lateral (
+    select bool_or(call.at >= :day and call.at < :next_day) as today,
+           bool_or(call.at >= :month and call.at < :next_month) as this_month
+    from (select cast(each ->> 'at' as timestamptz) as at from jsonb_array_elements(v.data -> 'calls') each) call
+) called on true
+where v.agent is not null and (v.state <> 'dropped' or v.data ? 'calls')
   and v.rehearsal is not distinct from cast(:rehearsal as text)
-group by v.{who}
+group by v.who
 """
 
 
@@ -193,11 +222,6 @@ class Ended:
     contact_phone: str | None
     channel: str
     is_solved: bool
-
-
-def person(*, customer_id: int | None, phone: str, order_no: str) -> str:
-    """Name whom a visit is for: a customer; a guest by the telephone, for guests have no number; else by the order."""
-    return f"c{customer_id}" if customer_id is not None else f"p{phone}" if phone else f"o{order_no}"
 
 
 # --- what the round finds -------------------------------------------------------------------------------------------
@@ -250,11 +274,21 @@ async def ended(
 
 async def due(connection: AsyncConnection, *, rehearsal: str | None, since: date, on: date) -> list[Due]:
     """The planned visits whose day has come and that nobody has yet, due after a day."""
-    rows = await connection.execute(text(_DUE), {"on": on, "since": since, "rehearsal": rehearsal})
+    which = f"{_DUE} and v.agent is null and v.due_on > :since order by v.id"
+    return _dues(await connection.execute(text(which), {"on": on, "since": since, "rehearsal": rehearsal}))
+
+
+async def waiting(connection: AsyncConnection, *, rehearsal: str | None, on: date) -> list[Due]:
+    """What has an agent, has come due by a day and stands on no list, locked until this transaction ends."""
+    which = f"{_DUE} and v.agent is not null order by v.due_on, v.id for update of v"
+    return _dues(await connection.execute(text(which), {"on": on, "rehearsal": rehearsal}))
+
+
+def _dues(rows: Any) -> list[Due]:
     return [
         Due(
             **{name: value for name, value in row.items() if name != "contact_phone"},
-            person=person(customer_id=row["customer_id"], phone=row["contact_phone"], order_no=row["order_no"]),
+            person=people.person(customer_id=row["customer_id"], phone=row["contact_phone"], order_no=row["order_no"]),
         )
         for row in rows.mappings()
     ]
@@ -267,33 +301,26 @@ async def planned_before(connection: AsyncConnection, keys: Collection[str]) -> 
 
 
 async def known(
-    connection: AsyncConnection, due: Sequence[Due], *, rehearsal: str | None, on: date, month: tuple[date, date]
+    connection: AsyncConnection,
+    due: Sequence[Due],
+    *,
+    rehearsal: str | None,
+    processes: Collection[str],
+    day: Span,
+    month: Span,
 ) -> dict[str, Person]:
-    """Tell what is known of those who are to be visited: their wish, their open cases, their visits so far."""
-    customers = sorted({each.customer_id for each in due if each.customer_id is not None})
-    guests = {each.order_no: each.person for each in due if each.customer_id is None}
-    bounds = {"rehearsal": rehearsal, "on": on, "month": month[0], "next_month": month[1]}
+    """Tell what is known of those who are to be visited: their wish, their open cases of these processes, their visits."""
+    names = {each.person for each in due}
+    bounds = {**people.parted(names), "rehearsal": rehearsal}
+    when = {"day": day[0], "next_day": day[1], "month": month[0], "next_month": month[1]}
     facts: dict[str, dict[str, Any]] = {}
-
-    opted_out = text("select id from customers where opted_out and id = any(cast(:ids as bigint[]))")
-    for number in await connection.scalars(opted_out, {"ids": customers}):
-        facts.setdefault(f"c{number}", {})["opted_out"] = True
-    by_customer = ("customer_id = any(cast(:ids as integer[]))", "customer_id", customers)
-    by_order = ("order_no = any(cast(:ids as text[])) and {table}.customer_id is null", "order_no", list(guests))
-    for which, who, ids in (by_customer, by_order):
-        if not ids:
-            continue
-        named = {number: f"c{number}" for number in customers} if who == "customer_id" else guests
-        opened = _OPEN_CASES.format(who=f"o.{who}", which="o." + which.format(table="o"))
-        for row in await connection.execute(text(opened), {"ids": ids, "rehearsal": rehearsal}):
-            facts.setdefault(named[row.who], {})["open_case"] = row.case_no
-        called = _CALLS.format(who=who, which="v." + which.format(table="v").replace("integer", "bigint"))
-        for row in await connection.execute(text(called), {"ids": ids, **bounds}):
-            fact = facts.setdefault(named[row.who], {})
-            fact["contacts"] = fact.get("contacts", 0) + row.contacts  # a guest may have several orders
-            fact["is_seen"] = fact.get("is_seen", False) or row.is_seen
-            fact["open_visit"] = row.open_visit or fact.get("open_visit", "")
-            fact["last_agent"] = row.last_agent
+    for name in await people.opted_out(connection, names):
+        facts.setdefault(name, {})["opted_out"] = True
+    for row in await connection.execute(text(_OPEN_CASES), {**bounds, "processes": list(processes)}):
+        facts.setdefault(row.who, {})["open_case"] = row.case_no
+    for calls in (await connection.execute(text(_CALLS), {**bounds, **when})).mappings():
+        called = {name: value for name, value in calls.items() if name != "who" and value}
+        facts.setdefault(calls["who"], {}).update(called)
     return {name: Person(**fact) for name, fact in facts.items()}
 
 
@@ -302,9 +329,10 @@ async def loads(connection: AsyncConnection, on: date, *, rehearsal: str | None)
     rows = await connection.execute(
         select(VISITS.c.agent, VISITS.c.kind, func.count().label("number"))
         .where(
-            VISITS.c.state.in_(("planned", "listed")),
+            VISITS.c.state.in_((PLANNED, LISTED)),
             VISITS.c.agent.is_not(None),
-            VISITS.c.due_on == on,
+            # the day it was drawn up for; who was not reached has another
+            func.greatest(VISITS.c.due_on, cast(VISITS.c.data["drawn_on"].astext, Date)) == on,
             VISITS.c.rehearsal.is_not_distinct_from(rehearsal),
         )
         .group_by(VISITS.c.agent, VISITS.c.kind)

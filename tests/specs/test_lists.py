@@ -73,7 +73,18 @@ def test_fup06_what_follows_a_visit(kind: str, outcome: str, effect: str, follow
 
     told = lists.follows(seen, outcome=Outcome(outcome), effect=effect, on=date(2025, 3, 13), terms=LIVE)
 
-    assert (told[:2] if told else None) == ((f"{kind}:RT-1#2", follows_on) if follows_on else None)
+    assert [(part["key"], day) for part, day, _ in told] == ([(f"{kind}:RT-1#2", follows_on)] if follows_on else [])
+
+
+@pytest.mark.parametrize("effect", ["", "solved"])
+def test_fup06_what_is_not_solved_lives_on_though_another_visit_asked(effect: str):
+    part = {"key": "unsolved:TK-2#3", "kind": "unsolved", "rule": "FUP-06", "order_no": "O9", "case_no": "TK-2"}
+    seen = a_visit(also=({**part, "kind": "return", "key": "return:RT-1"}, part))
+
+    told = lists.follows(seen, outcome=Outcome.REACHED, effect=effect, on=date(2025, 3, 13), terms=LIVE)
+
+    follows = [("unsolved:TK-2#4", "O9", "TK-2", date(2025, 3, 17))]
+    assert [(p["key"], p["order_no"], p["case_no"], day) for p, day, _ in told] == ([] if effect else follows)
 
 
 @pytest.mark.parametrize(

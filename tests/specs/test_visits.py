@@ -101,12 +101,14 @@ def test_fup02_a_month_later_is_the_same_day_or_the_months_last(on: str, months:
     ("ordered", "delivered", "due"),
     [
         pytest.param("11-18", "11-20", "11-25", id="a week after the purchase"),
+        pytest.param("11-21", "11-23", "11-27", id="the week ends on a Saturday: the Friday before"),
+        pytest.param("11-21", "11-28", "11-30", id="delivered on that Saturday: the Monday after"),
         pytest.param("11-18", "11-25", "11-25", id="delivered on that very day"),
         pytest.param("11-18", "11-26", "11-26", id="AMB-39 held until the day of delivery"),
         pytest.param("10-12", "11-20", "11-20", id="AMB-39 held for a month: bought long before it was made"),
         pytest.param("2024-02-22", "2024-02-24", "2024-02-29", id="on a leap day"),
         pytest.param("2025-12-29", "2025-12-30", "2026-01-05", id="over the new year"),
-        pytest.param("09-26", "09-28", "10-03", id="in a holiday: its day stays, the round draws it up after"),
+        pytest.param("09-26", "09-28", "09-30", id="the week ends in a holiday: the last day before"),
     ],
 )
 def test_fup01_amb39_the_first_visit(ordered: str, delivered: str, due: str):
@@ -234,7 +236,12 @@ def test_fup02_the_days_that_the_round_asks_for_are_those_that_lead_to_a_visit(o
 @pytest.mark.parametrize(
     ("process", "is_solved", "due"),
     [
-        pytest.param("complaint", True, ("11-28", "complaint", "FUP-07"), id="FUP-07 three days after a complaint"),
+        pytest.param(
+            "complaint",
+            True,
+            ("11-30", "complaint", "FUP-07"),
+            id="FUP-07 three days after a complaint, a Saturday: on Monday",
+        ),
         pytest.param("tickets", True, ("12-02", "solved", "FUP-05"), id="FUP-05 a week after something was solved"),
         pytest.param("tickets", False, ("11-27", "unsolved", "FUP-06"), id="FUP-06 two working days where it was not"),
         pytest.param("complaint", False, ("11-27", "unsolved", "FUP-06"), id="FUP-06 nor a complaint"),
@@ -363,6 +370,12 @@ def test_fup11_of_one_kind_the_older_leads():
     assert left == [Left(newer, LeftOut.MERGED, older.key)]
 
 
+def test_fup06_what_is_not_solved_is_never_too_late():
+    lead, _, left = visits.settle([due("unsolved", ON - timedelta(days=40))], person=Person(), on=ON, terms=shipped())
+
+    assert lead is not None and not left
+
+
 def test_fup11_what_is_too_late_leads_nothing():
     lead, left = settled(due("complaint", on=ON - timedelta(days=20)), due("use"))
 
@@ -425,6 +438,19 @@ def counts(found: Mapping[str, str]) -> dict[str, int]:
 )
 def test_fup10_who_makes_visits(away: tuple[str, ...], there: list[str]):
     assert visits.agents("customer_service", away=away, terms=shipped()) == there
+
+
+def test_fup10_only_who_may_record_a_visit_makes_any():
+    rules = shipped()
+    people = [
+        one.model_copy(update={"rights": [right for right in one.rights if right != "visit"]})
+        if one.id == "C08"
+        else one
+        for one in rules.staff_list.staff
+    ]
+    rules = rules.model_copy(update={"staff_list": rules.staff_list.model_copy(update={"staff": people})})
+
+    assert visits.agents("customer_service", away=(), terms=rules) == ["C02", "C07"]
 
 
 def test_fup10_visits_are_spread_evenly():

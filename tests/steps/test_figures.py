@@ -165,7 +165,7 @@ async def test_the_sheet_is_what_the_two_other_commands_say(aftersales: Any, pas
     days = ("--from", str(today - timedelta(days=20)), "--to", str(today + timedelta(days=1)))
 
     told = await aftersales("figures", "followup", *days, "--by", "agent", "--format", "csv")
-    visited = await aftersales("visit", "figures", *days, "--json")
+    visited = await aftersales("visit", "figures", *days, "--format", "json")
     surveyed = await aftersales("survey", "figures", *days, "--by", "agent", "--format", "json")
 
     rows = {row["客服"]: row for row in csv.DictReader(io.StringIO(told.out.removeprefix("\ufeff")))}

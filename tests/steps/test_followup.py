@@ -14,14 +14,17 @@ import pytest
 from aftersales import terms
 from aftersales.desk.deployments import nightly
 from aftersales.rules import clocks, visits
+from aftersales.rules import lists as rules
+from aftersales.store import lists as store
 from aftersales.store import outbox, rehearsals
 from aftersales.store.engine import engine, transaction
 from aftersales.terms import Terms
 from aftersales.words import LeftOut, Unable
 from tasks import followup
+from tasks import visits as lists
 from tasks.followup import Round
 from tests.stories.test_escalation import time
-from tests.visiting import a_case, at, change, drawn, night, rows, sell, states
+from tests.visiting import a_case, at, change, drawn, made, night, rows, sell, states
 
 __all__ = ["time"]
 
@@ -31,11 +34,6 @@ pytestmark = pytest.mark.usefixtures("database")
 def why(told: Round) -> dict[str, LeftOut]:
     """Key → why it is left out."""
     return {each.due.key: each.why for each in told.night.left}
-
-
-async def made() -> None:
-    """Let everybody have been called who was to be."""
-    await change("update visits set state = 'done', outcome = 'reached' where agent is not null and state <> 'dropped'")
 
 
 def with_(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> Terms:
@@ -228,27 +226,80 @@ async def test_a_guest_is_visited_too_and_once_under_one_telephone():
     }  # fmt: skip
 
 
+async def guest(order_no: str, *, ordered: str = "2025-03-05", delivered: str = "2025-03-07") -> None:
+    """Sell to a guest, each time under the same telephone."""
+    await sell(order_no, ordered=ordered, delivered=delivered, customer="", phone="10211112222")
+
+
+async def test_fup11_a_guest_is_one_person_while_a_case_of_another_order_is_open():
+    await guest("O1", ordered="2024-02-05", delivered="2024-02-07")
+    await a_case("RT-1", "O1")
+    await guest("O2")
+
+    assert why(await night("2025-03-12")) == {"purchase:O2": LeftOut.OPEN_CASE}
+
+
+async def test_fup11_a_guest_is_one_person_on_one_day():
+    await guest("O1")
+    await night("2025-03-12")
+    await made("2025-03-12")
+    await guest("O2")
+
+    assert why(await night("2025-03-12", hour="15:00")) == {"purchase:O2": LeftOut.SEEN_TODAY}
+
+
+async def test_fup11_a_guest_is_one_person_from_day_to_day():
+    await guest("O1")
+    await guest("O2", ordered="2025-03-06")
+
+    await night("2025-03-12")
+    await night("2025-03-13")
+
+    assert (await states())["purchase:O2"] == "merged"
+
+
+async def test_fup10_who_called_a_guest_last_calls_again():
+    await guest("O1", ordered="2025-02-05", delivered="2025-02-07")
+    await night("2025-02-12")
+    await made()
+    await change("update visits set agent = 'C08'")
+    await guest("O2")
+
+    assert [each.agent for each in (await night("2025-03-12")).night.drawn] == ["C08"]
+
+
+@pytest.mark.parametrize(
+    ("ordered", "on"),
+    [
+        pytest.param("2025-03-15", "2025-03-21", id="a week later is a Saturday: the Friday before"),
+        pytest.param("2025-03-16", "2025-03-21", id="a week later is a Sunday: the Friday before"),
+        pytest.param("2025-09-25", "2025-09-30", id="a week later is a holiday: the last day before"),
+    ],
+)
+async def test_fup01_within_a_week_though_that_ends_on_a_day_off(ordered: str, on: str):
+    await sell("O1", ordered=ordered, delivered=ordered)
+
+    assert (await night(str(date.fromisoformat(on) - timedelta(days=1)))).night.drawn == []
+    assert len((await night(on)).night.drawn) == 1
+
+
 # --- who is left out ------------------------------------------------------------------------------------------------
 
 
 async def test_fup11_while_a_case_is_open_nobody_calls_and_then_one_call_is_for_all():
     await sell("O1", ordered="2025-03-05", delivered="2025-03-07")
     await sell("O2", ordered="2025-03-06", delivered="2025-03-07")
-    await a_case("CP-1", "O2", process="complaint")
+    await a_case("RT-1", "O2")
 
     assert why(await night("2025-03-12")) == {"purchase:O1": LeftOut.OPEN_CASE}
     assert why(await night("2025-03-13")) == {"purchase:O1": LeftOut.OPEN_CASE, "purchase:O2": LeftOut.OPEN_CASE}
     await change("update cases set stage = 'closed', closed_at = :at", at=at("2025-03-14"))
     told = await night("2025-03-17")
 
-    assert [each.due.key for each in told.night.drawn] == ["complaint:CP-1"]
-    assert await states() == {
-        "purchase:O1": "merged", "purchase:O2": "merged", "complaint:CP-1": "2025-03-17 C07",
-    }  # fmt: skip
+    assert [each.due.key for each in told.night.drawn] == ["purchase:O1"]
+    assert (await states())["purchase:O2"] == "merged"
     (lead,) = await rows("agent is not null")
-    assert [(each["key"], each["rule"], each["order_no"]) for each in lead.also] == [
-        ("purchase:O1", "FUP-01", "O1"), ("purchase:O2", "FUP-01", "O2"),
-    ]  # fmt: skip
+    assert [(each["key"], each["rule"], each["order_no"]) for each in lead.also] == [("purchase:O2", "FUP-01", "O2")]
 
 
 async def test_fup11_who_does_not_want_to_is_not_called():
@@ -276,7 +327,6 @@ async def test_fup11_at_most_so_many_calls_a_month(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("state", "later"),
     [
-        pytest.param("planned", "merged", id="not yet on a list"),
         pytest.param("listed", "merged", id="on a list"),
         pytest.param("done", "planned", id="done today: another day"),
     ],
@@ -284,7 +334,8 @@ async def test_fup11_at_most_so_many_calls_a_month(monkeypatch: pytest.MonkeyPat
 async def test_fup11_what_comes_to_light_later_in_a_day_makes_no_second_call(state: str, later: str):
     await sell("O1", ordered="2025-03-05", delivered="2025-03-07")
     await night("2025-03-12")
-    await change("update visits set state = :state", state=state)
+    if state == "done":
+        await made()
     await sell("O2", ordered="2025-03-04", delivered="2025-03-07")  # imported late
 
     await night("2025-03-12", hour="15:00")
@@ -293,6 +344,46 @@ async def test_fup11_what_comes_to_light_later_in_a_day_makes_no_second_call(sta
     assert (await states())["purchase:O2"] == later
     first, _ = await rows()
     assert [each["key"] for each in first.also] == (["purchase:O2"] if later == "merged" else [])
+
+
+async def test_kpi40_what_an_outage_has_made_late_is_late(time: Any):
+    await sell("O1", ordered="2025-03-05", delivered="2025-03-07")
+    time("2025-03-24 02:00")
+    await night("2025-03-24")
+    await made("2025-03-24")
+
+    ((_, kept), *_) = await lists.figures(since=date(2025, 3, 12), until=date(2025, 3, 12))
+    assert (kept.due, kept.in_time, kept.late) == (1, 0, 1)
+
+
+async def test_esc10_what_is_drawn_up_late_owes_since_it_was_due(time: Any):
+    await sell("O1", ordered="2025-03-05", delivered="2025-03-07")
+    time("2025-03-24 02:00")
+    told = await night("2025-03-24")
+
+    async with transaction() as connection:
+        owed = rules.owed(await store.left(connection, told.lists.opened[0]), terms=terms.load())
+    assert owed is not None and owed[0].due_at == at("2025-03-13 00:00")
+
+
+async def test_fup11_a_call_counts_on_the_day_that_it_was_made():
+    await sell("O1", ordered="2025-03-05", delivered="2025-03-07")
+    await night("2025-03-12")
+    await night("2025-03-13")
+    await made("2025-03-13")
+    await sell("O2", ordered="2025-03-06", delivered="2025-03-07")
+
+    assert why(await night("2025-03-13", hour="15:00")) == {"purchase:O2": LeftOut.SEEN_TODAY}
+
+
+async def test_fup11_a_call_counts_in_the_month_in_which_it_was_made(monkeypatch: pytest.MonkeyPatch):
+    with_(monkeypatch, contacts_a_month=1)
+    await sell("O1", ordered="2025-03-24", delivered="2025-03-25")
+    await night("2025-03-31")
+    await made("2025-04-01")
+    await sell("O2", ordered="2025-03-25", delivered="2025-03-26")
+
+    assert why(await night("2025-04-02")) == {"purchase:O2": LeftOut.TOO_OFTEN}
 
 
 async def test_fup10_what_waited_too_long_is_left_out_for_good():
@@ -543,7 +634,9 @@ async def test_p01_on_both_nights_of_the_clock_each_visit_is_drawn_up_once(
     assert all(row.agent for row in found if visits.is_working(days[int(row.order_no[1:])], terms=rules))
     for row in found:
         day = days[int(row.order_no[1:])]
-        assert row.due_on == (day if visits.is_working(day, terms=rules) else row.due_on) >= day
+        assert row.due_on == (
+            day if visits.is_working(day, terms=rules) else visits.working_day_before(day, terms=rules)
+        )
 
 
 # --- rehearsals -----------------------------------------------------------------------------------------------------
@@ -640,3 +733,56 @@ async def test_followup_is_told_wrongly(time: Any, aftersales: Any, words: list[
     left = await aftersales("followup", *words)
 
     assert left.code == code and left.err.startswith(sentence) and left.err.count("\n") == 0
+
+
+# --- what customers wish --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("customer", [pytest.param("U1", id="a customer"), pytest.param("", id="a guest")])
+async def test_fup11_who_says_so_by_phone_is_called_no_more_until_they_want_to(
+    time: Any, aftersales: Any, customer: str
+):
+    await sell("O1", ordered="2025-03-05", delivered="2025-03-07", customer=customer)
+    time("2025-03-12 02:00")
+    await night("2025-03-12")
+
+    stopped = await aftersales("customer", "calls", "O1", "--stop", "--as", "C07")
+    assert stopped.out == "已登记：不再回访和调查订单 O1 的客户，取消已排的回访 1 次。\n"
+    assert await states() == {"purchase:O1": "opted_out"}
+    await sell("O2", ordered="2025-03-06", delivered="2025-03-07", customer=customer)
+    assert why(await night("2025-03-13")) == {"purchase:O2": LeftOut.OPTED_OUT}
+
+    await aftersales("customer", "calls", "O1", "--resume", "--as", "C07")
+    await sell("O3", ordered="2025-03-07", delivered="2025-03-08", customer=customer)
+    assert [each.due.key for each in (await night("2025-03-14")).night.drawn] == ["purchase:O3"]
+
+
+async def test_fup02_a_customer_names_the_last_day(time: Any, aftersales: Any):
+    await sell("O1", ordered="2025-01-03", delivered="2025-01-10", warranty=1)
+    time("2025-02-03 10:00")
+
+    told = await aftersales("customer", "calls", "O1", "--until", "2025-03-10", "--as", "C07")
+
+    assert told.out == "已登记：订单 O1 的客户，使用回访做到 2025-03-10 为止。\n"
+    await night("2025-02-07")
+    assert (await night("2025-02-10")).night.drawn
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        pytest.param(["O1", "--as", "C07"], "只写一个", id="no wish"),
+        pytest.param(["O1", "--stop", "--resume", "--as", "C07"], "只写一个", id="two wishes"),
+        pytest.param(["O9", "--stop", "--as", "C07"], "没有订单 O9", id="no such order"),
+        pytest.param(["O1", "--stop", "--as", "W01"], "客户服务部", id="another department"),
+        pytest.param(["O1", "--until", "2025-03-11", "--as", "C07"], "2025-03-11 已经过去", id="a day that is past"),
+        pytest.param(["O1", "--until", "2025-04-11", "--as", "C07"], "是游客下的", id="a guest has no visits in use"),
+    ],
+)
+async def test_what_is_no_wish_is_one_sentence(time: Any, aftersales: Any, words: list[str], sentence: str):
+    await sell("O1", ordered="2025-03-05", delivered="2025-03-07", customer="")
+    time("2025-03-12 08:00")
+
+    left = await aftersales("customer", "calls", *words)
+
+    assert left.code != 0 and sentence in left.err and left.err.count("\n") == 0

@@ -90,7 +90,7 @@ async def test_fup13_the_feedback_log_is_a_sheet(aftersales, listed: list[int], 
     )  # fmt: skip
     out = tmp_path / "feedback.csv"
 
-    told = await aftersales("visit", "feedback", "--from", TODAY, "--to", TODAY, "--csv", "--out", str(out))
+    told = await aftersales("visit", "feedback", "--from", TODAY, "--to", TODAY, "--format", "csv", "--out", str(out))
 
     assert told.code == 0
     (row,) = csv.DictReader(io.StringIO(out.read_text("utf-8-sig")))
@@ -111,7 +111,7 @@ async def test_kpi40_how_many_were_done_by_their_day(aftersales, listed: list[in
         await telling_of(list_no)
     await aftersales("visit", "record", str(listed[1]), "--by", "C07", "--outcome", "已联系上", "--note", "好")
 
-    told = await aftersales("visit", "figures", "--from", TODAY, "--to", TODAY, "--json")
+    told = await aftersales("visit", "figures", "--from", TODAY, "--to", TODAY, "--format", "json")
 
     assert [(row["agent"], row["due"], row["in_time"], row["late"], row["still_open"], row["share"]) for row in told.data] == [
         ("C07 王小明", "2", "1", "1", "0", "50.0"), ("C08 陈晓", "1", "0", "0", "1", "0.0"), ("合计", "3", "1", "1", "1", "33.3"),

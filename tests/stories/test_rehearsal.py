@@ -264,6 +264,17 @@ async def test_a_jump_over_a_due_time_stops_there(database):
     assert decided == datetime(2026, 11, 29, 1, 30, tzinfo=UTC)
 
 
+async def test_fup10_each_morning_that_the_clock_reaches_has_its_visits(database):
+    """What was bought and is not on its way back is asked about, on the rehearsal's clock and its lists."""
+    await rehearse("given up", "main", "storm")
+
+    listed = await rows(
+        "select v.rehearsal, v.due_on, v.list_no, c.opened_at from visits v join cases c on c.case_no = v.list_no"
+    )
+    assert listed and all(row.rehearsal and row.list_no.startswith("HL-X-") for row in listed)
+    assert all(row.opened_at > START for row in listed)
+
+
 async def test_the_main_way_jumps_over_nothing(database):
     (main,), watcher = await rehearse("main")
 

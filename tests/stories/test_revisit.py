@@ -141,6 +141,19 @@ async def test_gen07_fewer_calls_from_today_on_take_none_from_who_is_being_calle
     assert (await decided(telling))[-1] == ("revisit-1", "C02")
 
 
+async def test_gen07_how_often_somebody_is_called_stays_what_it_was(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+    telling = await opened(await closed(shop))
+    await telling.decide("revisit", "C02", result="unreached", note="无人接听")
+    await telling.decide("revisit", "C02", result="dissatisfied", note="仍不认可", plan="赠券")
+    live = current_terms()
+    other = live.model_copy(update={"followup": live.followup.model_copy(update={"tries": 1})})
+    monkeypatch.setattr("tasks.cases.current_terms", lambda: other)
+
+    await telling.again()
+
+    assert (telling.at, (await telling.case()).stage) == ("supervisor-0", Stage.SUPERVISOR)
+
+
 async def test_a_case_has_one_second_revisit(shop: Shop):
     about = await closed(shop)
 

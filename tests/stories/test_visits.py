@@ -15,9 +15,10 @@ from aftersales.desk import leg as legs
 from aftersales.desk.bare import Bare
 from aftersales.desk.leg import FormAnswer
 from aftersales.rules import pages
+from aftersales.store import people
 from aftersales.store.engine import engine, transaction
 from aftersales.words import Event, Stage, Unable
-from tasks import absences, audits, desks, escalation, extensions, gates, outside, visits
+from tasks import absences, audits, desks, escalation, extensions, gates, outside, records, visits
 from tasks.cases import current_terms
 from tests.steps.test_rivals import until
 from tests.stories.conftest import Shop, Telling
@@ -264,6 +265,71 @@ async def test_fup12_a_problem_opens_a_complaint_about_the_old_case(shop: Shop):
     assert complaint.case_no in notice.body and "13812345678" not in notice.body
 
 
+async def test_cmp08_an_open_complaint_bars_no_visit_and_once_done_is_asked_about(morning: Any):
+    await sell("O1", ordered="2025-03-05", delivered="2025-03-07", warranty=12)
+    told = await night(TODAY)
+    (called,) = await rows()
+    telling = await telling_of(told.lists.opened[0])
+    await recorded(telling, called.id, "problem", operator=called.agent)
+    (complaint,) = await complaints()
+
+    morning("2025-04-07 02:00")
+    assert [each.due.kind for each in (await night("2025-04-07")).night.drawn] == ["use"]
+
+    told_done = await records.end_complaint(
+        complaint.case_no, operator="C07", note="已补发，电话 13812345678", is_solved=True
+    )
+    assert told_done == f"{complaint.case_no} 已办结（已解决），之后的回访由每晚的回访巡检排出。"
+    said = (await Telling({}, uuid4(), case_no=complaint.case_no).journal())["closed"].data
+    assert said["note"].startswith("已补发") and "13812345678" not in str(said)
+    (use,) = await rows("kind = 'use'")
+    await recorded(await telling_of(use.list_no), use.id, "reached", operator=use.agent)
+    morning("2025-04-10 02:00")
+    await night("2025-04-10")
+    assert [row.case_no for row in await rows("kind = 'complaint' and agent is not null")] == [complaint.case_no]
+
+
+async def test_fup06_a_complaint_that_was_not_solved_is_asked_about_every_two_days(morning: Any):
+    called = await a_visit("O1")
+    await recorded(await a_list(), called, "problem")
+    (complaint,) = await complaints()
+    await records.end_complaint(complaint.case_no, operator="C02", note="厂家停产", is_solved=False)
+
+    morning("2025-03-14 02:00")
+    told = await night("2025-03-14")
+
+    assert [each.due.key for each in told.night.drawn] == [f"unsolved:{complaint.case_no}"]
+
+
+@pytest.mark.parametrize(
+    ("number", "operator", "note", "sentence"),
+    [
+        pytest.param("CP-20250312-9999", "C07", "好了", "没有售后单", id="no such complaint"),
+        pytest.param("HL-20250312-0001", "C07", "好了", "不是投诉单", id="another case"),
+        pytest.param("CP-20250312-0001", "W01", "好了", "不属于客户服务部", id="another department"),
+        pytest.param("CP-20250312-0001", "C07", "  ", "办理结果没有内容", id="nothing said"),
+    ],
+)
+async def test_cmp08_what_ends_no_complaint_is_refused(number: str, operator: str, note: str, sentence: str):
+    called = await a_visit("O1")
+    await recorded(await a_list(), called, "problem")
+
+    with pytest.raises(Unable, match=sentence):
+        await records.end_complaint(number, operator=operator, note=note, is_solved=True)
+
+    assert [case.closed_at for case in await complaints()] == [None]
+
+
+async def test_cmp08_a_complaint_is_done_once():
+    called = await a_visit("O1")
+    await recorded(await a_list(), called, "problem")
+    (complaint,) = await complaints()
+    await records.end_complaint(complaint.case_no, operator="C07", note="好了", is_solved=True)
+
+    with pytest.raises(Unable, match=r"已于 .* 办结，不用再登记"):
+        await records.end_complaint(complaint.case_no, operator="C02", note="好了", is_solved=True)
+
+
 async def test_fup12_a_problem_after_a_purchase_names_the_order():
     called = await a_visit("O1")
     telling = await a_list()
@@ -288,6 +354,74 @@ async def test_fup11_who_wants_no_calls_gets_none_any_more():
     assert ((await visit(later)).state, (await visit(later)).data["why"]) == ("dropped", "opted_out")
     assert (await visit(others)).state == "listed"
     assert telling.at == "visit-1"
+
+
+async def test_fup11_a_guest_who_wants_no_calls_gets_none_any_more(morning: Any):
+    guest = {"customer": "", "phone": "10211112222", "ordered": "2025-03-05", "delivered": "2025-03-07"}
+    await sell("O1", **guest)
+    told = await night(TODAY)
+    (called,) = await rows()
+    await recorded(await telling_of(told.lists.opened[0]), called.id, "opted_out", operator=called.agent)
+    await sell("O2", **{**guest, "ordered": "2025-03-06"})
+    await sell("O3", **{**guest, "ordered": "2025-03-06", "phone": "10233334444"})
+
+    morning(f"{TOMORROW} 02:00")
+    told = await night(TOMORROW)
+
+    assert [each.due.key for each in told.night.drawn] == ["purchase:O3"]
+    assert [(each.due.key, each.why.value) for each in told.night.left] == [("purchase:O2", "opted_out")]
+    async with transaction() as connection:
+        assert [await people.is_opted_out(connection, number) for number in ("O1", "O2", "O3")] == [True, True, False]
+
+
+async def left_over(morning: Any) -> tuple[Any, Telling]:
+    """A visit that was not made on the day before, and its list."""
+    await sell("O1", ordered="2025-03-05", delivered="2025-03-07")
+    told = await night(TODAY)
+    (called,) = await rows()
+    return called, await telling_of(told.lists.opened[0])
+
+
+async def test_fup11_what_is_left_waits_while_a_case_is_open_that_came_later(morning: Any):
+    from tests.visiting import a_case, change
+
+    called, _ = await left_over(morning)
+    await a_case("RT-1", "O1")
+
+    morning(f"{TOMORROW} 02:00")
+    told = await night(TOMORROW)
+    assert told.lists.opened == [] and [each.why.value for each in told.night.left] == ["open_case"]
+    assert ((await visit(called.id)).state, (await visit(called.id)).list_no) == ("planned", None)
+
+    await change(
+        "update cases set stage = 'closed', closed_at = :at where case_no = 'RT-1'", at=at(f"{TOMORROW} 12:00")
+    )
+    morning("2025-03-14 02:00")
+    assert len((await night("2025-03-14")).lists.opened) == 1
+    assert (await visit(called.id)).state == "listed"
+
+
+async def test_fup11_who_was_not_reached_is_called_again_only_if_nothing_forbids_it(morning: Any):
+    from tests.visiting import a_case
+
+    called, telling = await left_over(morning)
+    morning(f"{TODAY} 10:00")
+    await recorded(telling, called.id, "not_reached", operator=called.agent)
+    await a_case("HF-1", "O1", process="revisit")
+
+    morning(f"{TOMORROW} 02:00")
+    assert (await night(TOMORROW)).lists.opened == []
+
+
+async def test_fup11_what_is_left_of_who_opted_out_since_is_dropped(morning: Any):
+    called, _ = await left_over(morning)
+    async with transaction() as connection:
+        await people.opt_out(connection, f"c{called.customer_id}")
+
+    morning(f"{TOMORROW} 02:00")
+    assert (await night(TOMORROW)).lists.opened == []
+    row = await visit(called.id)
+    assert (row.state, row.data["why"]) == ("dropped", "opted_out")
 
 
 async def test_fup06_what_is_still_not_solved_is_asked_about_again(morning: Any):
