@@ -17,6 +17,8 @@ from decimal import Decimal
 from typing import Any, Protocol
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from aftersales import clock, forms
 from aftersales.cli.demo_ways import (
     MORNING,
@@ -320,7 +322,14 @@ class _Play:
         await self._fill(played, Fill("visit", does.call))
 
     async def _follow(self, played: Played, process: Process, case_no: str) -> None:
+        """Wait until a case that the system has opened stands at its first gate, before the clock goes on."""
+        gate = next(gate for gate, of in FOLLOWING.items() if of is process)
         played.followed.append(Followed(process.label, case_no, await self.desk.run(case_no)))
+
+        async def is_open(connection: AsyncConnection) -> bool:
+            return await cases.open_gate(connection, case_no, gate) is not None
+
+        await self._wait(played, case_no, is_open)
 
     async def _fill(self, played: Played, does: Fill) -> None:
         case_no, run_id = played.case_no, played.run_id
@@ -408,18 +417,26 @@ class _Play:
             await asyncio.sleep(0.1)
 
     async def _over(self, played: Played, case_no: str) -> None:
-        """Wait until a case that followed has ended. Raises Unable."""
+        """Wait until a case that followed has ended."""
+
+        async def is_over(connection: AsyncConnection) -> bool:
+            case = await cases.read(connection, case_no)
+            return case is not None and case.stage.is_over
+
+        await self._wait(played, case_no, is_over)
+
+    async def _wait(self, played: Played, case_no: str, is_there: Callable[[AsyncConnection], Awaitable[bool]]) -> None:
+        """Wait until a case that followed is where it must be. Raises Unable."""
         loop = asyncio.get_running_loop()
         until = loop.time() + self.patience
         while True:
             async with transaction() as connection:
+                if await is_there(connection):
+                    return
                 case = await cases.read(connection, case_no)
-            assert case is not None, "a case is never deleted"
-            if case.stage.is_over:
-                return
             if loop.time() > until:
                 raise Unable(
-                    f"“{played.way.story}”等了 {self.patience:.0f} 秒，{case_no} 还是{case.stage.label}，"
+                    f"“{played.way.story}”等了 {self.patience:.0f} 秒，{case_no} 还是{case.stage.label if case else ''}，"
                     f"请确认工作进程在运行（日志在 {settings().home / 'logs' / 'worker.log'}），再重新演示。"
                 )
             await asyncio.sleep(0.1)

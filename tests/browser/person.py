@@ -126,7 +126,7 @@ class Desk:
 
     @property
     def _names(self) -> Locator:
-        return self.page.locator("a[href*='/runs/flow-run/']").filter(has_text="RT-")
+        return self.page.locator("a[href*='/runs/flow-run/']").filter(has_text=re.compile(r"\b(RT|HF|HL)-"))
 
     async def picture(self, name: str, of: Locator | None = None, *, height: int = 900) -> None:
         """Keep a picture of a part of the page, or of the page's upper part."""
