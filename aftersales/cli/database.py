@@ -92,3 +92,7 @@ def _point_prefect_to(stack: state.Stack) -> None:
 
     prefect_settings.leave_others()
     os.environ.update(prefect_settings.client(home=settings().home, api_url=stack.api_url, auth=stack.auth))
+    if stack.page_url and not settings().page_url:
+        # a link that is written here leads to the page that runs there, whatever ports this shell knows of
+        os.environ["AFTERSALES_PAGE_URL"] = stack.page_url
+        settings.cache_clear()

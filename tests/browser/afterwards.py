@@ -40,6 +40,7 @@ from tests.gateways.receivers import Receiver
 BEGINS = datetime(2026, 11, 19, 7, tzinfo=UTC)
 DUE_ON = date(2026, 12, 2)
 LANGUAGES = {"zh": "zh-CN", "en": "en-GB"}
+WIDE = 390
 
 
 @contextmanager
@@ -82,7 +83,7 @@ class Phone:
     async def held(cls, browser: Browser, language: str = "zh", album: Path | None = None) -> AsyncIterator[Phone]:
         """A phone whose browser speaks a language, for the time of the block."""
         context = await browser.new_context(
-            viewport={"width": 390, "height": 844},
+            viewport={"width": WIDE, "height": 844},
             is_mobile=True,
             has_touch=True,
             java_script_enabled=False,
@@ -97,7 +98,10 @@ class Phone:
         """Keep a picture of the whole page."""
         if self.album is not None and name:
             self.album.mkdir(parents=True, exist_ok=True)
-            png = await self.page.screenshot(full_page=True)
+            box = await self.page.locator("main").bounding_box()
+            assert box is not None
+            edge = {"x": 0, "y": 0, "width": WIDE, "height": box["y"] + box["height"]}
+            png = await self.page.screenshot(full_page=True, clip=edge)
             (self.album / f"{name}.png").write_bytes(pictures.smaller(png))
 
     async def read(self) -> str:
@@ -225,7 +229,7 @@ async def walk(browser: Browser, shop: Shop, receiver: Receiver, album: Path | N
         (revisit_no,) = row(at.database_url, followed, case_no)
         run = await run_of(at.database_url, revisit_no)
         await desk.until(run, "待二次回访")
-        tagged = await desk.listed("二次回访", picture="revisit-runs", height=420)
+        tagged = await desk.listed("二次回访", picture="revisit-runs", height=820)
         form = await desk.form(run)
         revisit = await desk.summary(form)
         answer = {"操作人": "C02 刘洋", "回访结果": "客户满意", "客户怎么说": "已说明到账时间并致歉，客户接受"}
@@ -245,6 +249,11 @@ async def walk(browser: Browser, shop: Shop, receiver: Receiver, album: Path | N
         (list_no,) = told.lists.opened
         run = await run_of(at.database_url, list_no)
         await desk.until(run, "待回访")
+        async with connected(shop), transaction() as connection:
+            await rehearsals.jump(
+                connection, rehearsal, clocks.house_time(datetime.combine(DUE_ON, time(10)), house=house)
+            )
+        await desk.listed("回访", picture="visit-runs", height=820)
         form = await desk.form(run)
         visit = await desk.summary(form)
         (offered,) = await ui.choices(desk.page, form, "回访对象")
