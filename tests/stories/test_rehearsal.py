@@ -6,6 +6,7 @@ The demo's own ways are played here by plain calls, so that what it promises to 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -276,9 +277,23 @@ async def test_two_rehearsals_share_neither_orders_nor_clock(database):
 # --- after the end --------------------------------------------------------------------------------------------------
 
 
+class Unhurried(BareDesk):
+    """A worker that takes a moment until it tells what the system has opened, as every real one does."""
+
+    async def run(self, case_no: str) -> UUID:
+        run_id = uuid4()
+        self.opened[run_id] = case_no
+        self.telling = asyncio.create_task(self._after_a_moment(run_id))
+        return run_id
+
+    async def _after_a_moment(self, run_id: UUID) -> None:
+        await asyncio.sleep(0.3)
+        await self._tell(run_id)
+
+
 async def test_a_dissatisfied_customer_is_heard_and_visited_on_the_rehearsals_clock(database):
     """Paid on Wednesday 25 November, asked three minutes later, heard on the 26th, visited on Wednesday 2 December."""
-    (played,), watcher = await rehearse("dissatisfied")
+    (played,), watcher = await rehearse("dissatisfied", desk=Unhurried(), patience=20.0)
 
     assert played.is_as_told
     revisit, visits = played.followed
