@@ -21,7 +21,7 @@ from aftersales.desk import links
 from tests.browser import pictures, ui
 
 PATIENCE = 30.0  # a leg takes a second; a busy machine may need more
-WIDE, HIGH, FOR_PICTURES = 1280, 900, 3200
+WIDE, HIGH, FOR_PICTURES = 1280, 900, 4800
 
 
 @dataclass
