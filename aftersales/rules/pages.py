@@ -329,7 +329,7 @@ def visits_table(visits: Sequence[Visit], *, on: date) -> str:
         wide("订单", 0),
         wide("客户", 8),
         wide("类型", 4),
-        wide("截止", 6),
+        wide("截止", 9),
         wide("已打", 0),
         wide("上次反馈", 0),
     )

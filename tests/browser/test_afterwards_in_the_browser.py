@@ -15,7 +15,7 @@ from tests.browser.afterwards import DUE_ON, walk
 
 pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.timeout(400)]
 
-CODES = re.compile(r"customer_service|dissatisfied|not_reached|NTC-|SVY-|\\[*_|#]|None|undefined")
+CODES = re.compile(r"customer_service|dissatisfied|not_reached|NTC-|\\[*_|#]|None|undefined")
 
 
 async def test_svy05_fup10_from_the_survey_on_the_phone_to_the_visit_a_week_later(browser, stack, receiver, album):
