@@ -228,8 +228,8 @@ async def walk(browser: Browser, shop: Shop, receiver: Receiver, album: Path | N
         followed = "select case_no from cases where process = 'revisit' and facts ->> 'about' = %s"
         (revisit_no,) = row(at.database_url, followed, case_no)
         run = await run_of(at.database_url, revisit_no)
-        await desk.until(run, "待二次回访")
-        tagged = await desk.listed("二次回访", picture="revisit-runs", height=820)
+        name = await desk.until(run, "待二次回访")
+        tagged = await desk.finds("二次回访", name, picture="revisit-runs")
         form = await desk.form(run)
         revisit = await desk.summary(form)
         answer = {"操作人": "C02 刘洋", "回访结果": "客户满意", "客户怎么说": "已说明到账时间并致歉，客户接受"}
@@ -248,12 +248,12 @@ async def walk(browser: Browser, shop: Shop, receiver: Receiver, album: Path | N
                 assert bool(told.night.drawn) is (days == 0), (days, told.said)
         (list_no,) = told.lists.opened
         run = await run_of(at.database_url, list_no)
-        await desk.until(run, "待回访")
+        name = await desk.until(run, "待回访")
         async with connected(shop), transaction() as connection:
             await rehearsals.jump(
                 connection, rehearsal, clocks.house_time(datetime.combine(DUE_ON, time(10)), house=house)
             )
-        await desk.listed("回访", picture="visit-runs", height=820)
+        await desk.finds("回访", name, picture="visit-runs")
         form = await desk.form(run)
         visit = await desk.summary(form)
         (offered,) = await ui.choices(desk.page, form, "回访对象")

@@ -98,6 +98,15 @@ class Desk:
         await self.picture(picture, height=height)
         return [name.strip() for name in await self._names.all_inner_texts()]
 
+    async def finds(self, tag: str, name: str, *, picture: str = "", height: int = 820) -> list[str]:
+        """Look a run up by a tag; the UI says for a moment that there is none before it has asked."""
+        until = time.monotonic() + PATIENCE
+        while name not in (names := await self.listed(tag)):
+            assert time.monotonic() < until, f"no {name} below {tag}, but {names}"
+            await asyncio.sleep(0.5)
+        await self.picture(picture, height=height)
+        return names
+
     async def menu(self, run_id: str, *, picture: str = "") -> list[str]:
         """Open the menu at a run's top right (⋮) and read what it offers."""
         await self.page.goto(links.run(self.base, run_id))
