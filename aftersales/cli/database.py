@@ -92,7 +92,10 @@ def _point_prefect_to(stack: state.Stack) -> None:
 
     prefect_settings.leave_others()
     os.environ.update(prefect_settings.client(home=settings().home, api_url=stack.api_url, auth=stack.auth))
+    # another shell need not know on which ports the stack was started
     if stack.serve_url:
-        # another shell need not know on which ports the stack was started
         os.environ["AFTERSALES_SERVE_URL"] = stack.serve_url
+    if stack.page_url and not settings().page_url:
+        os.environ["AFTERSALES_PAGE_URL"] = stack.page_url
+    settings.cache_clear()
         settings.cache_clear()

@@ -13,6 +13,8 @@ import click
 from aftersales.words import Stage, Unable
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from rich.console import Console
     from rich.progress import Progress
 
@@ -110,7 +112,7 @@ async def _play(stack: Stack, house: House, ways: Sequence[Way], speed: float) -
     engine.connect(stack.database_url)
     screen = Console(stderr=True, highlight=False)
     try:
-        async with demo_desk.opened() as desk:
+        async with demo_desk.opened(page_url=stack.page_url) as desk:
             with Progress(
                 TextColumn("{task.fields[on]}"),
                 BarColumn(bar_width=24),
@@ -123,12 +125,16 @@ async def _play(stack: Stack, house: House, ways: Sequence[Way], speed: float) -
                 last = max(act.day for way in ways for act in way.acts)
                 audience = Screen(progress, house, days=last, speed=speed)
                 played = await demo_play.play(ways, desk=desk, audience=audience)
-            await desk.finish([each.run_id for each in played if each.run_id])
+            await desk.finish([run_id for each in played for run_id in _runs(each)])
     except OperationalError as error:
         raise Unable("演示中途与数据库的连接断了，请看运行 make run 的窗口是否正常，再重新演示。") from error
     finally:
         await engine.disconnect()
     return played
+
+
+def _runs(played: Played) -> list[UUID]:
+    return [*([played.run_id] if played.run_id else []), *(each.run_id for each in played.followed)]
 
 
 class Screen:
@@ -185,6 +191,10 @@ def _show(screen: Console, played: Sequence[Played], ui_url: str) -> None:
     for each in played:
         if not wide:
             screen.print(Text(f"{each.case_no or each.order_no}  {links.run(ui_url, each.run_id)}"), soft_wrap=True)
+    for each in played:
+        for after in each.followed:
+            told = f"{each.case_no} 之后的{after.label} {after.case_no}：{links.run(ui_url, after.run_id)}"
+            screen.print(Text(told), soft_wrap=True)
     for each in played:
         if each.refusal:
             screen.print(Text(f"未受理的原因：{each.refusal}"))

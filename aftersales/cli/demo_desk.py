@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,16 +15,21 @@ from prefect.client.schemas.responses import SetStateStatus
 from prefect.exceptions import ObjectNotFound
 
 from aftersales.desk import runs
+from aftersales.store import cases
+from aftersales.store.engine import transaction
 from aftersales.words import Unable
+from tasks import surveys
 
 PATIENCE = 60.0
+_TOKEN = re.compile(r'name="token" value="([^"]+)"')
 
 
 class Prefect:
     """The desk of the stack that Prefect's client in this process points to."""
 
-    def __init__(self, client: PrefectClient, *, patience: float = PATIENCE) -> None:
+    def __init__(self, client: PrefectClient, *, page_url: str = "", patience: float = PATIENCE) -> None:
         self._client = client
+        self._page_url = page_url
         self._patience = patience
         self._deployments: dict[str, UUID] = {}
 
@@ -76,6 +82,35 @@ class Prefect:
         """Wake a case's run, as `decide` and `signal` do; a case that is being told goes on by itself."""
         await runs.wake(self._client, case_no)
 
+    async def run(self, case_no: str) -> UUID:
+        """Wait until a case that the system has opened has its run. Raises Unable when it does not come."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + 2 * self._patience  # Prefect may not have heard: then the round of each minute starts it
+        while True:
+            async with transaction() as connection:
+                run_id = await cases.run_of_case(connection, case_no)
+            if run_id is not None:
+                return run_id
+            if loop.time() > until:
+                raise Unable(f"{case_no} 的运行没有开始，请看运行 make run 的窗口是否正常，再重新演示。")
+            await asyncio.sleep(0.1)
+
+    async def answer(self, token: str, given: Mapping[str, str]) -> None:
+        """Answer a survey on the customer's page over HTTP; without it, or behind another key, as the page itself does."""
+        address = f"{self._page_url}{surveys.PATH}{token}"
+        try:
+            async with httpx.AsyncClient() as browser:
+                form = _TOKEN.search((await browser.get(address)).text) if self._page_url else None
+                if form is not None:
+                    fields = {f"q-{code}": value for code, value in given.items()}
+                    sent = await browser.post(address, data={"token": form[1], **fields})
+                    if not sent.is_redirect:
+                        raise Unable(f"自助页面没有接受评价（HTTP {sent.status_code}），请看 page.log，再重新演示。")
+                    return
+        except httpx.HTTPError:
+            pass  # the page does not run here
+        await surveys.answer(token, given)
+
     async def finish(self, run_ids: list[UUID]) -> None:
         """Wait until these runs have ended well. Raises Unable when one has not."""
         loop = asyncio.get_running_loop()
@@ -92,11 +127,11 @@ class Prefect:
 
 
 @asynccontextmanager
-async def opened() -> AsyncIterator[Prefect]:
+async def opened(*, page_url: str = "") -> AsyncIterator[Prefect]:
     """The desk, for the time of the block. Raises Unable when Prefect does not answer."""
     try:
         async with get_client() as client:
-            yield Prefect(client)
+            yield Prefect(client, page_url=page_url)
     except (httpx.HTTPError, OSError) as error:
         raise Unable(
             f"连不上 Prefect（{type(error).__name__}），请看运行 make run 的窗口是否正常，再重新演示。"

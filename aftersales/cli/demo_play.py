@@ -12,22 +12,27 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from aftersales import clock, forms
 from aftersales.cli.demo_ways import (
+    MORNING,
     RIGHTS,
     START,
     Account,
     Act,
+    Answer,
     Apply,
     Arrive,
     Cancel,
     Extend,
     Fill,
+    Nights,
     Nothing,
     Tell,
     Way,
@@ -41,7 +46,7 @@ from aftersales.store import cases, journal, rehearsals, sample
 from aftersales.store.engine import transaction
 from aftersales.store.rehearsals import Owed
 from aftersales.terms import Returns
-from aftersales.words import AgeBand, Named, Right, Staff, Stage, Unable
+from aftersales.words import AgeBand, Named, Process, Right, Staff, Stage, Unable
 from tasks import escalation, followup, lapses, outside, sending, surveys
 from tasks.cases import current_terms, terms_of
 
@@ -49,6 +54,10 @@ PATIENCE = 60.0
 
 RETURN, ARRIVAL, CANCELLATION = "returns/退货", "arrivals/到件登记", "cancellation/取消售后单"
 EXTENSION, ACCOUNT = "extension/延期", "account/收款账户登记"
+# the gates of cases that the system opens after another one
+FOLLOWING = {"revisit": Process.REVISIT, "supervisor": Process.REVISIT, "visit": Process.VISITS}
+# a week, and the longest holidays
+MOST_NIGHTS = 40
 
 
 class Desk(Protocol):
@@ -66,6 +75,12 @@ class Desk(Protocol):
     async def wake(self, case_no: str) -> None:
         """Let a case look at what it was told."""
 
+    async def run(self, case_no: str) -> UUID:
+        """The run of a case that the system has opened, once it has one."""
+
+    async def answer(self, token: str, given: Mapping[str, str]) -> None:
+        """Answer a survey on the customer's page, by what its link holds."""
+
 
 class Audience(Protocol):
     """Who watches."""
@@ -77,9 +92,18 @@ class Audience(Protocol):
         """The clock stands where something fell due that is still open."""
 
 
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A case that the system has opened after another one: what it is called, and its run."""
+
+    label: str
+    case_no: str
+    run_id: UUID
+
+
 @dataclass
 class Played:
-    """What came of a way: the case (none when it was not opened), how it ended, what was paid, what was late."""
+    """What came of a way: the case (none when it was not opened), how it ended, what was paid, what was late, what followed."""
 
     way: Way
     order_no: str
@@ -90,6 +114,7 @@ class Played:
     paid: list[Decimal] = field(default_factory=list)
     expected: list[Decimal] = field(default_factory=list)
     late: int = 0
+    followed: list[Followed] = field(default_factory=list)
 
     @property
     def is_as_told(self) -> bool:
@@ -108,9 +133,15 @@ async def play(
     """
     Play ways on a rehearsal of their own, from `start_at` (this afternoon) on; answers what came of each.
 
+    A way that is alone has a rehearsal for itself, after the others.
     Raises Unable when a case does not come to where its way leads within `patience` seconds.
     """
-    return await _Play(ways, desk, audience, start_at, patience).all()
+    together = [way for way in ways if not way.is_alone]
+    played: dict[str, Played] = {}
+    for some in [*([together] if together else []), *([way] for way in ways if way.is_alone)]:
+        for each in await _Play(some, desk, audience, start_at, patience).all():
+            played[each.way.key] = each
+    return [played[way.key] for way in ways]
 
 
 class _Play:
@@ -242,6 +273,10 @@ class _Play:
                     **asdict(act.does),
                 }
                 await self.desk.submit(ACCOUNT, request)
+            case Answer():
+                await self._answer(played, act.does)
+            case Nights():
+                await self._nights(played, act.does)
             case Nothing():
                 pass
         await self._until(played, act.to)
@@ -257,15 +292,71 @@ class _Play:
         }
         played.run_id = await self.desk.submit(RETURN, request)
 
-    async def _fill(self, played: Played, does: Fill) -> None:
+    async def _answer(self, played: Played, does: Answer) -> None:
+        """Let the customer answer, and wait for the second revisit that follows."""
         async with transaction() as connection:
-            promise = await cases.open_gate(connection, played.case_no, does.gate)
+            body = await rehearsals.told(connection, played.case_no, "NTC-20")
+        token = body.rpartition(surveys.PATH)[2]
+        if not token:
+            raise Unable(
+                f"{played.case_no} 的满意度调查没有发出，演示无法继续；请看 config/survey.yaml 的 send_after。"
+            )
+        await self.desk.answer(token, does.given)
+        async with transaction() as connection:
+            opened = (await journal.read(connection, played.case_no)).get("revisit-0")
+        if opened is not None:
+            await self._follow(played, Process.REVISIT, opened.data["revisit_no"])
+
+    async def _nights(self, played: Played, does: Nights) -> None:
+        """Let the nights go by until the case's visit stands on a list; its agent calls in the morning (FUP-03, FUP-10)."""
+        house = self.terms.house
+        async with transaction() as connection:
+            on = clocks.house_date(await rehearsals.now(connection, self.rehearsal), house=house)
+        for _ in range(MOST_NIGHTS):
+            on += timedelta(days=1)
+            night = clocks.house_time(datetime.combine(on, time.fromisoformat(self.terms.followup.at)), house=house)
+            await self._jump(night)
+            told = await followup.look(rehearsal=self.rehearsal, at=night)
+            if told.lists.opened:
+                break
+        else:
+            raise Unable(
+                f"{played.case_no} 过了 {MOST_NIGHTS} 晚也没有排出回访，演示无法继续；"
+                "请看 config/returns.yaml 的 revisit 和 config/followup.yaml。"
+            )
+        (list_no,) = told.lists.opened
+        await self._follow(played, Process.VISITS, list_no)
+        morning = clocks.house_time(datetime.combine(on, MORNING), house=house)
+        await self._jump(morning)
+        await self.audience.moment((on - self.first.date()).days, morning, ["客服按回访清单联系客户"])
+        await self._fill(played, Fill("visit", does.call))
+
+    async def _follow(self, played: Played, process: Process, case_no: str) -> None:
+        """Wait until a case that the system has opened stands at its first gate, before the clock goes on."""
+        gate = next(gate for gate, of in FOLLOWING.items() if of is process)
+        played.followed.append(Followed(process.label, case_no, await self.desk.run(case_no)))
+
+        async def is_open(connection: AsyncConnection) -> bool:
+            return await cases.open_gate(connection, case_no, gate) is not None
+
+        await self._wait(played, case_no, is_open)
+
+    async def _fill(self, played: Played, does: Fill) -> None:
+        case_no, run_id = played.case_no, played.run_id
+        if does.gate in FOLLOWING:
+            label = FOLLOWING[does.gate].label
+            case_no, run_id = next(
+                ((each.case_no, each.run_id) for each in played.followed if each.label == label), ("", None)
+            )
+        async with transaction() as connection:
+            promise = await cases.open_gate(connection, case_no, does.gate)
+            case = await cases.read(connection, case_no)
             now = await rehearsals.now(connection, self.rehearsal)
         if "told_how" in does.answer:
             told_at = f"{clocks.in_house(now, house=self.terms.house):%Y-%m-%d %H:%M}"
             does = replace(does, answer={**does.answer, "told_at": told_at})
-        if promise is None or played.run_id is None:
-            raise Unable(f"{played.case_no} 没有停在{Stage(does.gate).label}，演示无法继续。")
+        if promise is None or case is None or run_id is None:
+            raise Unable(f"{case_no or played.case_no} 没有停在{Stage(does.gate).label}，演示无法继续。")
         context = promise["gate"]["context"]
         operator = self._somebody(
             authority.RIGHTS[does.gate],
@@ -273,14 +364,17 @@ class _Play:
             promise["owner"],
             amount=Decimal(context["amount"]) if "amount" in context else None,
             not_by=context.get("not_by", ()),
+            rather=case.operator if does.gate == "visit" else "",
         )
         if does.by_command:
             answer = filled(promise["gate"]["prefill"], does, self._reason)
-            await outside.decide(played.case_no, does.gate, operator=operator.id, answer=answer)
-            await self.desk.wake(played.case_no)
+            await outside.decide(case_no, does.gate, operator=operator.id, answer=answer)
+            await self.desk.wake(case_no)
             return
-        drawn = await self.desk.form(played.run_id, promise)
-        await self.desk.resume(played.run_id, submitted(drawn, does, operator.choice, self._reason))
+        drawn = await self.desk.form(run_id, promise)
+        await self.desk.resume(run_id, submitted(drawn, does, operator.choice, self._reason))
+        if does.gate in FOLLOWING:
+            await self._over(played, case_no)
 
     def _somebody(
         self,
@@ -290,8 +384,9 @@ class _Play:
         *,
         amount: Decimal | None = None,
         not_by: Sequence[str] = (),
+        rather: str = "",
     ) -> Staff:
-        """Somebody who may do it, not always the same."""
+        """Somebody who may do it, not always the same; whoever is named `rather` than another."""
         may = [
             person
             for person in self.terms.who_may(right, department)
@@ -300,7 +395,7 @@ class _Play:
         if not may:
             name = self.terms.house.departments[department].name
             raise Unable(f"{name}没有人能办理“{right.label}”，请在 config/staff.yaml 中给一位员工这个权限，再演示。")
-        return may[self.ways.index(played.way) % len(may)]
+        return next((each for each in may if each.id == rather), may[self.ways.index(played.way) % len(may)])
 
     def _owner(self, gate: str) -> str:
         return self.terms.returns.stages[gate].owner
@@ -329,6 +424,31 @@ class _Play:
             is_stuck = played.refusal or (played.stage is not None and played.stage.is_over)
             if is_stuck or loop.time() > until:
                 raise Unable(self._elsewhere(played, to, is_late=not is_stuck))
+            await asyncio.sleep(0.1)
+
+    async def _over(self, played: Played, case_no: str) -> None:
+        """Wait until a case that followed has ended."""
+
+        async def is_over(connection: AsyncConnection) -> bool:
+            case = await cases.read(connection, case_no)
+            return case is not None and case.stage.is_over
+
+        await self._wait(played, case_no, is_over)
+
+    async def _wait(self, played: Played, case_no: str, is_there: Callable[[AsyncConnection], Awaitable[bool]]) -> None:
+        """Wait until a case that followed is where it must be. Raises Unable."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self.patience
+        while True:
+            async with transaction() as connection:
+                if await is_there(connection):
+                    return
+                case = await cases.read(connection, case_no)
+            if loop.time() > until:
+                raise Unable(
+                    f"“{played.way.story}”等了 {self.patience:.0f} 秒，{case_no} 还是{case.stage.label if case else ''}，"
+                    f"请确认工作进程在运行（日志在 {settings().home / 'logs' / 'worker.log'}），再重新演示。"
+                )
             await asyncio.sleep(0.1)
 
     async def _see(self, played: Played) -> None:
@@ -403,6 +523,9 @@ def submitted(drawn: Mapping[str, Any], does: Fill, operator: str, reason: Calla
     names = {wire(form, name): name for name in form.model_fields}
     prefill = {names[sent]: field["default"] for sent, field in drawn["properties"].items() if "default" in field}
     answer = filled(prefill, does, reason) | {"operator": operator}
+    if does.gate == "visit":
+        # the list is of one customer
+        answer["visit"] = drawn["properties"][wire(form, "visit")]["enum"][0]
     return {wire(form, name): value for name, value in answer.items()}
 
 

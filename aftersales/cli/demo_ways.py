@@ -26,7 +26,7 @@ from aftersales.forms import (
     Traced,
 )
 from aftersales.store.sample import Item
-from aftersales.words import ZERO, AgeBand, Event, Grade, Right, Shipping, Stage
+from aftersales.words import ZERO, AgeBand, Event, Grade, Heard, Outcome, Right, Shipping, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +96,25 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """The customer answers the survey about the case on their page, by the link that they were sent: by question."""
+
+    given: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Nights:
+    """Every night's follow-up round, until the case's own visit stands on an agent's list; its answer is `call`."""
+
+    call: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Nothing:
     """Nobody does anything: time answers."""
 
 
-Deed = Apply | Fill | Tell | Arrive | Cancel | Extend | Account | Nothing
+Deed = Apply | Fill | Tell | Arrive | Cancel | Extend | Account | Answer | Nights | Nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +143,7 @@ class Way:
     One case from its application to its end.
 
     `band` is the age of its order (None: nobody knows when it was received); `again` names the way whose order this
-    one is about, in the place of an order of its own.
+    one is about, in the place of an order of its own. `is_alone`: on a clock of its own, for its nights are its own.
     """
 
     key: str
@@ -143,6 +157,7 @@ class Way:
     payment_route: str = ""
     refunds: tuple[Refund, ...] = ()
     again: str = ""
+    is_alone: bool = False
 
 
 # the right that each small form and each application asks for
@@ -985,5 +1000,42 @@ WAYS: tuple[Way, ...] = (
         Stage.CLOSED,
         item=Item("FZ-TX-01", 3),
         refunds=(Refund(_yuan("179.98"), "pickup_freight"),),  # P-14
+    ),
+    Way(
+        "dissatisfied",
+        "满意度不满意转二次回访，一周后列入回访清单",
+        (
+            _apply(),
+            _approve(),
+            _picked_up(),
+            _received(),
+            _inspected(),
+            _paid(reference="DEMO-0041"),
+            _on(
+                6,
+                time(16, 30),
+                "客户在自助页面评价不满意",
+                Answer({"solved": "no", "overall": "2", "comment": "等了好几天才退款"}),
+                Stage.CLOSED,
+            ),
+            _on(
+                7,
+                time(10),
+                "资深客服二次回访",
+                Fill("revisit", {"result": Heard.SATISFIED, "note": "已说明到账时间并致歉，客户接受"}),
+                Stage.CLOSED,
+            ),
+            _on(
+                7,
+                time(10, 30),
+                "每晚的回访巡检",
+                Nights({"outcome": Outcome.REACHED, "note": "退款已到账，没有其他问题"}),
+                Stage.CLOSED,
+            ),
+        ),
+        Stage.CLOSED,
+        item=Item("FZ-WY-05"),
+        refunds=(Refund(_yuan("139.00"), "pickup_freight"),),  # 127.00 (SVY-05, FUP-03, FUP-10)
+        is_alone=True,
     ),
 )

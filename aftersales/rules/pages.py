@@ -297,7 +297,8 @@ def revisit_summary(
     ]
     first, *others = [f"| {label} | {cell(text)} |" for label, text in facts]
     parts.append("\n".join([first, "| --- | --- |", *others]))
-    answers = [f"- {cell(asked)}：{cell(said)}" for asked, said in (*begun.get("answers", ()), *written)]
+    # a question ends as one, in its answer's line it does not
+    answers = [f"- {cell(asked.rstrip('？?'))}：{cell(said)}" for asked, said in (*begun.get("answers", ()), *written)]
     parts.append("### 客户的评价\n\n" + "\n".join(answers or ["- 不满意"]))
     return _told(parts, trace, history, reader)
 
@@ -329,9 +330,9 @@ def visits_table(visits: Sequence[Visit], *, on: date) -> str:
         wide("订单", 0),
         wide("客户", 8),
         wide("类型", 4),
-        wide("截止", 6),
+        wide("截止", 9),
         wide("已打", 0),
-        "上次反馈",
+        wide("上次反馈", 0),
     )
     rows = []
     for visit in visits:
@@ -339,7 +340,7 @@ def visits_table(visits: Sequence[Visit], *, on: date) -> str:
         also = "、".join(VisitKind(each["kind"]).label for each in visit.also if each.get("kind"))
         cells = [
             str(visit.id),
-            cell(visit.order_no),
+            cell(f"{visit.order_no} 售后单 {visit.case_no}" if visit.case_no else visit.order_no),
             cell(f"{visit.masked_name} {visit.masked_phone}".strip()),
             VisitKind(visit.kind).label + (f"（并 {also}）" if also else ""),
             f"{visit.due_on.month}月{visit.due_on.day}日{late}",

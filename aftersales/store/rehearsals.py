@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales.imports.sales import Sale
+from aftersales.rules.deliveries import CUSTOMER
 from aftersales.store import orders
 from aftersales.store.outbox import OUTBOX
 from aftersales.store.tables import CaseRow, PromiseRow, RehearsalRow, SurveyRow
@@ -77,6 +78,23 @@ async def sell(connection: AsyncConnection, rehearsal: str, sales: Sequence[Sale
 async def now(connection: AsyncConnection, rehearsal: str) -> datetime:
     """Read a rehearsal's clock."""
     return (await connection.execute(select(REHEARSALS.c.now_at).where(REHEARSALS.c.id == rehearsal))).scalar_one()
+
+
+async def told(connection: AsyncConnection, case_no: str, notice: str) -> str:
+    """Read the last notice of a kind to a rehearsed customer, as they would; empty when there is none."""
+    body = await connection.scalar(
+        select(OUTBOX.c.body)
+        .join(CASES, CASES.c.case_no == OUTBOX.c.case_no)
+        .where(
+            OUTBOX.c.case_no == case_no,
+            OUTBOX.c.notice == notice,
+            OUTBOX.c.recipient == CUSTOMER,
+            CASES.c.rehearsal.is_not(None),
+        )
+        .order_by(OUTBOX.c.id.desc())
+        .limit(1)
+    )
+    return body or ""
 
 
 async def jump(connection: AsyncConnection, rehearsal: str, to: datetime) -> None:

@@ -21,7 +21,7 @@ from aftersales.desk import links
 from tests.browser import pictures, ui
 
 PATIENCE = 30.0  # a leg takes a second; a busy machine may need more
-WIDE, HIGH, FOR_PICTURES = 1280, 900, 3200
+WIDE, HIGH, FOR_PICTURES = 1280, 900, 4800
 
 
 @dataclass
@@ -98,6 +98,15 @@ class Desk:
         await self.picture(picture, height=height)
         return [name.strip() for name in await self._names.all_inner_texts()]
 
+    async def finds(self, tag: str, name: str, *, picture: str = "", height: int = 820) -> list[str]:
+        """Look a run up by a tag; the UI says for a moment that there is none before it has asked."""
+        until = time.monotonic() + PATIENCE
+        while name not in (names := await self.listed(tag)):
+            assert time.monotonic() < until, f"no {name} below {tag}, but {names}"
+            await asyncio.sleep(0.5)
+        await self.picture(picture, height=height)
+        return names
+
     async def menu(self, run_id: str, *, picture: str = "") -> list[str]:
         """Open the menu at a run's top right (⋮) and read what it offers."""
         await self.page.goto(links.run(self.base, run_id))
@@ -126,7 +135,7 @@ class Desk:
 
     @property
     def _names(self) -> Locator:
-        return self.page.locator("a[href*='/runs/flow-run/']").filter(has_text="RT-")
+        return self.page.locator("a[href*='/runs/flow-run/']").filter(has_text=re.compile(r"\b(RT|HF|HL)-"))
 
     async def picture(self, name: str, of: Locator | None = None, *, height: int = 900) -> None:
         """Keep a picture of a part of the page, or of the page's upper part."""

@@ -4,6 +4,7 @@ The handbook's pictures: one real order, returned by the shop's people in the re
     python -m tests.browser.take_screenshots ORDERS.csv.gz [FOLDER]
 
 ORDERS is the UCI "Online Retail" file; it is imported as if its last day were yesterday.
+What follows a return is rehearsed with a made-up order.
 Everything runs in a shop of its own, which is thrown away afterwards.
 """
 
@@ -20,8 +21,11 @@ from pathlib import Path
 
 from aftersales import clock
 from tests.browser import ui
+from tests.browser.afterwards import walk
 from tests.browser.person import Desk
+from tests.browser.test_board_in_the_browser import printed, reads
 from tests.conftest import Shop
+from tests.gateways.receivers import receiving
 
 IMAGES = Path("docs/images")
 # invoice 542405 of 27 January 2011, four days before the file's last: three cake stands and a candle holder
@@ -43,6 +47,8 @@ async def take(shop: Shop, album: Path) -> None:
         name = await desk.until(run, "待审核")
         await desk.listed("客户服务部", picture="runs", height=1080)
         await desk.menu(run, picture="resume")
+        await reads(desk, printed(shop, "客户服务部看板"), name.split()[1])
+        await desk.picture("board", height=900)
         await desk.answer(run, {"操作人": "C02 刘洋", "审核结果": "通过"}, picture="review")
 
         await desk.until(run, "待取件")
@@ -62,6 +68,9 @@ async def take(shop: Shop, album: Path) -> None:
 
         name = await desk.until(run, "已完成")
         await desk.artifact(run, f"{name.split()[1]} 时间线", picture="timeline", height=2000)
+
+        with receiving() as receiver:
+            await walk(browser, shop, receiver, album)
 
 
 def application(operator: str, order: str, sku: str, quantity: int, reason: str) -> dict[str, object]:

@@ -17,6 +17,8 @@ from aftersales.settings import Settings
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 README = (ROOT / "README.md").read_text()
+# pictures of rehearsals, whose orders are made up
+MADE_UP = ("progress-", "survey-", "revisit", "visit")
 RULE = re.compile(r"\b(?:ORG|GEN|POL|RET|RFD|CMP|FUP|SVY|NTC|AUD|NUM|MON|AMB|KPI|SLF|P)-[0-9]{2,3}\b")
 
 
@@ -82,8 +84,9 @@ def test_every_exception_of_the_handbook_has_a_story_of_that_name(exception: str
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_picture_of_real_data_names_its_source(page: Path):
-    for below in re.findall(r"(?m)^!\[[^\n]*\n\n([^\n]*)", page.read_text()):
-        assert "Data: UCI Online Retail, CC BY 4.0" in below
+    for picture, below in re.findall(r"(?m)^!\[[^\n]*/([\w-]+)\.png\)\n\n?([^\n]*)", page.read_text()):
+        if not picture.startswith(MADE_UP):
+            assert "Data: UCI Online Retail, CC BY 4.0" in below, picture
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)

@@ -81,6 +81,39 @@ def test_a_broken_stack_file_is_no_stack(tmp_path, text):
     assert state.read(tmp_path) is None
 
 
+@pytest.mark.parametrize(
+    ("chosen", "address"),
+    [
+        pytest.param({}, "http://127.0.0.1:4999/s/1", id="nothing is set in this shell"),
+        pytest.param({"PORT": "4300"}, "http://127.0.0.1:4999/s/1", id="another port is set in this shell"),
+        pytest.param(
+            {"AFTERSALES_PAGE_URL": "https://help.example.com"},
+            "https://help.example.com/s/1",
+            id="its public address is",
+        ),
+    ],
+)
+def test_svy02_a_link_from_another_shell_leads_to_the_page_that_runs(tmp_path, chosen, address):
+    here = state.Process.of(os.getpid())
+    state.write(
+        tmp_path,
+        state.Stack(
+            here, ui_url="http://h", api_url="http://h/api", database_url="d", page_url="http://127.0.0.1:4999"
+        ),
+    )
+    told = "from aftersales import links; from aftersales.cli import database; database.located(); print(links.address('/s/1'))"
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("AFTERSALES_", "PREFECT_"))}
+    said = subprocess.run(
+        [sys.executable, "-c", told],
+        env=clean | {"AFTERSALES_HOME": str(tmp_path)} | chosen,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert said.stdout == f"{address}\n"
+
+
 def test_only_one_holds_a_home(tmp_path):
     with state.hold(tmp_path), pytest.raises(Unable, match="另一个命令一直占用"), state.hold(tmp_path, patience=0.2):
         pass

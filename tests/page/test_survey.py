@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from aftersales import clock, links
+from aftersales.cli import demo_desk
 from aftersales.gateways.channels import Channels
 from aftersales.store import surveys
 from aftersales.store.engine import transaction
@@ -91,6 +93,29 @@ async def test_an_answer_counts_and_is_thanked_for(visitor: Visitor, path: str, 
     row = await survey_of(case)
     assert (row["state"], row["via"], row["satisfied"]) == ("answered", "link", True)
     assert row["answers"][-1] == {"code": "comment", "scale": "text", "answer": "谢谢"}
+
+
+async def test_the_demo_answers_on_the_page_where_it_runs(
+    page: Page, path: str, case: Telling, monkeypatch: pytest.MonkeyPatch
+):
+    # nothing but the way over the page
+    monkeypatch.setattr(demo_desk, "surveys", SimpleNamespace(PATH=asking.PATH))
+    desk = demo_desk.Prefect(None, page_url=f"http://127.0.0.1:{page.port}")  # type: ignore[arg-type]
+
+    await desk.answer(path.removeprefix(asking.PATH), {"overall": "4", "solved": "yes"})
+
+    assert ((row := await survey_of(case))["state"], row["via"]) == ("answered", "link")
+    with pytest.raises(AttributeError):  # answered already: the page shows no form
+        await desk.answer(path.removeprefix(asking.PATH), {"overall": "4"})
+
+
+@pytest.mark.parametrize("page_url", ["", "http://127.0.0.1:9"], ids=["no page", "nobody listens"])
+async def test_the_demo_answers_without_the_page(path: str, case: Telling, page_url: str):
+    desk = demo_desk.Prefect(None, page_url=page_url)  # type: ignore[arg-type]
+
+    await desk.answer(path.removeprefix(asking.PATH), {"overall": "4"})
+
+    assert (await survey_of(case))["state"] == "answered"
 
 
 async def test_svy05_a_dissatisfied_answer_opens_a_second_revisit_though_prefect_is_away(

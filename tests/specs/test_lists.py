@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from aftersales.rules import lists
+from aftersales.rules import lists, pages
 from aftersales.rules.lists import Called, Visit
 from aftersales.terms import load
 from aftersales.words import Outcome
@@ -119,3 +119,16 @@ def test_fup10_what_is_left_goes_to_whoever_has_the_fewest():
 def test_gen10_a_choice_names_nobody_whole():
     assert a_visit().choice == "17 D1 李** 新购回访"
     assert a_visit(order_no="", kind="use").choice == "17 李** 使用回访"
+
+
+@pytest.mark.parametrize(
+    ("about", "shown"),
+    [
+        pytest.param(
+            {"kind": "return", "case_no": "RT-1"}, "| D1 售后单 RT-1 |", id="a visit after a case names the case"
+        ),
+        pytest.param({"case_no": None}, "| D1 |", id="a visit after a purchase has none"),
+    ],
+)
+def test_fup10_a_list_names_what_each_visit_is_about(about: dict[str, Any], shown: str):
+    assert shown in pages.visits_table([a_visit(**about)], on=date(2025, 3, 13))

@@ -203,3 +203,22 @@ def test_a_notice_is_told_by_its_subject_and_its_rule(subject: str):
     row = READER.told(Told("opened.NTC-01", "notice", {"notice": "NTC-01", "subject": subject}, "system"))
 
     assert (row.what, row.result, row.rule) == ("通知客户", "退货申请已收到", "NTC-01")
+
+
+def test_fup04_the_page_of_a_second_revisit_says_what_the_customer_answered():
+    begun = Told("begun", "begun", {"about": "RT-1", "answers": [["问题解决得满意吗？", "否"], ["总体满意度", "2 星"]]})
+    order = {"order_no": "SO-1", "channel": "官方网站", "name": "徐**", "phone": ""}
+
+    page = pages.revisit_summary(
+        case_no="HF-1",
+        order=order,
+        stage=Stage.REVISIT,
+        owner="客户服务部",
+        due="11月20日（周五）24:00 前",
+        trace=[],
+        history=[begun],
+        refusal="",
+        reader=READER,
+    )
+
+    assert "### 客户的评价\n- 问题解决得满意吗：否\n- 总体满意度：2 星" in page

@@ -6,6 +6,7 @@ The demo's own ways are played here by plain calls, so that what it promises to 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -21,10 +22,14 @@ from aftersales.cli.demo_ways import WAYS, Fill
 from aftersales.desk import leg as legs
 from aftersales.desk.bare import Bare
 from aftersales.forms import Approval, Correction, Payer, Resolution, Result, Review, Traced
+from aftersales.rules.surveys import Tally
 from aftersales.store import cases, rehearsals
+from aftersales.store import lists as lists_store
 from aftersales.store.engine import transaction
 from aftersales.terms import WAITING, load
 from aftersales.words import Named, Stage, Unable
+from tasks import surveys
+from tasks import visits as lists
 from tasks.gates import options_of
 
 # 2026-11-19, a Thursday, 15:00 in the house
@@ -36,6 +41,7 @@ class BareDesk:
 
     def __init__(self) -> None:
         self.requests: dict[UUID, Mapping[str, Any]] = {}
+        self.opened: dict[UUID, str] = {}
         self.submitted: list[str] = []
 
     async def submit(self, deployment: str, request: Mapping[str, Any]) -> UUID:
@@ -65,9 +71,12 @@ class BareDesk:
     async def form(self, run_id: UUID, promise: Mapping[str, Any]) -> Mapping[str, Any]:
         gate = promise["gate"]
         form = forms.GATES[gate["gate"]]
+        async with transaction() as connection:
+            left = await lists_store.left(connection, gate["ref"].split()[0])
+        visits = {"visit": {str(visit.id): visit.choice for visit in left}} if left else {}
         return forms.schema(
             form,
-            options=options_of(promise),
+            options=options_of(promise) | visits,
             prefill=gate["prefill"],
             demands=gate["demands"],
             ref=gate["ref"],
@@ -78,7 +87,7 @@ class BareDesk:
 
         case_no, entry = answer["gate"].split(" ")
         operator = answer["operator"].split(" ")[0]
-        await outside.decide(case_no, entry.rpartition("-")[0], operator=operator, answer=answer)
+        await outside.decide(case_no, entry.partition("-")[0], operator=operator, answer=answer)
         await self._tell(run_id)
 
     async def wake(self, case_no: str) -> None:
@@ -87,12 +96,28 @@ class BareDesk:
         assert run_id is not None
         await self._tell(run_id)
 
+    async def run(self, case_no: str) -> UUID:
+        run_id = uuid4()
+        self.opened[run_id] = case_no
+        await self._tell(run_id)
+        return run_id
+
+    async def answer(self, token: str, given: Mapping[str, str]) -> None:
+        await surveys.answer(token, given)
+
     async def _tell(self, run_id: UUID) -> None:
         from flows.returns import returns
+        from flows.revisit import revisit
+        from flows.visits import visits
 
-        legs.begin(Bare(run_id))
+        driver = Bare(run_id)
+        driver.case_no = self.opened.get(run_id)
+        legs.begin(driver)
         try:
-            await returns.fn(self.requests[run_id])
+            if driver.case_no:
+                await (revisit if driver.case_no.startswith("HF-") else visits).fn()
+            else:
+                await returns.fn(self.requests[run_id])
         except legs.Waiting:
             pass
 
@@ -167,6 +192,7 @@ HAND_RECKONED = {
     "slow": (Stage.CLOSED, ["116.00"]),
     "nothing left": (Stage.CLOSED, []),
     "the rest never came": (Stage.CLOSED, ["167.98"]),
+    "dissatisfied": (Stage.CLOSED, ["127.00"]),
 }
 
 
@@ -246,6 +272,59 @@ async def test_two_rehearsals_share_neither_orders_nor_clock(database):
     assert first.case_no != second.case_no
     found = await rows("select id, now_at from rehearsals order by now_at")
     assert [row.now_at.date().isoformat() for row in found] == ["2026-11-21", "2026-12-21"]
+
+
+# --- after the end --------------------------------------------------------------------------------------------------
+
+
+class Unhurried(BareDesk):
+    """A worker that takes a moment until it tells what the system has opened, as every real one does."""
+
+    async def run(self, case_no: str) -> UUID:
+        run_id = uuid4()
+        self.opened[run_id] = case_no
+        self.telling = asyncio.create_task(self._after_a_moment(run_id))
+        return run_id
+
+    async def _after_a_moment(self, run_id: UUID) -> None:
+        await asyncio.sleep(0.3)
+        await self._tell(run_id)
+
+
+async def test_a_dissatisfied_customer_is_heard_and_visited_on_the_rehearsals_clock(database):
+    """Paid on Wednesday 25 November, asked three minutes later, heard on the 26th, visited on Wednesday 2 December."""
+    (played,), watcher = await rehearse("dissatisfied", desk=Unhurried(), patience=20.0)
+
+    assert played.is_as_told
+    revisit, visits = played.followed
+    assert (revisit.label, visits.label) == ("二次回访", "回访")
+    ((sent, answered, satisfied),) = await rows("select sent_at, answered_at, satisfied from surveys")
+    assert (sent, answered, satisfied) == (
+        datetime(2026, 11, 25, 8, 3, tzinfo=UTC), datetime(2026, 11, 25, 8, 30, tzinfo=UTC), False,
+    )  # fmt: skip
+    found = await rows("select case_no, stage, closed_at from cases where process <> 'returns' order by opened_at")
+    assert [tuple(row) for row in found] == [
+        (revisit.case_no, "closed", datetime(2026, 11, 26, 2, tzinfo=UTC)),
+        (visits.case_no, "closed", datetime(2026, 12, 2, 1, 30, tzinfo=UTC)),
+    ]
+    ((key, due_on, agent, outcome, by),) = await rows(
+        "select key, due_on::text, agent, outcome, data -> 'calls' -> 0 ->> 'by' from visits"
+    )
+    assert (key, due_on, outcome) == (f"return:{played.case_no}", "2026-12-02", "reached")
+    assert by == agent
+    assert {each.case_no[:5] for each in watcher.due} <= {"HF-X-", "HL-X-", "RT-X-"}
+
+
+async def test_nothing_of_a_rehearsed_survey_or_visit_counts(database):
+    day = START.date()
+    await rehearse("dissatisfied")
+
+    ((_, counted),) = await surveys.figures(since=day, until=day + timedelta(days=30))
+    assert counted == Tally()
+    assert await surveys.listed(state=None, is_dissatisfied=False, limit=9) == []
+    assert list(await lists.figures(since=day, until=day + timedelta(days=30))) == []
+    assert list(await lists.feedback(since=day, until=day + timedelta(days=30))) == []
+    assert await lists.open_visits() == []
 
 
 # --- the jump -------------------------------------------------------------------------------------------------------
