@@ -98,4 +98,3 @@ def _point_prefect_to(stack: state.Stack) -> None:
     if stack.page_url and not settings().page_url:
         os.environ["AFTERSALES_PAGE_URL"] = stack.page_url
     settings.cache_clear()
-        settings.cache_clear()
