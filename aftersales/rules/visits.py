@@ -34,7 +34,7 @@ class Due:
     A visit that has been found: the key makes it one, however often it is found.
 
     `person` is whom it is for: a customer, or a guest by what guests are known by. `operator` opened its case.
-    `is_returned`: what was bought has gone back meanwhile.
+    `is_returned`: what was bought has gone back meanwhile. `takes_unsolved`: what is not solved has become part of it.
     """
 
     key: str
@@ -49,6 +49,12 @@ class Due:
     case_no: str | None = None
     operator: str = ""
     is_returned: bool = False
+    takes_unsolved: bool = False
+
+    @property
+    def is_unsolved(self) -> bool:
+        """True while it asks about something that is not solved (FUP-06)."""
+        return self.takes_unsolved or self.kind == VisitKind.UNSOLVED
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,9 +261,9 @@ def settle(
     for each in sorted(due, key=lambda each: (_RANK[each.kind], each.due_on, each.key)):
         if person.opted_out:
             left.append(Left(each, LeftOut.OPTED_OUT))
-        elif not terms.followup.kind(VisitKind(each.kind), each.channel).is_on:
+        elif not (each.takes_unsolved or terms.followup.kind(VisitKind(each.kind), each.channel).is_on):
             left.append(Left(each, LeftOut.OFF))
-        elif each.due_on < oldest and each.kind != VisitKind.UNSOLVED:
+        elif each.due_on < oldest and not each.is_unsolved:
             left.append(Left(each, LeftOut.TOO_LATE))
         else:
             living.append(each)
@@ -265,8 +271,8 @@ def settle(
         return None, (), left
     if person.open_case:
         return None, (), [*left, *(Left(each, LeftOut.OPEN_CASE) for each in living)]
-    left += [Left(each, LeftOut.RETURNED) for each in living if each.is_returned]
-    living = [each for each in living if not each.is_returned]
+    left += [Left(each, LeftOut.RETURNED) for each in living if each.is_returned and not each.takes_unsolved]
+    living = [each for each in living if not each.is_returned or each.takes_unsolved]
     if not living:
         return None, (), left
     if person.open_visit:

@@ -105,7 +105,7 @@ order by c.case_no
 _DUE = f"""
 select v.key, v.kind, v.due_on, v.owner, v.rule, v.customer_id, v.order_no, v.case_no,
        coalesce(cu.channel, o.channel, '') as channel, coalesce(o.contact_phone, '') as contact_phone,
-       coalesce(c.operator, '') as operator,
+       coalesce(c.operator, '') as operator, v.also @> '[{{"kind": "unsolved"}}]' as takes_unsolved,
        v.kind = 'purchase' and not exists (
            select from order_lines l where l.order_id = o.id and l.quantity > {_RETURNED}
        ) as is_returned

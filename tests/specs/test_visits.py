@@ -370,6 +370,21 @@ def test_fup11_of_one_kind_the_older_leads():
     assert left == [Left(newer, LeftOut.MERGED, older.key)]
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"on": ON - timedelta(days=40)}, id="too late"),
+        pytest.param({"is_returned": True}, id="its goods went back"),
+    ],
+)
+def test_fup06_a_visit_that_took_what_is_not_solved_along_is_made(changes: dict[str, Any]):
+    lead, _, left = visits.settle(
+        [due("purchase", takes_unsolved=True, **changes)], person=Person(), on=ON, terms=shipped()
+    )
+
+    assert lead is not None and not left
+
+
 def test_fup06_what_is_not_solved_is_never_too_late():
     lead, _, left = visits.settle([due("unsolved", ON - timedelta(days=40))], person=Person(), on=ON, terms=shipped())
 

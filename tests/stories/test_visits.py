@@ -374,6 +374,26 @@ async def test_fup11_a_guest_who_wants_no_calls_gets_none_any_more(morning: Any)
         assert [await people.is_opted_out(connection, number) for number in ("O1", "O2", "O3")] == [True, True, False]
 
 
+async def test_fup06_what_became_part_of_another_visit_and_is_not_solved_is_asked_about_again(morning: Any):
+    called = await a_visit("O1")
+    await recorded(await a_list(), called, "problem")
+    (complaint,) = await complaints()
+    await records.end_complaint(complaint.case_no, operator="C02", note="厂家停产", is_solved=False)
+    await sell("O2", ordered="2025-03-06", delivered="2025-03-07")
+    for day in (TOMORROW, "2025-03-14"):
+        morning(f"{day} 02:00")
+        told = await night(day)
+    (open_,) = await rows("state = 'listed'")
+    assert (open_.kind, open_.also[-1]["kind"]) == ("purchase", "unsolved")
+
+    await recorded(await telling_of(told.lists.opened[0]), open_.id, "reached", operator=open_.agent)
+
+    (again,) = await rows("state = 'planned'")
+    assert (again.key, again.case_no, str(again.due_on)) == (
+        f"unsolved:{complaint.case_no}#2", complaint.case_no, "2025-03-18",
+    )  # fmt: skip
+
+
 async def left_over(morning: Any) -> tuple[Any, Telling]:
     """A visit that was not made on the day before, and its list."""
     await sell("O1", ordered="2025-03-05", delivered="2025-03-07")
