@@ -25,7 +25,8 @@ async def test_svy05_fup10_from_the_survey_on_the_phone_to_the_visit_a_week_late
     assert seen.message.startswith(f"【演练】请评价我们的服务（{seen.case_no}）")
     assert stack.stack.page_url in seen.message
     assert "商品寄回途中" in seen.progress["zh"] and "on their way to us" in seen.progress["en"]
-    assert "（周六）16:03 前完成" in seen.survey["zh"] and "只能提交一次。请在" in seen.survey["zh"]
+    assert "（周六）16:03 前完成" in seen.survey["zh"], seen.survey["zh"]
+    assert "只能提交一次。评分 1 最差，5 最好。请在" in seen.survey["zh"], "no stray blanks between sentences"
     assert "问题解决得满意吗" in seen.survey["zh"] and "Overall satisfaction" in seen.survey["en"]
     assert "感谢您的反馈" in seen.thanks and seen.case_no in seen.thanks
 
