@@ -9,6 +9,7 @@ import pytest
 
 from aftersales import forms
 from aftersales.rules import clocks
+from aftersales.words import FOLLOWING_UP
 from flows.account import account
 from flows.arrivals import arrivals
 from flows.cancellation import cancellation
@@ -744,5 +745,8 @@ async def test_a_small_form_that_is_misfilled_enters_nothing(
     assert told == sentence
 
 
-def test_every_gate_is_in_the_table():
-    assert {param.values[0] for param in GATES} == set(forms.GATES) == set(ANSWERS)
+def test_every_gate_of_a_return_is_in_the_table():
+    # those of following up stand in tests/stories/test_revisit.py and test_visits.py
+    of_a_return = set(forms.GATES) - {stage.value for stage in FOLLOWING_UP}
+
+    assert {param.values[0] for param in GATES} == of_a_return == set(ANSWERS)

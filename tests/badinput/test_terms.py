@@ -55,7 +55,7 @@ TERMS = [
     mistake("a language nobody speaks here", "house.yaml", "language: zh", "language: fr", "config/house.yaml 第 2 行 language：“fr”不在可选值中，请写成 zh 或 en。"),
     mistake("hours in the wrong order", "house.yaml", "24x7", '"18:00-09:00"', "config/house.yaml 第 7 行 service_hours：营业时间“18:00-09:00”前后颠倒或重叠，请按先后写在 00:00 到 24:00 之间，过午夜的分成两段。"),
     mistake("two of the same id", "staff.yaml", "id: C02", "id: C01", "config/staff.yaml 第 5 行 staff[C01].id：编号“C01”与第 4 行的员工重复，请换一个编号。"),
-    mistake("a right that is none", "staff.yaml", "rights: [pickup]", "rights: [fly]", "config/staff.yaml 第 9 行 staff[L02].rights[1]：没有权限“fly”，可写：apply、review、pickup、receive、inspect、approve_exception、countersign、refund、cancel、extend、view_contact。"),
+    mistake("a right that is none", "staff.yaml", "rights: [pickup]", "rights: [fly]", "config/staff.yaml 第 9 行 staff[L02].rights[1]：没有权限“fly”，可写：apply、review、pickup、receive、inspect、approve_exception、countersign、refund、cancel、extend、visit、revisit、supervise、view_contact。"),
     mistake("an id with a blank", "staff.yaml", "id: C02", 'id: "C 02"', "config/staff.yaml 第 5 行 staff[C 02].id：“C 02”不能作员工编号，请只用字母、数字、- 和 _，如 C07。"),
     mistake("a NUL", "staff.yaml", "name: 刘洋", 'name: "刘\\0洋"', "config/staff.yaml 第 5 行 staff[C02].name：含有不可见的控制字符，请删去后重写。"),
     mistake("a day of another year", "calendars/2026.yaml", "2026-10-01", "2027-10-01", "config/calendars/2026.yaml 第 32 行 days_off.2027-10-01：2027-10-01 不在 2026 年，请移到 2027.yaml，或改正日期。"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -34,7 +35,7 @@ async def test_pol07_a_channels_response_limit_is_promised_and_told(shop: Shop, 
     assert given.limit == str(Limit.parse("48 h"))
     assert given.due_at - given.started_at == timedelta(hours=48)
     told = next(row.body for row in await telling.rows("outbox") if row.notice == "NTC-01")
-    due_at = given.due_at.astimezone(rulebook.ZoneInfo(rulebook.load().house.timezone))
+    due_at = given.due_at.astimezone(ZoneInfo(rulebook.load().house.timezone))
     assert f"{due_at:%-m月%-d日}" in told.replace(" ", "")
 
 

@@ -51,7 +51,7 @@ async def test_fup10_one_run_a_list_each_call_a_form_and_the_days_end_completes_
     staffed: Desk, days: tuple[date, date]
 ):
     today, tomorrow = days
-    long_ago = (today - timedelta(days=30)).isoformat()
+    long_ago = (today - timedelta(days=5)).isoformat()
     await a_visit("O1", due=long_ago)
     await a_visit("O2", due=today.isoformat(), customer="U2")
     await a_visit("O3", due=today.isoformat(), customer="U3")
