@@ -326,7 +326,9 @@ async def test_what_breaks_a_rule_is_refused_and_kept_like_that_of_a_command(sho
 
 
 async def test_the_old_secret_counts_beside_the_new_one(shops: Shops, asked: Telling):
-    answers = [await shops.get(f"/v1/cases/{asked.case_no}", key="store", secret=secret) for secret in (SECRET, OLD)]
+    own = await _applied(asked.case_no, "store/n-1")
+
+    answers = [await shops.get(f"/v1/applications/{own}", key="store", secret=secret) for secret in (SECRET, OLD)]
 
     assert [answer.status_code for answer in answers] == [200, 200]
 
