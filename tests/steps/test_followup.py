@@ -486,23 +486,24 @@ async def test_what_nights_without_a_round_have_left_is_drawn_up_once():
     told = await night("2025-03-14")
 
     assert len(told.night.drawn) == 8
-    assert {row.data["due_on"] for row in await rows()} == {
+    assert {row.due_on.isoformat() for row in await rows()} == {
         "2025-03-10", "2025-03-11", "2025-03-12", "2025-03-13", "2025-03-14",
     }  # fmt: skip
 
 
-async def test_fup10_what_comes_on_days_off_is_drawn_up_after_them():
+async def test_fup10_what_comes_on_days_off_is_drawn_up_after_them_or_before_when_it_has_a_bound():
+    """A first visit is within a week of the purchase; a monthly one may wait."""
     await sell("O1", ordered="2025-03-27", delivered="2025-03-28", customer="U1")  # due on 3 April
     await sell("O2", ordered="2025-03-28", delivered="2025-03-29", customer="U2")  # on 4 April, 清明节
     await sell("P3", ordered="2025-03-01", delivered="2025-03-05", customer="U3", warranty=12)  # on 5 April
 
-    assert len((await night("2025-04-03")).night.drawn) == 1
+    assert [each.due.kind for each in (await night("2025-04-03")).night.drawn] == ["purchase", "purchase"]
     off = await night("2025-04-04")
     assert off.said == "4月4日（周五）是清明节，不排回访，顺延到下一个工作日"
     for day in ("2025-04-05", "2025-04-06"):
         await night(day)
-    assert len(await rows()) == 1
-    assert [each.due.kind for each in (await night("2025-04-07")).night.drawn] == ["purchase", "use"]
+    assert len(await rows()) == 2
+    assert [each.due.kind for each in (await night("2025-04-07")).night.drawn] == ["use"]
 
 
 async def test_two_rounds_at_once_draw_up_each_visit_once():

@@ -22,7 +22,7 @@ from aftersales.cli.demo_ways import WAYS, Fill
 from aftersales.desk import leg as legs
 from aftersales.desk.bare import Bare
 from aftersales.forms import Approval, Correction, Payer, Resolution, Result, Review, Traced
-from aftersales.rules.surveys import Tally
+from aftersales.rules.figures import Tally
 from aftersales.store import cases, rehearsals
 from aftersales.store import lists as lists_store
 from aftersales.store.engine import transaction
