@@ -155,6 +155,8 @@ class _Play:
         self.rehearsal = ""
         # the day whose visits have been drawn up
         self.drawn_on = self.first.date()
+        # of visits, in the order in which they were opened
+        self.lists: list[str] = []
         self.cases: dict[str, Played] = {}
 
     async def all(self) -> list[Played]:
@@ -218,7 +220,8 @@ class _Play:
         """Draw up the visits of a day when it has come, and open its lists (FUP-10)."""
         on = clocks.house_date(at, house=self.terms.house)
         if on != self.drawn_on:
-            await followup.look(rehearsal=self.rehearsal, at=at)
+            told = await followup.look(rehearsal=self.rehearsal, at=at)
+            self.lists += told.lists.opened
             self.drawn_on = on
 
     async def _send(self, at: datetime) -> None:
@@ -312,19 +315,19 @@ class _Play:
         house = self.terms.house
         async with transaction() as connection:
             on = clocks.house_date(await rehearsals.now(connection, self.rehearsal), house=house)
+        known = len(self.lists)
         for _ in range(MOST_NIGHTS):
             on += timedelta(days=1)
             night = clocks.house_time(datetime.combine(on, time.fromisoformat(self.terms.followup.at)), house=house)
             await self._jump(night)
-            told = await followup.look(rehearsal=self.rehearsal, at=night)
-            if told.lists.opened:
+            if len(self.lists) > known:
                 break
         else:
             raise Unable(
                 f"{played.case_no} 过了 {MOST_NIGHTS} 晚也没有排出回访，演示无法继续；"
                 "请看 config/returns.yaml 的 revisit 和 config/followup.yaml。"
             )
-        (list_no,) = told.lists.opened
+        (list_no,) = self.lists[known:]
         await self._follow(played, Process.VISITS, list_no)
         morning = clocks.house_time(datetime.combine(on, MORNING), house=house)
         await self._jump(morning)
@@ -363,7 +366,7 @@ class _Play:
             played,
             promise["owner"],
             amount=Decimal(context["amount"]) if "amount" in context else None,
-            not_by=context.get("not_by", ()),
+            not_by=[*context.get("not_by", ()), *(await self._worked(case) if does.gate in FOLLOWING else ())],
             rather=case.operator if does.gate == "visit" else "",
         )
         if does.by_command:
@@ -390,12 +393,22 @@ class _Play:
         may = [
             person
             for person in self.terms.who_may(right, department)
-            if not authority.objection(operator=person, named=person.id, right=right, amount=amount, not_by=not_by)
+            if person.id not in not_by
+            and not authority.objection(operator=person, named=person.id, right=right, amount=amount)
         ]
         if not may:
             name = self.terms.house.departments[department].name
             raise Unable(f"{name}没有人能办理“{right.label}”，请在 config/staff.yaml 中给一位员工这个权限，再演示。")
         return next((each for each in may if each.id == rather), may[self.ways.index(played.way) % len(may)])
+
+    async def _worked(self, case: cases.Case) -> set[str]:
+        """Who worked on the case that a second revisit is about, and so does not call its customer again (P-22)."""
+        if case.process != Process.REVISIT:
+            return set()
+        async with transaction() as connection:
+            about = await cases.read(connection, str(case.facts["about"]))
+            entries = await journal.read(connection, str(case.facts["about"]))
+        return {about.operator if about else "", *(entry.actor for entry in entries.values())}
 
     def _owner(self, gate: str) -> str:
         return self.terms.returns.stages[gate].owner
