@@ -23,7 +23,8 @@ from tasks import visits
 from tests.browser import ui
 from tests.browser.person import PATIENCE, Desk
 
-pytestmark = [pytest.mark.browser, pytest.mark.stack]
+# what an agent does with a list is seen by the walk of following up too
+pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.soak]
 
 # three orders of the sample shop
 ORDERS = ("D100010", "D100011", "D100012")
