@@ -69,3 +69,10 @@ async def test_slf03_an_application_from_a_phone_stands_on_the_desk_a_moment_lat
         await asyncio.sleep(0.5)
         await tab.get_by_role("link", name="刷新进度").tap()
     await context.close()
+
+    # the stack is shared: nothing of this test waits on the next one's lists
+    told = stack.command("signal", case_no, "case.cancelled", "--as", "C08", "reason=客户不退了")
+    assert told.returncode == 0, told.stderr
+    until = time.monotonic() + PATIENCE
+    while case_no in (names := " ".join(await desk.listed("物流与配送部"))):
+        assert time.monotonic() < until, names

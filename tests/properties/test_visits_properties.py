@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
@@ -213,8 +213,17 @@ async def test_fup11_over_any_past(database: str, past: Past):
             await made(day(on))
 
 
+BOUGHT_A_MONTH_AGO = Past(
+    orders=(Bought("U1", -24, -21, 12, None), Bought("U2", -23, -20, 12, None)),
+    opted_out=frozenset(),
+    rounds=(1, *(0,) * (NIGHTS - 1)),
+    are_made=(False,) * NIGHTS,
+)
+
+
 @settings(max_examples=EXAMPLES // 2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(past=pasts)
+@example(past=BOUGHT_A_MONTH_AGO)
 async def test_nights_without_a_round_lose_nothing(database: str, past: Past):
     """Whatever nights the machine stood still, as long as nothing became too late: the same visits are found."""
     found = []
@@ -228,3 +237,5 @@ async def test_nights_without_a_round_lose_nothing(database: str, past: Past):
         await night(day(NIGHTS))
         found.append({row.key for row in await query("select key from visits")})
     assert found[0] == found[1]
+    if past is BOUGHT_A_MONTH_AGO:
+        assert len(found[0]) == 2, "there is something to lose"
