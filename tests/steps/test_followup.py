@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,12 +15,13 @@ from aftersales.rules import clocks, visits
 from aftersales.rules import lists as rules
 from aftersales.store import lists as store
 from aftersales.store import outbox, rehearsals
-from aftersales.store.engine import engine, transaction
+from aftersales.store.engine import transaction
 from aftersales.terms import Terms
 from aftersales.words import LeftOut, Unable
 from tasks import followup
 from tasks import visits as lists
 from tasks.followup import Round
+from tests.killing import killed
 from tests.stories.test_escalation import time
 from tests.visiting import a_case, at, change, drawn, made, night, rows, sell, states
 
@@ -516,52 +515,21 @@ async def test_two_rounds_at_once_draw_up_each_visit_once():
 
 
 KILLED = """
-import asyncio, os, signal, sys
+import sys
 from datetime import datetime
-from sqlalchemy import event
-from aftersales.store import engine
 from tasks import followup
+from tests.killing import until_one_ends
 
 followup.AT_ONCE = 3
-
-async def look(url, at, nth, where):
-    engine.connect(url)
-    seen = 0
-    def count(connection, cursor, statement, *rest):
-        nonlocal seen
-        if statement.lstrip().split(None, 1)[0].lower() in ("insert", "update"):
-            seen += 1
-            if seen == nth:
-                os.kill(os.getpid(), signal.SIGKILL)
-    event.listen(engine.engine().sync_engine, where, count)
-    await followup.look(at=datetime.fromisoformat(at))
-
-deaths, nth, left = 0, 0, 1
-while left:  # each look is a process of its own
-    nth += 1
-    for where in ("before_cursor_execute", "after_cursor_execute"):
-        if not (child := os.fork()):
-            asyncio.run(look(sys.argv[1], sys.argv[2], nth, where))
-            os._exit(0)
-        left = os.waitpid(child, 0)[1]
-        assert left in (0, signal.SIGKILL), left
-        deaths += left != 0
-print(deaths)
+until_one_ends(lambda turn: followup.look(at=datetime.fromisoformat(sys.argv[2])))
 """
 
 
 async def test_a_round_killed_between_any_two_writes_neither_doubles_nor_loses():
     """kill -9 right before and right after the first, the second … write, in parts of three, until one round ends."""
     await a_shop(6)
-    url = engine().url.render_as_string(hide_password=False)
 
-    left = await asyncio.to_thread(
-        subprocess.run, [sys.executable, "-c", KILLED, url, at("2025-03-12 02:00").isoformat()],
-        capture_output=True, text=True,
-    )  # fmt: skip
-
-    assert left.returncode == 0, left.stderr
-    assert int(left.stdout) >= 8
+    assert await killed(KILLED, at("2025-03-12 02:00").isoformat()) >= 8
     found = await rows()
     assert len(found) == 6 + 4 + 2
     made = [row for row in found if row.agent]

@@ -8,8 +8,6 @@ in `tests/specs/test_ladders.py` as far as they are reckoning.
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,10 +17,11 @@ from sqlalchemy import text
 
 from aftersales import clock
 from aftersales.rules import clocks
-from aftersales.store.engine import engine, transaction
+from aftersales.store.engine import transaction
 from aftersales.terms import load
 from aftersales.words import Event, Stage
 from tasks import escalation, extensions
+from tests.killing import killed
 from tests.stories.conftest import Shop, Telling
 
 HOUSE = load().house
@@ -343,36 +342,16 @@ async def test_p13_two_rounds_at_once_tell_nobody_twice(shop: Shop, time: Any):
 
 
 KILLED = """
-import asyncio, os, signal, sys
+import sys
 from datetime import datetime
-from sqlalchemy import event
-from aftersales.store import engine
 from tasks import escalation
+from tests.killing import until_one_ends
 
-async def look(url, at, nth, where):
-    engine.connect(url)
-    seen = 0
-    def count(connection, cursor, statement, *rest):
-        nonlocal seen
-        if statement.lstrip().split(" ", 1)[0].lower() in ("insert", "update", "with"):
-            seen += 1
-            if seen == nth:
-                os.kill(os.getpid(), signal.SIGKILL)
-    event.listen(engine.engine().sync_engine, where, count)
-    told = await escalation.look(at=datetime.fromisoformat(at))
+async def look(turn):
+    told = await escalation.look(at=datetime.fromisoformat(sys.argv[2]))
     assert not told.failed, told.failed
 
-deaths, nth, left = 0, 0, 1
-while left:  # each look is a process of its own
-    nth += 1
-    for where in ("before_cursor_execute", "after_cursor_execute"):
-        if not (child := os.fork()):
-            asyncio.run(look(sys.argv[1], sys.argv[2], nth, where))
-            os._exit(0)
-        left = os.waitpid(child, 0)[1]
-        assert left in (0, signal.SIGKILL), left
-        deaths += left != 0
-print(deaths)
+until_one_ends(look)
 """
 
 
@@ -381,14 +360,8 @@ async def test_p13_a_round_killed_between_any_two_writes_neither_doubles_nor_los
     telling = await at_refund(shop, time)
     await many(telling, 5)
     when = time("2025-03-24 10:00")
-    url = engine().url.render_as_string(hide_password=False)
 
-    left = await asyncio.to_thread(
-        subprocess.run, [sys.executable, "-c", KILLED, url, when.isoformat()], capture_output=True, text=True
-    )
-
-    assert left.returncode == 0, left.stderr
-    assert int(left.stdout) >= 20
+    assert await killed(KILLED, when.isoformat()) >= 20
     told = await told_in_all()
     assert len(told) == 15 and set(told.values()) == {1}
     assert [entry for entry, _ in await reached(telling)] == [

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
-import sys
 from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
@@ -25,11 +23,12 @@ from aftersales.gateways.channels import Channels
 from aftersales.rules import deliveries
 from aftersales.settings import Settings
 from aftersales.store import outbox
-from aftersales.store.engine import engine, transaction
+from aftersales.store.engine import transaction
 from aftersales.terms import load
 from tasks import escalation, records, sending
 from tests.gateways.provider import KEY, Running
 from tests.gateways.receivers import Mailbox, Receiver
+from tests.killing import killed
 from tests.stories.conftest import Shop, Telling
 from tests.stories.test_escalation import at, at_refund, time  # noqa: F401
 from tests.stories.test_escalation import many as many_cases
@@ -680,60 +679,36 @@ async def test_a_return_left_alone_is_seen_to_walk_the_whole_ladder(
 
 
 KILLED = """
-import asyncio, json, os, signal, sys
-from datetime import datetime, timedelta
+import json, sys
+from datetime import datetime
 from pathlib import Path
-from sqlalchemy import event
 from aftersales.gateways import channels
 from aftersales.settings import Settings
 from aftersales.store import engine, outbox
 from aftersales.terms import load
 from tasks import sending
+from tests.killing import until_one_ends
 
-url, address, at = sys.argv[1], sys.argv[2], datetime.fromisoformat(sys.argv[3])
+address, at = sys.argv[2], datetime.fromisoformat(sys.argv[3])
 terms = load()
 document = json.dumps({"departments": {"aftersales": [address]}})
 known = channels.load(Settings(channels=document, home=Path("/nonexistent")), house=terms.house, staff=terms.staff())
+LATER = 2 * sending.LEASE  # a minute does not take in more than ten
 
-async def write(entry):
-    engine.connect(url)
+async def write(turn):
     async with engine.transaction() as connection:
         await outbox.put(
-            connection, case_no=None, entry=entry, notice="DESK", recipient="department:aftersales", language="zh",
-            subject=entry, body="", data={}, created_at=at, expires_at=None,
+            connection, case_no=None, entry=str(turn), notice="DESK", recipient="department:aftersales", language="zh",
+            subject=f"no {turn}.", body="", data={}, created_at=at + turn * LATER, expires_at=None,
         )
-    await engine.disconnect()
 
-async def send(nth, where, when):
-    engine.connect(url)
-    seen = 0
-    def count(connection, cursor, statement, *rest):
-        nonlocal seen
-        if statement.lstrip().split(" ", 1)[0].lower() in ("insert", "update", "with"):
-            seen += 1
-            if seen == nth:
-                os.kill(os.getpid(), signal.SIGKILL)
-    event.listen(engine.engine().sync_engine, where, count)
-    await sending.look(known, at=when)
+async def send(turn):
+    await sending.look(known, at=at + turn * LATER)
 
-def alone(work):
-    if not (child := os.fork()):
-        asyncio.run(work)
-        os._exit(0)
-    work.close()
-    return os.waitpid(child, 0)[1]
+async def what_was_left(turn):
+    await sending.look(known, at=at + turn * LATER + sending.LEASE)
 
-deaths, nth, left = 0, 0, 1
-while left:  # each sender is a process of its own
-    nth += 1
-    for where in ("before_cursor_execute", "after_cursor_execute"):
-        assert alone(write(f"{nth} {where}")) == 0
-        at += 2 * sending.LEASE  # a minute does not take in more than ten
-        left = alone(send(nth, where, at))
-        assert left in (0, signal.SIGKILL), left
-        deaths += left != 0
-        assert alone(send(0, where, at + sending.LEASE)) == 0
-print(deaths)
+until_one_ends(send, before=write, after=what_was_left)
 """
 
 
@@ -744,17 +719,8 @@ async def test_a_sender_killed_between_any_two_writes_loses_nothing_and_says_wha
 ):
     """kill -9 right before and right after the first, the second … write of a sender, until one ends."""
     when = time("2025-03-24 10:00")
-    url = engine().url.render_as_string(hide_password=False)
 
-    left = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-c", KILLED, url, receiver.url("a"), when.isoformat()],
-        capture_output=True,
-        text=True,
-    )
-
-    assert left.returncode == 0, left.stderr
-    assert int(left.stdout) >= 8
+    assert await killed(KILLED, receiver.url("a"), when.isoformat()) >= 8
     heard: dict[str, list[str]] = {}
     for told in receiver.texts():
         subject = told.splitlines()[0]

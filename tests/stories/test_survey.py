@@ -8,10 +8,7 @@ and P-25 (kind words reopen nothing) stand here; a real mail server on loopback.
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -27,12 +24,13 @@ from aftersales.gateways.channels import Channels
 from aftersales.rules.surveys import Misanswered
 from aftersales.settings import settings
 from aftersales.store import cases, surveys
-from aftersales.store.engine import engine, transaction
+from aftersales.store.engine import transaction
 from aftersales.words import Event, Stage
 from tasks import audits, sending
 from tasks import surveys as asking
 from tasks.surveys import TooLate
 from tests.gateways.receivers import Mailbox
+from tests.killing import killed
 from tests.stories.conftest import Shop, Telling
 from tests.stories.test_escalation import at, time
 from tests.stories.test_notices import known
@@ -594,69 +592,35 @@ async def test_p13_one_bad_survey_stops_no_other(shop: Shop, time: Put, mail: Ch
 
 
 KILLED = """
-import asyncio, os, signal, sys
+import sys
 from datetime import datetime
-from sqlalchemy import event
 from aftersales import clock
-from aftersales.store import engine
 from tasks import sending, surveys
+from tests.killing import until_one_ends
 from tests.stories.test_notices import known
 
-url, what, when, token = sys.argv[1:5]
+what, when, token = sys.argv[2:5]
 sending._known = known(customers={"email": "mailto://127.0.0.1:9?from=a@shop.example"})
 clock.now = lambda case=None: datetime.fromisoformat(when)
 
-async def act(nth, where):
-    engine.connect(url)
-    seen = 0
-    def count(connection, cursor, statement, *rest):
-        nonlocal seen
-        if statement.lstrip().split(" ", 1)[0].lower() in ("insert", "update", "with"):
-            seen += 1
-            if seen == nth:
-                os.kill(os.getpid(), signal.SIGKILL)
-    event.listen(engine.engine().sync_engine, where, count)
-    if what == "look":
-        found = await surveys.look(at=clock.now())
-        assert not found.failed, found.failed
-    else:
-        try:
-            await surveys.answer(token, {"overall": "1", "other_need": "yes"})
-        except surveys.TooLate:
-            pass
+async def look(turn):
+    found = await surveys.look(at=clock.now())
+    assert not found.failed, found.failed
 
-deaths, nth, left = 0, 0, 1
-while left:  # each is a process of its own
-    nth += 1
-    for where in ("before_cursor_execute", "after_cursor_execute"):
-        if not (child := os.fork()):
-            asyncio.run(act(nth, where))
-            os._exit(0)
-        left = os.waitpid(child, 0)[1]
-        assert left in (0, signal.SIGKILL), left
-        deaths += left != 0
-print(deaths)
+async def answer(turn):
+    try:
+        await surveys.answer(token, {"overall": "1", "other_need": "yes"})
+    except surveys.TooLate:
+        pass
+
+until_one_ends(look if what == "look" else answer)
 """
-
-
-async def killed(what: str, when: datetime, link: str = "-") -> int:
-    """kill -9 right before and right after the first, the second … write, until one ends; tells how many died."""
-    url = engine().url.render_as_string(hide_password=False)
-    left = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-c", KILLED, url, what, when.isoformat(), link],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": "."},
-    )
-    assert left.returncode == 0, left.stderr
-    return int(left.stdout)
 
 
 async def test_p13_killed_between_any_two_writes_a_survey_is_sent_once(shop: Shop, time: Put, mail: Channels):
     tellings = [await ended(shop), await ended(shop, "D2")]
 
-    assert await killed("look", time("2025-03-13 10:03")) >= 6
+    assert await killed(KILLED, "look", time("2025-03-13 10:03").isoformat(), "-") >= 6
 
     for telling in tellings:
         assert await told(telling, "NTC-20") == [("queued", "customer")]
@@ -669,7 +633,8 @@ async def test_p13_killed_between_any_two_writes_an_answer_counts_once_or_not_at
 ):
     telling = await sent(shop, time, mail)
 
-    assert await killed("answer", time("2025-03-13 12:00"), await token(telling)) >= 20
+    when = time("2025-03-13 12:00").isoformat()
+    assert await killed(KILLED, "answer", when, await token(telling)) >= 20
 
     assert (await survey_of(telling))["state"] == "answered"
     async with transaction() as connection:
