@@ -25,14 +25,14 @@ def chromium_is_here() -> None:
 
 
 @pytest.fixture
-async def browser(chromium_is_here: None) -> AsyncIterator[Browser]:
-    """Debian's Chromium, running for one test: a page that is left open goes on drawing and asking."""
-    async with ui.chromium() as running:
-        yield running
-
-
-@pytest.fixture
 def album() -> Path | None:
     """Where to keep pictures, when `AFTERSALES_SCREENSHOTS` names a folder."""
     folder = os.environ.get("AFTERSALES_SCREENSHOTS")
     return Path(folder) if folder else None
+
+
+@pytest.fixture
+async def browser(chromium_is_here: None, album: Path | None) -> AsyncIterator[Browser]:
+    """Debian's Chromium, running for one test: a page that is left open goes on drawing and asking."""
+    async with ui.chromium(for_pictures=album is not None) as running:
+        yield running

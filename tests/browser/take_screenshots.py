@@ -35,7 +35,7 @@ ORDER, SKU, NAME = "542405", "22776", "SWEETHEART CAKESTAND 3 TIER"
 async def take(shop: Shop, album: Path) -> None:
     """Take the order from application to refund, and a picture at each stop."""
     at = shop.stack
-    async with ui.chromium() as browser:
+    async with ui.chromium(for_pictures=True) as browser:
         plain = await Desk.open(browser, ui_url=at.ui_url, api_url=at.api_url)
         for order, sku in (("D100005", "XB-SB-03"), ("D100021", "JD-CF-03")):  # a list of one is no list
             other = await plain.apply(application("C08 陈晓", order, sku, 1, "七天无理由"))

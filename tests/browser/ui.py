@@ -27,6 +27,8 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+# A run's page draws its graph 60 times a second; without a graphics card that takes a core and a half.
+WITHOUT_GRAPH = "--disable-software-rasterizer"
 # The UI hands a value up through each level of the form with 10 ms of debounce; a person is never that fast.
 SETTLE = 80
 
@@ -42,10 +44,11 @@ class Submitted:
 
 
 @asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
-    """Start Debian's Chromium, and stop it."""
+async def chromium(*, for_pictures: bool = False) -> AsyncIterator[Browser]:
+    """Start Debian's Chromium, and stop it; only for pictures does it draw a run's graph."""
+    flags = FLAGS if for_pictures else [*FLAGS, WITHOUT_GRAPH]
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
         try:
             yield browser
         finally:
@@ -134,6 +137,7 @@ async def choices(page: Page, scope: Locator, title: str) -> list[str]:
     await offered.first.wait_for()
     texts = await offered.all_inner_texts()
     await page.keyboard.press("Escape")
+    await offered.first.wait_for(state="hidden")
     return [text.strip() for text in texts]
 
 
@@ -160,8 +164,10 @@ async def _fill_one(box: Locator, title: str, value: Any) -> None:
     drop_down = box.get_by_label(f"Select {title}", exact=True)
     if await drop_down.count():
         await drop_down.first.click()
-        await page.get_by_placeholder("Search...").fill(str(value))
+        search = page.get_by_placeholder("Search...")
+        await search.fill(str(value))
         await page.get_by_role("option", name=str(value), exact=True).click()
+        await search.wait_for(state="hidden")
     else:
         await box.locator("xpath=./fieldset").locator("textarea, input").first.fill(str(value))
     await page.wait_for_timeout(SETTLE)
