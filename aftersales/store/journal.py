@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales.rules import chain
@@ -67,12 +66,12 @@ async def add(
         "data": dict(data or {}),
     }
     new_hash = chain.digest(prev_hash=head.last_hash, row=row)
+    # under the lock nobody else writes; `on conflict` is a statement that SQLAlchemy compiles anew each time
+    values = row | {"prev_hash": head.last_hash, "hash": new_hash}
+    is_new = ~select(JOURNAL.c.seq).where(JOURNAL.c.case_no == case_no, JOURNAL.c.entry == entry).exists()
+    columns = [literal(value, JOURNAL.c[name].type) for name, value in values.items()]
     written = (
-        upsert(JOURNAL)
-        .values(**row, prev_hash=head.last_hash, hash=new_hash)
-        .on_conflict_do_nothing(index_elements=["case_no", "entry"])
-        .returning(JOURNAL.c.seq)
-        .cte("written")
+        insert(JOURNAL).from_select(list(values), select(*columns).where(is_new)).returning(JOURNAL.c.seq).cte("written")
     )
     moved = await connection.execute(
         update(CASES)

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -153,6 +154,7 @@ def test_every_board_has_its_link_in_the_handbook(department: str):
 # --- notices --------------------------------------------------------------------------------------------------------
 
 
+@cache
 def told() -> dict[str, set[str]]:
     """Notice → the placeholders that the code gives; the case and order numbers always come along."""
     given: dict[str, set[str]] = {}
@@ -165,13 +167,14 @@ def told() -> dict[str, set[str]]:
     return given | {notice: set(words.LADDER_NOTICE) for notice in LIVE.escalation.notices}
 
 
-@pytest.fixture(params=LANGUAGES)
-def notices(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, terms.Notice]:
+@pytest.fixture(params=LANGUAGES, scope="module")
+def notices(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, terms.Notice]:
     """The notices as a house of this language has them."""
-    shutil.copytree(ROOT / "config", tmp_path / "config")
-    house = tmp_path / "config" / "house.yaml"
+    config = tmp_path_factory.mktemp(request.param) / "config"
+    shutil.copytree(ROOT / "config", config)
+    house = config / "house.yaml"
     house.write_text(re.sub(r"(?m)^language: \w+", f"language: {request.param}", house.read_text()))
-    return terms.load(tmp_path / "config").notices
+    return terms.load(config).notices
 
 
 def test_every_notice_that_is_told_has_its_words_and_every_word_is_told(notices: dict[str, terms.Notice]):
