@@ -182,7 +182,7 @@ def _tell(told: Told, case: Case, terms: Terms, at: datetime) -> Told:
     values = {
         "case_no": case.case_no,
         # a list of visits is about many orders
-        "order_no": case.order_no or ("多张" if house.language == "zh" else "several"),
+        "order_no": case.order_no or ("见清单" if house.language == "zh" else "see the list"),
         "stage": matter(told.stage),
         "owner": desks.reader(terms).recipient(f"department:{told.owner}"),
         "due": clocks.spoken(told.due_at, house=house),

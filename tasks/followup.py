@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from itertools import groupby
 from typing import Any, TypeVar
@@ -59,8 +59,8 @@ class Round:
         """What it did, in a sentence."""
         if self.day_off:
             return f"{clocks.spoken_day(self.on)}是{self.day_off}，不排回访，顺延到下一个工作日"
-        left = len([each for each in self.night.left if each.why is not LeftOut.MERGED])
-        return f"{clocks.spoken_day(self.on)}新排 {len(self.night.drawn)} 次回访，{left} 次未排"
+        left = len(self.night.left) + self.undelivered[0]
+        return f"{clocks.spoken_day(self.on)}新排 {len(self.night.drawn)} 次回访，{left} 次没有排"
 
     def agents(self) -> list[tuple[str, str, str]]:
         """What each agent has on that day: who, how many, of which kinds."""
@@ -125,7 +125,8 @@ async def look(
         # rounds come one after the other; whoever is killed lets go of it
         name = f"{DRAWN}:{rehearsal}" if rehearsal else DRAWN
         before = await installation.lock(keeper, name)
-        world = _World(terms, rehearsal, on, at, drawn_until=date.fromisoformat(before["on"]) if before else None)
+        kept = {name: date.fromisoformat(day) for name, day in before.items()} if before else {"first": on}
+        world = _World(terms, rehearsal, on, at, drawn_until=kept.get("on"), first=kept.get("first"))
         found = await _found(world)
         if not dry_run:
             planned = await _plan(world, found)
@@ -135,7 +136,8 @@ async def look(
         told = await _draw(world, found, is_future=on > today)
         if not dry_run:
             await _write(world, told.night)
-            await installation.keep(keeper, name, {"on": max(on, world.drawn_until or on).isoformat()})
+            kept["on"] = max(on, world.drawn_until or on)
+            await installation.keep(keeper, name, {which: day.isoformat() for which, day in kept.items()})
         told.planned = planned
     if not dry_run:
         # what was drawn up now, and what is left of the days before
@@ -156,6 +158,8 @@ class _World:
     on: date
     at: datetime
     drawn_until: date | None
+    # the day of the shop's first round; None when that was before it was kept
+    first: date | None
 
     @property
     def oldest(self) -> date:
@@ -175,8 +179,15 @@ class _World:
 
 
 async def _found(world: _World) -> list[Due]:
-    """Find every visit that has come due and is not too late, whether it is planned already or not."""
-    return [*await _purchases(world), *await _use(world), *await _cases(world)]
+    """
+    Find every visit that has come due and is not too late, whether it is planned already or not.
+
+    What was due before the first round is due on its day: nobody could have called before.
+    """
+    found = [*await _purchases(world), *await _use(world), *await _cases(world)]
+    if world.first is None:
+        return found
+    return [replace(each, due_on=max(each.due_on, world.first)) for each in found]
 
 
 async def _purchases(world: _World) -> list[Due]:

@@ -302,7 +302,7 @@ async def quiet(order_no: str, hours: str, *, operator: str) -> str:
         if await orders.show(connection, order_no) is None:
             raise Unable(f"没有订单 {order_no}，请核对订单号。")
         if not await records.keep_quiet(connection, order_no, hours):
-            raise Unable(f"订单 {order_no} 是游客下的，没有客户资料，不能登记静默时段。")
+            raise Unable(f"订单 {order_no} 是散客下的，没有客户资料，不能登记静默时段。")
     if hours:
         return f"已登记：订单 {order_no} 的客户在 {hours} 不发通知，到结束时再发。"
     return f"已取消：订单 {order_no} 的客户按全体客户的静默时段。"
@@ -325,7 +325,7 @@ async def calls(order_no: str, *, operator: str, is_out: bool | None = None, unt
             raise Unable(f"没有订单 {order_no}，请核对订单号。")
         if until is not None:
             if not await people.wish_visits_until(connection, name, until):
-                raise Unable(f"订单 {order_no} 是游客下的，没有使用回访，不用登记到哪一天；都不回访的用 --stop。")
+                raise Unable(f"订单 {order_no} 是散客下的，没有使用回访，不用登记到哪一天；都不回访的用 --stop。")
             return f"已登记：订单 {order_no} 的客户，使用回访做到 {until} 为止。"
         await people.opt_out(connection, name, is_out=bool(is_out))
         if is_out:

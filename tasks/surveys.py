@@ -196,8 +196,10 @@ async def _send(connection: AsyncConnection, leg: Leg, row: Mapping[str, Any], a
         return "skipped"
     if case.rehearsal is None:
         contact = await records.reach_customer(connection, case.case_no)
-        if not sending.known_channels().of_customer(contact):
-            return await _hand_over(connection, leg, row, at, sending.NO_CONTACT)
+        channels = sending.known_channels()
+        if not channels.of_customer(contact):
+            why = sending.NO_CONTACT if channels.reach_customers else "没有设置发给客户的渠道"
+            return await _hand_over(connection, leg, row, at, why)
     open_for = str(survey.open_for) if leg.terms.house.language == "en" else survey.open_for.words
     await notices.tell_customer(
         connection, leg, "NTC-20", FIRST, {"link": _link(row, survey, at, leg.terms), "open": open_for}

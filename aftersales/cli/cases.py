@@ -64,7 +64,7 @@ def case() -> None:
 
 
 @case.command("list")
-@click.option("--stage", type=StageName(), metavar="阶段", help="只看某个阶段，如 待审核。")
+@click.option("--stage", type=StageName(), metavar="环节", help="只看某个环节，如 待审核。")
 @click.option("--department", metavar="部门", help="只看某个部门的待办，如 客户服务部。")
 @click.option("--all", "everything", is_flag=True, help="包括已结案的，新的在前；默认只看未结案的，急的在前。")
 @click.option("--limit", type=Whole(10_000), default=50, metavar="行数", help="最多显示多少行，默认 50。")
@@ -135,7 +135,7 @@ def _print_list(rows: Sequence[Listed], house: House) -> None:
     from aftersales import clock
 
     table = Table()
-    for heading in ("售后单号", "订单", "阶段", "部门", "截止"):
+    for heading in ("售后单号", "订单", "环节", "部门", "截止"):
         table.add_column(heading, overflow="fold")
     table.add_column("金额（元）", justify="right")
     for row in rows:
@@ -686,7 +686,7 @@ def show_customer(order_no: str, operator: str, reason: str) -> None:
     order = found.order
     rows = [
         ("订单", f"{order.order_no}  {order.channel}"),
-        ("客户编号", order.customer_no or "游客"),
+        ("客户编号", order.customer_no or "散客"),
         ("姓名", order.name or "未填写"),
         ("电话", order.phone or "未填写"),
         ("邮箱", order.email or "未填写"),

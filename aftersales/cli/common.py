@@ -78,7 +78,7 @@ class EventName(click.ParamType):
 class StageName(click.ParamType):
     """A stage by its code or its Chinese name: `review`, `待审核`, `审核`."""
 
-    name = "阶段"
+    name = "环节"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Stage:
         """Find the stage. Fails with the sentence that names all of them."""
@@ -87,7 +87,7 @@ class StageName(click.ParamType):
         for stage in Stage:
             if value.strip() in (stage.value, stage.label, stage.label.removeprefix("待")):
                 return stage
-        self.fail(f"没有阶段“{value}”，可选：{'、'.join(stage.label for stage in Stage)}", param, ctx)
+        self.fail(f"没有环节“{value}”，可选：{'、'.join(stage.label for stage in Stage)}", param, ctx)
 
 
 class Whole(click.ParamType):

@@ -163,7 +163,7 @@ class Screen:
         from aftersales.rules import clocks
 
         department = self._house.departments[owed.owner].name
-        stage = "全程时限" if owed.stage == "outer" else Stage(owed.stage).label
+        stage = "整单时限" if owed.stage == "outer" else Stage(owed.stage).label
         due = clocks.spoken(owed.due_at, house=self._house)
         self._progress.console.print(f"{due} 到期：{owed.case_no} {stage}（{department}）")
 

@@ -25,13 +25,12 @@ def escalate(dry_run: bool, moment: str | None) -> None:
         raise click.UsageError("--at 只能和 --dry-run 一起用")
     told = asyncio.run(_look(moment, dry_run=dry_run))
     if told.told:
-        from rich.console import Console
-        from rich.table import Table
+        from aftersales.cli.common import make_table, screen
 
-        table = Table("售后单", "环节", "截止", "通知")
+        table = make_table("", "售后单", "环节", "截止", "通知")
         for row in told.rows():
             table.add_row(*row)
-        Console(highlight=False).print(table)
+        screen().print(table)
     done = len(told.told) - len(told.failed)
     click.echo(f"{'将通知' if dry_run else '已写入待发'} {done} 项。" if done else "没有到期的提醒。")
     if told.failed:

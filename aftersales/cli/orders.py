@@ -378,7 +378,7 @@ def _print_order(order: Any, zone: tzinfo) -> None:
     rows: Sequence[tuple[str, str]] = (
         ("订单号", order.order_no + (f"（演练 {order.rehearsal}）" if order.rehearsal else "")),
         ("渠道", order.channel),
-        ("客户", f"{order.customer_no or '游客'}  {'  '.join(filter(None, contact))}".strip()),
+        ("客户", f"{order.customer_no or '散客'}  {'  '.join(filter(None, contact))}".strip()),
         ("地区", order.region or "未填写"),
         ("下单时间", _time(order.ordered_at, zone)),
         ("付款方式", order.payment_route or "未填写"),

@@ -63,13 +63,12 @@ def form(ui_url: str, deployment_id: object) -> str:
 def links(
     ui_url: str, house: House, *, deployments: Mapping[str, str] | None = None, pages: Mapping[str, str] | None = None
 ) -> list[tuple[str, str]]:
-    """Everything that `make run` prints: the desk, the forms by name, the pages, and what each department owes."""
+    """Everything that `make run` prints: the forms by name, the pages, what each department owes, the desk's first page."""
     boards = {
         board(""): "全部门看板",
         **{board(code): f"{department.name}看板" for code, department in house.departments.items()},
     }
     return [
-        ("工作台", f"{ui_url}/v2/dashboard"),
         *(
             (f"新建：{name}", form(ui_url, key))
             for name, key in sorted((deployments or {}).items(), key=_by_use)
@@ -81,6 +80,10 @@ def links(
             if key in (pages or {})
         ),
         *((f"{department.name}的待办", runs(ui_url, department.name)) for department in house.departments.values()),
+        # by their tags: whoever calls customers has no form to start
+        *((f"{each.label}（全部）", runs(ui_url, each.label)) for each in (Process.VISITS, Process.REVISIT)),
+        # all in English
+        ("工作台首页", f"{ui_url}/v2/dashboard"),
     ]
 
 

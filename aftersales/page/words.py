@@ -169,7 +169,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "apply.goods": ("退哪些商品", "Which items"),
     "apply.count": ("{name}（最多 {free} 件）", "{name} (up to {free})"),
     "apply.reason": ("退货原因", "Reason"),
-    "apply.reason.photos": ("请附照片", "please add photos"),
+    "apply.reason.photos": ("（请附照片）", "(please add photos)"),
     "apply.shipping": ("怎样寄回", "How it comes back"),
     "apply.shipping.pickup": ("上门取件", "Pick-up at your door"),
     "apply.shipping.self": ("自行寄回", "I send it myself"),
@@ -178,7 +178,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "最多 500 字。请勿填写姓名、电话、账号。",
         "500 characters at most. Please give no names, phone or account numbers.",
     ),
-    "apply.photos": ("照片（可不填）", "Photos (optional)"),
+    "apply.photos": ("照片（注明“请附照片”的原因必须有，其余可不填）", "Photos (needed for reasons marked so, else optional)"),
     "apply.photos.how": (
         "最多 {at_most} 张，每张不超过 {megabytes} MB，JPEG、PNG 或 WebP。我们会去掉照片里的位置等信息。",
         "Up to {at_most}, {megabytes} MB each, as JPEG, PNG or WebP. We remove the place and device from them.",

@@ -29,6 +29,12 @@ HEADS = {
     "csat": "平均分（5 分制）", "good_share": "4–5 分（%）", "revisits": "二次回访", "revisits_ended": "其中已结束",
     "recovered": "客户满意", "recovery_rate": "挽回率（%）",
 }  # fmt: skip
+# in a narrow page of the desk all of them in one row break within words
+TABLES = {
+    "回访": ("due", "in_time", "late", "overdue", "pending", "completion"),
+    "满意度": ("sent", "answered", "response_rate", "csat", "good_share"),
+    "二次回访": ("revisits", "revisits_ended", "recovered", "recovery_rate"),
+}
 
 
 # --- what is added up -----------------------------------------------------------------------------------------------
@@ -231,11 +237,19 @@ def page(figures: Figures, *, plot: str) -> str:
     parts = [
         f"# {TITLE}",
         f"最近 {WEEKS} 周，从 {figures.since} 起；演练不计。[看图]({plot})",
-        "## 按周（从周一起）",
-        _table("周", figures.weeks, figures.total),
     ]
-    for title, head, lines in (("按小组", "小组", figures.teams), ("按客服", "客服", figures.agents)):
-        parts += [f"## {title}", _table(head, lines, figures.total) if lines else "还没有数据。"]
+    groups = (
+        ("按周（从周一起）", "周", figures.weeks),
+        ("按小组", "小组", figures.teams),
+        ("按客服", "客服", figures.agents),
+    )
+    for title, head, lines in groups:
+        parts.append(f"## {title}")
+        if not lines:
+            parts.append("还没有数据。")
+            continue
+        for about, names in TABLES.items():
+            parts += [f"### {about}", _table(head, names, lines, figures.total)]
     parts.append(
         "完成率 = 按时完成 ÷（应回访 − 未到期）。回访按最初排定的那天，满意度按送达客户的日期，二次回访按建立的日期；"
         "没有评价的只计入回复率。别的日期用 aftersales figures followup 查看。"
@@ -249,12 +263,12 @@ def dated(text: str, *, at: datetime, reader: Reader) -> str:
     return f"{title}\n\n更新于 {reader.time(at)}；每天凌晨核对一次，有变化才更新。\n\n{rest}"
 
 
-def _table(head: str, lines: Sequence[Line], total: Line) -> str:
-    rows = [[cell(line.name), *line.cells.values()] for line in (*lines, total)]
+def _table(head: str, names: Sequence[str], lines: Sequence[Line], total: Line) -> str:
+    rows = [[cell(line.name), *(line.cells[name] for name in names)] for line in (*lines, total)]
     return "\n".join(
         [
-            f"| {' | '.join([head, *HEADS.values()])} |",
-            f"| --- |{' ---: |' * len(HEADS)}",
+            f"| {' | '.join([head, *(HEADS[name] for name in names)])} |",
+            f"| --- |{' ---: |' * len(names)}",
             *(f"| {' | '.join(row)} |" for row in rows),
         ]
     )

@@ -336,13 +336,13 @@ def visits_table(visits: Sequence[Visit], *, on: date) -> str:
     )
     rows = []
     for visit in visits:
-        late = "**（超时）**" if visit.due_on < on else ""
+        late = " **超时**" if visit.due_on < on else ""
         also = "、".join(VisitKind(each["kind"]).label for each in visit.also if each.get("kind"))
         cells = [
             str(visit.id),
             cell(f"{visit.order_no} 售后单 {visit.case_no}" if visit.case_no else visit.order_no),
             cell(f"{visit.masked_name} {visit.masked_phone}".strip()),
-            VisitKind(visit.kind).label + (f"（并 {also}）" if also else ""),
+            VisitKind(visit.kind).label + (f"（一并：{also}）" if also else ""),
             f"{visit.due_on.month}月{visit.due_on.day}日{late}",
             f"{visit.tries}次" if visit.tries else "",
             cell(visit.said if len(visit.said) <= MOST_SAID else f"{visit.said[:MOST_SAID]}…"),

@@ -188,7 +188,7 @@ FEATURED = (
     Featured("运费险只够一部分", (Item("FZ-LY-06"),), insured=_yuan("8.00"), route="微信支付"),
     Featured("B 段，有运费险", (Item("XB-PX-01"),), age=15, insured=_yuan("12.00")),
     Featured("金额小于运费，退款不低于零", (Item("TS-GB-04"),), age=15),
-    Featured("游客订单，没有客户编号", (Item("LP-XX-01"),), guest=True),
+    Featured("散客订单，没有客户编号", (Item("LP-XX-01"),), guest=True),
     Featured("行优惠和满减一起用", (Item("JJ-SJ-01", 1, _yuan("50.00")), Item("JJ-SN-05", 4)), coupon=_yuan("33.33")),
     Featured("今天刚签收", (Item("JD-CF-03"),), age=0),
     Featured(

@@ -123,7 +123,7 @@ COMMANDS = [
     wrong("extend without saying who", f"extend --region 浙江 {WHEN} --reason 台风", "缺少选项 --as（查看用法：aftersales extend --help）。"),
     wrong("extend without a reason", f"extend --region 浙江 {WHEN} --as C01", "缺少选项 --reason（查看用法：aftersales extend --help）。"),
     wrong("extend to a day that there is not", f"extend --region 浙江 --from {STORM[0]} --to {STORM[1]} --until 2026-02-30 --reason 台风 --as C01", "--until 的值不对：“2026-02-30”不是日期，请写成 2026-03-05 这样（查看用法：aftersales extend --help）。"),
-    wrong("extend a stage that is none", f"extend --region 浙江 {WHEN} --reason 台风 --as C01 --stage 天上", "--stage 的值不对：没有阶段“天上”，可选：新申请、待审核、待客户答复、待补正、待例外审批、待取件、待收货、待查件、待验收、待处理决定、待寄回、待复核、待放款、待退款、待补运费、待回访、待二次回访、待主管回访、已完成、已驳回、已取消（查看用法：aftersales extend --help）。"),
+    wrong("extend a stage that is none", f"extend --region 浙江 {WHEN} --reason 台风 --as C01 --stage 天上", "--stage 的值不对：没有环节“天上”，可选：新申请、待审核、待客户答复、待补正、待例外审批、待取件、待收货、待查件、待验收、待处理决定、待寄回、待复核、待放款、待退款、待补运费、待回访、待二次回访、待主管回访、已完成、已驳回、已取消（查看用法：aftersales extend --help）。"),
     cannot("extend in one sign", f"extend --region 浙江 {WHEN} --reason 雨 --as C01", "延期原因会告知客户，请写 2～500 字，如：台风，快递停运。"),
     cannot("extend for what nobody types", ["extend", "--region", "浙江", *WHEN.split(), "--reason", "台\a风", "--as", "C01"], "延期原因含有不可见的控制字符，请删去后重填。"),
     cannot("extend backwards", f"extend --region 浙江 --from {STORM[1]} --to {STORM[0]} --until {LATER} --reason 台风 --as C01", f"受影响的时间从 {STORM[1]} 到 {STORM[0]}，前后颠倒了，请对调。"),
@@ -134,7 +134,7 @@ COMMANDS = [
     # case, customer
     cannot("show a case that is not there", "case show RT-20200101-0001", "没有售后单 RT-20200101-0001，请核对单号（可用 aftersales case list 查看）。"),
     wrong("show two cases", "case show {review} {refund}", "多余的参数 {refund}（查看用法：aftersales case show --help）。"),
-    wrong("list a stage that is none", "case list --stage 天上", "--stage 的值不对：没有阶段“天上”，可选：新申请、待审核、待客户答复、待补正、待例外审批、待取件、待收货、待查件、待验收、待处理决定、待寄回、待复核、待放款、待退款、待补运费、待回访、待二次回访、待主管回访、已完成、已驳回、已取消（查看用法：aftersales case list --help）。"),
+    wrong("list a stage that is none", "case list --stage 天上", "--stage 的值不对：没有环节“天上”，可选：新申请、待审核、待客户答复、待补正、待例外审批、待取件、待收货、待查件、待验收、待处理决定、待寄回、待复核、待放款、待退款、待补运费、待回访、待二次回访、待主管回访、已完成、已驳回、已取消（查看用法：aftersales case list --help）。"),
     wrong("list a department that is none", "case list --department 财务部", "没有部门“财务部”，可选：客户服务部（customer_service）、物流与配送部（logistics）、仓储部（warehouse）、售后服务部（aftersales）、技术支持部（technical）（查看用法：aftersales case list --help）。"),
     wrong("list a million rows", "case list --limit 1000000", "--limit 的值不对：“1000000”应写成 1 到 10000 的整数（查看用法：aftersales case list --help）。"),
     cannot("contact without a phone", "case contact {review} --as C07 name=赵一", "联系人没有填对（邮箱：必填），请改正后重新提交。"),

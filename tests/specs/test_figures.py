@@ -239,14 +239,16 @@ def test_the_page_has_every_week_the_link_and_one_total_in_each_table():
     assert "| 2025-03-10 | 1 | 1 | 0 | 0 | 0 | 100.0 |" in page
     assert "| 2025-03-24 | 0 | 0 | 0 | 0 | 0 |  |" in page
     assert page.count("\n| 合计 | 1 | 1 |") == 3
-    widths = {line.count("|") for line in page.splitlines() if line.startswith("|")}
-    assert widths == {len(HEADS) + 2}
+    tables = [[line for line in part.splitlines() if line.startswith("|")] for part in page.split("\n\n")]
+    assert all(len({line.count("|") for line in table}) == 1 for table in tables if table)
+    heads = [table[0].strip("| ").split(" | ")[1:] for table in tables if table]
+    assert [name for head in heads for name in head] == list(HEADS.values()) * 3, "each figure once a group"
 
 
 def test_the_page_of_a_new_shop_says_so():
     page = figures.page(gathered(), plot="x")
 
-    assert page.count("还没有数据。") == 2 and page.count("\n| 2025-03-") == 3
+    assert page.count("还没有数据。") == 2 and page.count("\n| 2025-03-") == 3 * 3
 
 
 def test_when_it_was_written_is_no_part_of_what_the_page_says():

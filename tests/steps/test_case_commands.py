@@ -745,7 +745,7 @@ async def test_p10_a_customers_own_quiet_hours_are_kept_and_taken_back(aftersale
         pytest.param(["D9", "10:00-10:00", "--as", "C07"], 1, "起止相同", id="no span"),
         pytest.param(["D9", "夜里", "--as", "C07"], 1, "“夜里”不是静默时段", id="no hours"),
         pytest.param(["D7", "20:00-10:00", "--as", "C07"], 1, "没有订单 D7，请核对订单号。", id="unknown order"),
-        pytest.param(["G1", "20:00-10:00", "--as", "C07"], 1, "订单 G1 是游客下的", id="a guest"),
+        pytest.param(["G1", "20:00-10:00", "--as", "C07"], 1, "订单 G1 是散客下的", id="a guest"),
         pytest.param(["D9", "20:00-10:00", "--as", "W03"], 1, "没有“提交申请”权限", id="no right"),
         pytest.param(["D9", "--as", "C07"], 2, "请写上时段", id="nothing said"),
         pytest.param(["D9", "20:00-10:00", "--default", "--as", "C07"], 2, "请写上时段", id="both said"),
@@ -768,7 +768,7 @@ async def test_p10_what_are_no_quiet_hours_changes_nothing(aftersales, shop, arg
 @pytest.mark.parametrize(
     ("args", "sentence"),
     [
-        pytest.param(["case", "list", "--stage", "天上"], "没有阶段“天上”，可选：新申请、待审核", id="no such stage"),
+        pytest.param(["case", "list", "--stage", "天上"], "没有环节“天上”，可选：新申请、待审核", id="no such stage"),
         pytest.param(["case", "list", "--department", "财务"], "没有部门“财务”，可选：客户服务部", id="no department"),
         pytest.param(["case", "list", "--limit", "0"], "“0”应写成 1 到 10000 的整数", id="no rows"),
         pytest.param(["case", "list", "--limit", "many"], "“many”应写成 1 到 10000 的整数", id="no number"),

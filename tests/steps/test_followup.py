@@ -345,7 +345,23 @@ async def test_fup11_what_comes_to_light_later_in_a_day_makes_no_second_call(sta
     assert [each["key"] for each in first.also] == (["purchase:O2"] if later == "merged" else [])
 
 
+async def test_kpi40_what_was_due_before_the_first_round_is_due_on_its_day(time: Any):
+    """A shop that begins with its orders of the last weeks has kept nobody waiting."""
+    await sell("O1", ordered="2025-03-05", delivered="2025-03-07")
+    time("2025-03-24 02:00")
+    told = await night("2025-03-24")
+    assert [(each.due.order_no, str(each.due.due_on)) for each in told.night.drawn] == [("O1", "2025-03-24")]
+    assert (await night("2025-03-24")).night.drawn == []
+    await made("2025-03-24")
+
+    ((_, kept), *_) = await lists.figures(since=date(2025, 3, 24), until=date(2025, 3, 24))
+
+    assert (kept.due, kept.in_time) == (1, 1)
+
+
 async def test_kpi40_what_an_outage_has_made_late_is_late(time: Any):
+    time("2025-03-04 02:00")
+    await night("2025-03-04")
     await sell("O1", ordered="2025-03-05", delivered="2025-03-07")
     time("2025-03-24 02:00")
     await night("2025-03-24")
@@ -356,6 +372,7 @@ async def test_kpi40_what_an_outage_has_made_late_is_late(time: Any):
 
 
 async def test_esc10_what_is_drawn_up_late_owes_since_it_was_due(time: Any):
+    await night("2025-03-04")
     await sell("O1", ordered="2025-03-05", delivered="2025-03-07")
     time("2025-03-24 02:00")
     told = await night("2025-03-24")
@@ -635,7 +652,7 @@ async def test_the_page_says_whose_it_is_and_who_is_left_out_and_names_nobody():
 
     page = (await night("2025-03-12")).page
 
-    assert page.startswith("# 3月12日（周三）的回访\n\n3月12日（周三）新排 7 次回访，11 次未排。")
+    assert page.startswith("# 3月12日（周三）的回访\n\n3月12日（周三）新排 7 次回访，17 次没有排。")
     assert "| C02 刘洋 | 3 | " in page
     assert "| 客户不愿被回访 | 11 | " in page and "李\\*\\*" in page
     assert "李小红" not in page and "10212345678" not in page
@@ -670,7 +687,7 @@ async def test_followup_draws_up_the_day(time: Any, aftersales: Any):
     told = await aftersales("followup")
     again = await aftersales("followup")
 
-    assert told.code == 0 and "3月12日（周三）新排 12 次回访，0 次未排。" in told.out
+    assert told.code == 0 and "3月12日（周三）新排 12 次回访，12 次没有排。" in told.out
     assert "C08 陈晓" in told.out and "并入同一客户的另一次回访" in told.out
     assert "新排 0 次回访" in again.out and "C08 陈晓" in again.out
 
@@ -745,7 +762,7 @@ async def test_fup02_a_customer_names_the_last_day(time: Any, aftersales: Any):
         pytest.param(["O9", "--stop", "--as", "C07"], "没有订单 O9", id="no such order"),
         pytest.param(["O1", "--stop", "--as", "W01"], "客户服务部", id="another department"),
         pytest.param(["O1", "--until", "2025-03-11", "--as", "C07"], "2025-03-11 已经过去", id="a day that is past"),
-        pytest.param(["O1", "--until", "2025-04-11", "--as", "C07"], "是游客下的", id="a guest has no visits in use"),
+        pytest.param(["O1", "--until", "2025-04-11", "--as", "C07"], "是散客下的", id="a guest has no visits in use"),
     ],
 )
 async def test_what_is_no_wish_is_one_sentence(time: Any, aftersales: Any, words: list[str], sentence: str):

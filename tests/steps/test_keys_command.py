@@ -39,7 +39,8 @@ async def test_what_it_prints_can_be_put_into_the_file(aftersales, home: Path):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        pytest.param(["wms", "receive"], "的 wms.staff 要写一个员工编号", id="nobody to act as"),
+        pytest.param(["wms", "receive"], "请加 --as 工号，如 --as W02", id="nobody to act as"),
+        pytest.param(["wms", "receive", "--as", "W99"], "没有员工“W99”，名单在 config/staff.yaml。", id="nobody known"),
         pytest.param(["wms", "refund", "--as", "W02"], "超出了员工 W02 郑凯 的权限（refund）", id="more than they may"),
         pytest.param(["wms", "fly", "--as", "W02"], "的 wms.rights 要写权限的列表", id="a right that there is not"),
         pytest.param(["WMS", "apply"], "的密钥编号 WMS 不对", id="a name in capitals"),

@@ -780,7 +780,7 @@ async def test_gen10_the_page_above_the_form_lists_who_is_left_masked_and_the_ov
     schema, page = shown["visit-0"]
     assert f"## {telling.case_no} 待回访（C07 王小明）" in page
     rows_ = [line for line in page.splitlines() if line.startswith("| ") and "新购回访" in line]
-    assert [("O1" in row, "**（超时）**" in row) for row in rows_] == [(True, True), (False, False)]
+    assert [("O1" in row, " **超时** |" in row) for row in rows_] == [(True, True), (False, False)]
     assert "10212345678" not in page and "李小红" not in page
     assert schema["properties"]["visit"]["enum"] == [f"{late} O1 李** 新购回访", f"{late - 1} O2 李** 新购回访"]
     assert "default" not in schema["properties"]["outcome"]
