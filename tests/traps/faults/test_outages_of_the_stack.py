@@ -1,18 +1,17 @@
 """
 A whole shop loses its Prefect server, its PostgreSQL, Prefect's database; is deployed to again; is stormed.
 
-One shop for the whole page: the tests follow each other through its life, each with cases of its own.
+The tests follow each other through its life, each with cases of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -28,10 +27,9 @@ from sqlalchemy import text
 from aftersales.stack import postgres, prefect_settings, up
 from aftersales.store import engine
 from aftersales.store.engine import transaction
-from aftersales.terms import load
 from tasks.rounds import ROUND
-from tests.conftest import Shop, never_quiet
-from tests.gateways.receivers import Receiver, receiving
+from tests.conftest import Shop
+from tests.gateways.receivers import Receiver
 from tests.traps.conftest import RETURNS, Desk, Run
 from tests.traps.faults import test_long_waits as long_waits
 from tests.traps.faults.conftest import (
@@ -56,20 +54,10 @@ SECONDS = 20.0
 
 
 @pytest.fixture(scope="module")
-def receiver() -> Iterator[Receiver]:
-    """Somebody who is told what the shop tells its departments."""
-    with receiving() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def shop(shops: Callable[..., Shop], receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """A shop as `make run` starts it, whose departments are told by day and by night."""
-    urls = {code: [receiver.url(code)] for code in load().house.departments}
-    at = never_quiet(tmp_path_factory.mktemp("checkout"))
-    shop = shops(at=at, AFTERSALES_CHANNELS=json.dumps({"departments": urls})).start()
-    yield shop
-    shop.kill()
+def shop(stack: Shop) -> Shop:
+    """The stack, when everybody who wants it calm is done with it."""
+    stack.was_calm()
+    return stack
 
 
 @pytest.fixture
@@ -163,22 +151,77 @@ async def falls_due(run: Run, gate: str, seconds: float) -> None:
         )
 
 
-async def test_esc04_a_breach_reaches_the_department_by_itself_once(desk: Desk, receiver: Receiver):
+@pytest.fixture(scope="module")
+async def left_alone(shop: Shop) -> dict[str, People]:
+    """Cases that wait for a round: one's window passes, one's run is deleted, one's is cancelled after the goods came."""
+    async with desk_of(shop) as desk:
+        people = await waiting_at_gates(desk, "ALONE", ("review-0", "inspection-0"))
+        people["late"] = People(await apply(desk, "ALONE-late"))
+        await people["late"].finish(until="review-0")
+        await falls_due(people["late"].run, "review-0", 1)
+        # before the goods have come, a cancelled run is a cancelled case
+        await desk.client.delete_flow_run(people["review-0"].run.run_id)
+        await desk.client.set_flow_run_state(people["inspection-0"].run.run_id, Cancelled())
+    return people
+
+
+async def test_esc04_a_breach_reaches_the_department_by_itself_once(
+    desk: Desk, left_alone: dict[str, People], of_the_stack: Receiver
+):
     """Nothing is called by the test: the round comes by its schedule, the worker sends what it wrote."""
-    people = People(await apply(desk, "BREACH"))
-    await people.finish(until="review-0")
+    people = left_alone["late"]
+    people.run = Run(desk.client, people.run.run_id)
     case_no = await people.run.case_no()
 
-    await falls_due(people.run, "review-0", 1)
-
     def told() -> list[str]:
-        return [text for text in receiver.texts("customer_service") if case_no in text]
+        return [text for text in of_the_stack.texts("customer_service") if case_no in text]
 
     await until(told, "the department is told", seconds=100)
     assert told()[0].startswith(f"已超时：{case_no} 审核") and f"/v2/runs/flow-run/{people.run.run_id}" in told()[0]
     await asyncio.to_thread(time.sleep, 3)  # another look of the worker
     assert len(told()) == 1
     await people.finish()
+
+
+async def stands(desk: Desk, case_no: str) -> bool:
+    """Whether a case's run waits at a gate."""
+    try:
+        run = await (await living(desk.client, case_no)).seen()
+    except ObjectNotFound:
+        return False
+    return run.state_name == "Suspended"
+
+
+async def test_trap_11_what_somebody_cancelled_or_deleted_lives_again_though_nobody_asks(
+    desk: Desk, left_alone: dict[str, People]
+):
+    """The rounds come by their own schedule, on the shop as `make run` starts it."""
+    people = {gate: left_alone[gate] for gate in ("review-0", "inspection-0")}
+
+    for gate, each in people.items():
+        number = await each.run.case_no()
+        async with asyncio.timeout(200):
+            while True:
+                if await stands(desk, number):
+                    break
+                await asyncio.sleep(0.5)
+        each.run = await living(desk.client, number)
+        await each.run.at(gate)
+
+    runs = await desk.client.read_flow_runs(
+        flow_run_filter=FlowRunFilter.model_validate(
+            {"tags": {"all_": [ROUND]}, "state": {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED"]}}}
+        )
+    )
+    assert {run.state_type.value for run in runs if run.state_type} == {"COMPLETED"}
+    came = {run.deployment_id for run in runs if run.auto_scheduled}
+    names = {each.name for each in await desk.client.read_deployments() if each.id in came}
+    assert names >= {"对账巡检", "超时巡检"}, "each of the rounds comes"
+    await asyncio.gather(*(each.finish() for each in people.values()))
+    for each in people.values():
+        refunds = [row.key for row in await each.run.rows("work", "kind = 'refund'")]
+        assert sorted(key.partition("/")[2] for key in refunds) == ["refund-0", "refund-1"]
+        assert not await breaks_of(await each.run.case_no())
 
 
 @pytest.mark.soak
@@ -395,49 +438,6 @@ async def test_soak_p26_a_case_that_waits_31_days_outlives_worker_server_and_dat
     assert case.closed_at is not None and case.closed_at - case.opened_at >= long_waits.WAIT
     soak_log.title("P-26: 31 days of waiting, worker, server, database and server again killed in between")
     soak_log.line(f"- closed after {(case.closed_at - case.opened_at).days} days, {await run.legs()} legs")
-
-
-async def stands(desk: Desk, case_no: str) -> bool:
-    """Whether a case's run waits at a gate."""
-    try:
-        run = await (await living(desk.client, case_no)).seen()
-    except ObjectNotFound:
-        return False
-    return run.state_name == "Suspended"
-
-
-async def test_trap_11_what_somebody_cancelled_or_deleted_lives_again_though_nobody_asks(desk: Desk):
-    """The rounds come by their own schedule, on the shop as `make run` starts it."""
-    people = await waiting_at_gates(desk, "ROUND", ("review-0", "inspection-0"))
-    # before the goods have come, a cancelled run is a cancelled case
-    await desk.client.delete_flow_run(people["review-0"].run.run_id)
-    await desk.client.set_flow_run_state(people["inspection-0"].run.run_id, Cancelled())
-
-    for gate, each in people.items():
-        number = await each.run.case_no()
-        async with asyncio.timeout(200):
-            while True:
-                if await stands(desk, number):
-                    break
-                await asyncio.sleep(0.5)
-        each.run = await living(desk.client, number)
-        await each.run.at(gate)
-
-    runs = await desk.client.read_flow_runs(
-        flow_run_filter=FlowRunFilter.model_validate(
-            {"tags": {"all_": [ROUND]}, "state": {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED"]}}}
-        )
-    )
-    told = {(run.auto_scheduled, run.state_type.value) for run in runs if run.state_type}
-    assert told == {(True, "COMPLETED")}
-    came = {run.deployment_id for run in runs}
-    names = {each.name for each in await desk.client.read_deployments() if each.id in came}
-    assert names >= {"对账巡检", "超时巡检"}, "each of the rounds comes"
-    await asyncio.gather(*(each.finish() for each in people.values()))
-    for each in people.values():
-        refunds = [row.key for row in await each.run.rows("work", "kind = 'refund'")]
-        assert sorted(key.partition("/")[2] for key in refunds) == ["refund-0", "refund-1"]
-        assert not await breaks_of(await each.run.case_no())
 
 
 @pytest.mark.soak
