@@ -348,7 +348,7 @@ class Applied(Named):
 class Way(Named):
     """The way by which such an application came, and whom the journal names for it."""
 
-    PAGE = "page", "客户页面"
+    PAGE = "page", "自助页面"
     API = "api", "店铺系统接口"
 
     @property

@@ -25,7 +25,7 @@ from tasks import cases, gates, money, parcels, questions
 @flow(name="returns", **desk.story)
 async def returns(request: Raw = None) -> str:
     """
-    退货退款：客服提交申请后，依次等待审核、取件、收货、验收、退款，每一步都有负责部门和时限。
+    退货退款：客服提交申请后，依次等待审核、取件、收货、验收、退款，每一步都有责任部门和时限。
     """
     case = await cases.open_return(request)
     if case is None:

@@ -16,7 +16,7 @@ from tasks import visits as lists
 @flow(name="visits", **desk.story)
 async def visits() -> str:
     """
-    回访清单：每位客服每天一张，系统每晚自动建立；逐位登记回访结果，当天没有回访完的转入下一张清单。
+    回访清单：每位客服每天一张，系统每天凌晨自动建立；逐位登记回访结果，当天没有回访完的转入下一张清单。
     """
     case = await lists.begin()
     if case is None:

@@ -366,7 +366,7 @@ async def end_complaint(complaint_no: str, *, operator: str, note: str, is_solve
             rule="CMP-08",
         )
         await cases.move(connection, complaint_no, stage=Stage.CLOSED, closed_at=now, facts={"solved": is_solved})
-    return f"{complaint_no} 已办结（{'已解决' if is_solved else '未解决'}），之后的回访由每晚的回访巡检排出。"
+    return f"{complaint_no} 已办结（{'已解决' if is_solved else '未解决'}），之后的回访由每天凌晨的回访巡检排出。"
 
 
 # --- common ---------------------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ from aftersales.words import Process, Stage, Unable
 from tasks import cases as opening
 from tasks import gates, heard, outside, promises, tellers
 
-_BY_HAND = "回访清单由系统每晚为每位客服自动建立，不用手动新建；要查看已有的，请在运行列表按标签“回访”筛选。"
+_BY_HAND = "回访清单由系统每天凌晨为每位客服自动建立，不用手动新建；要查看已有的，请在运行列表按标签“回访”筛选。"
 
 
 # --- the nightly round ----------------------------------------------------------------------------------------------

@@ -1028,7 +1028,7 @@ WAYS: tuple[Way, ...] = (
             _on(
                 7,
                 time(10, 30),
-                "每晚的回访巡检",
+                "每天凌晨的回访巡检",
                 Nights({"outcome": Outcome.REACHED, "note": "退款已到账，没有其他问题"}),
                 Stage.CLOSED,
             ),

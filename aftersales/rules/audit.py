@@ -179,7 +179,7 @@ def _promised(promise: Mapping[str, Any], written: Mapping[str, Mapping[str, Any
     if promise["due_at"] != due_at:
         found.append("应办时间与流水不同")
     if promise["owner"] != asked["data"].get("owner"):
-        found.append("负责部门与流水不同")
+        found.append("责任部门与流水不同")
     later = [row for row in written.values() if row["seq"] > asked["seq"]]
     if decided is not None and decided["kind"] == "decision":
         if promise["ended_at"] != decided["at"]:

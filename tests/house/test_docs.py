@@ -19,7 +19,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 README = (ROOT / "README.md").read_text()
 # pictures of rehearsals, whose orders are made up
 MADE_UP = ("progress-", "survey-", "revisit", "visit")
-RULE = re.compile(r"\b(?:ORG|GEN|POL|RET|RFD|CMP|FUP|SVY|NTC|AUD|NUM|MON|AMB|KPI|SLF|P)-[0-9]{2,3}\b")
+RULE = re.compile(r"\b(?:ORG|GEN|POL|RET|RFD|CMP|FUP|SVY|NTC|AUD|NUM|MON|AMB|KPI|SLF|ESC|P)-[0-9]{2,3}\b")
 
 
 def name(path: Path) -> str:

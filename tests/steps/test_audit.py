@@ -190,7 +190,7 @@ BESIDE = {
     f"update promises set due_at = due_at + interval '90 days' {REVIEW}": ("review-0", "应办时间与流水不同"),
     f"update promises set ended_at = ended_at - interval '1 second' {REVIEW}": ("review-0", "办完时间与流水不同"),
     f"update promises set ended_at = null {REVIEW}": ("review-0", "办完时间与流水不同"),
-    f"update promises set owner = 'logistics' {REVIEW}": ("review-0", "负责部门与流水不同"),
+    f"update promises set owner = 'logistics' {REVIEW}": ("review-0", "责任部门与流水不同"),
     f"update promises set entry = 'review-7' {REVIEW}": ("review-7", "流水里没有给过这个时限"),
     f"delete from promises {REVIEW}": ("review-0", "流水里给过的时限，现在没有了"),
     "update promises set due_at = due_at + interval '1 day' where entry = 'outer-0'": ("outer-0", "应办时间与流水不同"),

@@ -279,7 +279,7 @@ async def test_cmp08_an_open_complaint_bars_no_visit_and_once_done_is_asked_abou
     told_done = await records.end_complaint(
         complaint.case_no, operator="C07", note="已补发，电话 13812345678", is_solved=True
     )
-    assert told_done == f"{complaint.case_no} 已办结（已解决），之后的回访由每晚的回访巡检排出。"
+    assert told_done == f"{complaint.case_no} 已办结（已解决），之后的回访由每天凌晨的回访巡检排出。"
     said = (await Telling({}, uuid4(), case_no=complaint.case_no).journal())["closed"].data
     assert said["note"].startswith("已补发") and "13812345678" not in str(said)
     (use,) = await rows("kind = 'use'")
