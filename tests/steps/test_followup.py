@@ -542,6 +542,7 @@ until_one_ends(lambda turn: followup.look(at=datetime.fromisoformat(sys.argv[2])
 """
 
 
+@pytest.mark.soak
 async def test_a_round_killed_between_any_two_writes_neither_doubles_nor_loses():
     """kill -9 right before and right after the first, the second … write, in parts of three, until one round ends."""
     await a_shop(6)

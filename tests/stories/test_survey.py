@@ -617,6 +617,7 @@ until_one_ends(look if what == "look" else answer)
 """
 
 
+@pytest.mark.soak
 async def test_p13_killed_between_any_two_writes_a_survey_is_sent_once(shop: Shop, time: Put, mail: Channels):
     tellings = [await ended(shop), await ended(shop, "D2")]
 

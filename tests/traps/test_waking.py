@@ -149,10 +149,11 @@ async def test_a_live_leg_is_never_woken(staffed: Desk, paper: Paper, monkeypatc
     assert len(paper.calls) == 1
 
 
-async def test_ten_cases_hammered_by_form_and_command(staffed: Desk, paper: Paper):
-    """Form and command at random moments on ten cases: whoever wins, none fails, none is stuck, each call is made once."""
+@pytest.mark.parametrize("number", [4, pytest.param(10, marks=pytest.mark.soak)])
+async def test_cases_hammered_by_form_and_command(staffed: Desk, paper: Paper, number: int):
+    """Form and command at random moments on many cases: whoever wins, none fails, none is stuck, each call is made once."""
     dice = random.Random(20261122)
-    cases = [await staffed.apply(f"D{number}") for number in range(10)]
+    cases = [await staffed.apply(f"D{each}") for each in range(number)]
 
     async def by_form(run: Run, answer: dict[str, Any], after: float) -> None:
         await asyncio.sleep(after)
@@ -185,7 +186,7 @@ async def test_ten_cases_hammered_by_form_and_command(staffed: Desk, paper: Pape
         assert "Failed" not in await run.states()
         decided = [name for name, entry in (await run.journal()).items() if entry.kind == "decision"]
         assert decided == ["review-0", "pickup-0"]
-    assert len(paper.calls) == len(set(paper.calls)) == 10
+    assert len(paper.calls) == len(set(paper.calls)) == number
 
 
 async def test_a_bricked_suspension_is_left_by_an_unforced_schedule(staffed: Desk):

@@ -23,7 +23,7 @@ from tests.traps.hanging_worker import Paper
 
 KILLED = [
     pytest.param("before", "book-pickup-0", ("review",), id="after the intent of the pick-up", marks=pytest.mark.soak),
-    pytest.param("after", "book-pickup-0", ("review",), id="after the call of the pick-up"),
+    pytest.param("after", "book-pickup-0", ("review",), id="after the call of the pick-up", marks=pytest.mark.soak),
     pytest.param(
         "before",
         "refund-0",
