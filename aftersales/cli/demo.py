@@ -111,6 +111,7 @@ async def _play(stack: Stack, house: House, ways: Sequence[Way], speed: float) -
     schema.require(stack.database_url)
     engine.connect(stack.database_url)
     screen = Console(stderr=True, highlight=False)
+    screen.print(f"正在演示 {len(ways)} 种情形，要几分钟……")
     try:
         async with demo_desk.opened(page_url=stack.page_url) as desk:
             with Progress(
