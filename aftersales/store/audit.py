@@ -207,7 +207,11 @@ async def notices(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> list[Mapping[str, Any]]:
-    """Every notice of a case, of recipients or of a period, with each address it went to, in order (AUD-04)."""
+    """
+    Every notice of a case, of recipients or of a period, with each address it went to, in order (AUD-04).
+
+    Those of a rehearsal, which go by a clock of their own, only when their case is named.
+    """
     # what went into a digest went where the digest did
     of = DELIVERIES.c.outbox_id == func.coalesce(OUTBOX.c.digest_id, OUTBOX.c.id)
     due = (
@@ -229,6 +233,9 @@ async def notices(
     )
     if case_no:
         query = query.where(OUTBOX.c.case_no == case_no)
+    else:
+        rehearsed = select(CASES.c.case_no).where(CASES.c.case_no == OUTBOX.c.case_no, CASES.c.rehearsal.is_not(None))
+        query = query.where(~rehearsed.exists())
     if recipients:
         query = query.where(OUTBOX.c.recipient.in_(recipients))
     if since is not None:

@@ -19,6 +19,7 @@ from tests.gateways.receivers import Receiver
 from tests.stories.conftest import Shop
 from tests.stories.test_escalation import at_refund, time
 from tests.stories.test_notices import known
+from tests.stories.test_rehearsal import rehearse
 
 __all__ = ["time"]
 
@@ -185,6 +186,15 @@ async def test_aud04_who_was_told_when_by_which_channel_with_what_outcome(
     assert {row["应通知"] for row in rows} == {"售后服务部", "A01 何静"}
     table = await aftersales("audit", "notices", "--from", "2025-03-21", "--to", "2025-03-21")
     assert "超时升级" in table.out and "退款超时" not in table.out
+
+
+async def test_aud04_a_rehearsals_notices_are_told_of_its_case_alone(shop: Shop, aftersales: Any):
+    (played,), _ = await rehearse("main")
+
+    of_all = ("audit", "notices", "--from", "2025-01-01", "--to", "2100-01-01")
+    assert (await aftersales(*of_all)).out == "这段时间没有记录。\n"
+    of_it = ("audit", "notices", "--case", str(played.case_no), "--format", "json")
+    assert json.loads((await aftersales(*of_it)).out) != []
 
 
 async def test_aud04_what_went_into_a_digest_is_told_with_it(
