@@ -45,7 +45,7 @@ def most_bytes(limits: Photos) -> int:
 @router.api_route(PATH, methods=["GET", "HEAD"])
 async def form(request: Request) -> Response:
     """The form, empty."""
-    session = sessions.read(request)
+    session = await sessions.read(request)
     if session is None or not session.order_no:
         return render.to("/?ended")
     try:
@@ -58,7 +58,7 @@ async def form(request: Request) -> Response:
 @router.post(PATH)
 async def send(request: Request) -> Response:
     """Take an application in, once a form; with mistakes in it the form comes back, and keeps its photos."""
-    session = sessions.read(request)
+    session = await sessions.read(request)
     if session is None or not session.order_no:
         # not even read: photos of strangers are no business of ours
         return render.to("/?ended")

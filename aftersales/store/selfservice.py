@@ -253,6 +253,12 @@ async def attempt(connection: AsyncConnection, mark: str, *, window: timedelta, 
     return row[0], row[1]
 
 
+async def is_counted(connection: AsyncConnection, mark: str, *, at: datetime) -> bool:
+    """Whether there is an attempt that has not been forgotten."""
+    asked = select(ATTEMPTS.c.count).where(ATTEMPTS.c.mark == mark, ATTEMPTS.c.until_at > at)
+    return (await connection.execute(asked)).scalar() is not None
+
+
 async def give_back(connection: AsyncConnection, marks: Sequence[str]) -> None:
     """Take one attempt from each count: it found what it sought."""
     for mark in sorted(marks):
