@@ -184,6 +184,12 @@ async def may_apply(order_no: str) -> None:
         raise TooOften(wait)
 
 
+async def lines(order_no: str) -> int:
+    """How many lines an order has; none when it is gone."""
+    async with transaction() as connection:
+        return await store.lines(connection, order_no)
+
+
 async def keep_photo(photo: bytes) -> str:
     """Keep a photo that was written anew, outside of anything that is served; the same one once (POL-08)."""
     return await asyncio.to_thread(records.store_photo, photo, settings().home / "files")

@@ -24,8 +24,8 @@ router = APIRouter()
 
 PATH = "/apply"
 KEPT = "kept"
-# a browser may send so many more than are taken before its form is not read at all
-FILES = 40
+# so many files are read, to say in words that they are too many; their bytes are bounded anyway
+FILES = 400
 QUANTITY = r"quantity-(\d{1,6})"
 
 
@@ -64,7 +64,9 @@ async def send(request: Request) -> Response:
         return render.to("/?ended")
     # before sixty megabytes are read
     await selfservice.may_apply(session.order_no)
-    form = await forms.read(request, most_files=FILES)
+    # our own form has a field for each line
+    lines = await selfservice.lines(session.order_no)
+    form = await forms.read(request, most_files=FILES, more_fields=lines)
     try:
         key = sessions.check(session, form.token)
     except sessions.Stale:

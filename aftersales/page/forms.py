@@ -49,7 +49,7 @@ class Form:
         return [file for file in found if file.filename or file.size]
 
 
-async def read(request: Request, *, most_files: int = 0) -> Form:
+async def read(request: Request, *, most_files: int = 0, more_fields: int = 0) -> Form:
     """
     Read a form that our own page sent. Raises HTTPException.
 
@@ -63,7 +63,8 @@ async def read(request: Request, *, most_files: int = 0) -> Form:
         raise sessions.Foreign
     try:
         async with asyncio.timeout(SECONDS):
-            return Form(await request.form(max_files=most_files, max_fields=MOST_FIELDS, max_part_size=MOST_BYTES))
+            most_fields = MOST_FIELDS + more_fields
+            return Form(await request.form(max_files=most_files, max_fields=most_fields, max_part_size=MOST_BYTES))
     except TimeoutError:
         raise HTTPException(408, headers={"connection": "close"}) from None
     except (ValueError, LookupError):

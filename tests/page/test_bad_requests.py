@@ -128,6 +128,7 @@ BAD: dict[str, Bad] = {
     "a file in the place of the order number": Bad(
         "POST", "/", 400, "plain.400", fields={}, files=[("order_no", ("a", b"D1", "text/plain"))]
     ),
+    "a few fields more than a form has": search(400, "plain.400", **{f"f{n}": "1" for n in range(600)}),
     "a thousand fields": search(400, "plain.400", **{f"f{n}": "1" for n in range(1000)}),
     "a form that breaks off": Bad(
         "POST",
@@ -195,9 +196,13 @@ BAD: dict[str, Bad] = {
     "an empty photo": apply(422, NO_PHOTO, ("a.jpg", b"", "image/jpeg")),
     "a bomb that unpacks to gigabytes": apply(422, "wrong.photos.too_large", ("a.png", png(60_000, 60_000), "image/png")),
     "a bomb just above what is allowed": apply(422, "wrong.photos.too_large", ("a.png", png(7_100, 7_100), "image/png")),
+    "a photo of fifty million rows": apply(422, "wrong.photos.too_large", ("a.png", png(1, 49_900_000), "image/png")),
+    "a photo a little too wide": apply(422, "wrong.photos.too_large", ("a.png", png(20_001, 10), "image/png")),
     "a photo of eleven megabytes": apply(422, "wrong.photos.too_large", ("a.jpg", photo() + b"\0" * 11_000_000, "image/jpeg")),
     "seven photos": apply(422, "wrong.photos.too_many", *[JPEG] * 7),
-    "fifty photos": apply(400, "plain.400", *[JPEG] * 50),
+    "forty-one photos": apply(422, "wrong.photos.too_many", *[JPEG] * 41),
+    "four hundred and one photos": apply(400, "plain.400", *[JPEG] * 401),
+    "an application with a thousand fields": apply(400, "plain.400", **{f"f{n}": "1" for n in range(1000)}),
     "more photos than a form may be long": Bad("POST", "/apply", 413, "plain.413", by="customer", content=b"a" * 64_500_000),
     # addresses
     "a path that leads out": Bad("GET", "/page.css/../../../etc/passwd", 404, "plain.404"),
