@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from aftersales.page import render
@@ -51,7 +51,7 @@ class Form:
 
 async def read(request: Request, *, most_files: int = 0, more_fields: int = 0) -> Form:
     """
-    Read a form that our own page sent. Raises HTTPException.
+    Read a form that our own page sent, with so many more fields than other forms have. Raises HTTPException.
 
     Who asks from another site is refused before anything is read; old browsers that do not say so have the token.
     """
@@ -69,6 +69,8 @@ async def read(request: Request, *, most_files: int = 0, more_fields: int = 0) -
         raise HTTPException(408, headers={"connection": "close"}) from None
     except (ValueError, LookupError):
         raise HTTPException(400) from None
+    except ClientDisconnect:  # whoever hung up half-way reads no answer
+        raise HTTPException(400, headers={"connection": "close"}) from None
 
 
 def address(request: Request) -> str:

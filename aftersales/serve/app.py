@@ -165,6 +165,8 @@ def run(*, keys: Mapping[str, Sequence[str]], shops: Mapping[str, Key], port: in
     """Serve on 127.0.0.1 until SIGTERM."""
     import uvicorn
 
+    from aftersales import connections
+
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     uvicorn.run(
         create(keys=keys, shops=shops, auth=auth),
@@ -173,4 +175,6 @@ def run(*, keys: Mapping[str, Sequence[str]], shops: Mapping[str, Key], port: in
         log_level="warning",
         access_log=False,
         server_header=False,
+        http=connections.Prompt,
+        ws="none",
     )

@@ -460,3 +460,30 @@ async def test_without_any_key_nothing_is_taken(served: tuple[str, Shops], tmp_p
     running.stop()
 
     assert (answer.status_code, answer.json()) == (503, {"error": intake.NO_KEYS})
+
+
+# --- gone, and elsewhere --------------------------------------------------------------------------------------------
+
+
+async def test_a_sender_who_hangs_up_leaves_nothing_behind(shops: Shops, database: str):
+    before, logged = everything(database), shops.log.read_text()
+    head = b"POST /v1/scans HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 900\r\n\r\n{"
+    for path in (b"/v1/scans", b"/callbacks/payment"):
+        _, writer = await asyncio.open_connection("127.0.0.1", shops.port)
+        writer.write(head.replace(b"/v1/scans", path))
+        await writer.drain()
+        await asyncio.sleep(0.2)
+        writer.transport.abort()
+    await asyncio.sleep(0.3)
+
+    assert (await shops.client.get("/health")).status_code == 200
+    assert everything(database) == before
+    assert shops.log.read_text() == logged
+
+
+async def test_nobody_is_sent_to_where_a_request_says_it_came_to(shops: Shops):
+    for path in ("/health/", "/v1/scans/", "/callbacks/payment/"):
+        answer = await shops.client.get(path, headers={"host": "evil.example"})
+
+        assert (answer.status_code, set(answer.json())) == (404, {"error"})
+        assert "location" not in answer.headers
