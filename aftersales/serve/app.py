@@ -25,7 +25,7 @@ from aftersales.serve.reading import refused
 from aftersales.store import engine
 from aftersales.store.engine import transaction
 from aftersales.words import Unable
-from tasks import desks, gates, outside
+from tasks import desks, gates, heard, outside
 from tasks import intake as tasks_intake
 
 log = logging.getLogger("aftersales.serve")
@@ -154,7 +154,7 @@ def _status(error: Unable) -> int:
             return error.status
         case outside.UnableToFind():
             return 404
-        case gates.Refused() | gates.AlreadyDecided() | outside.NotYet():
+        case gates.Refused() | gates.AlreadyDecided() | outside.NotYet() | heard.NotLeft():
             return 409
         case tasks_intake.Unavailable() | runs.Unreachable():
             return 503
