@@ -54,8 +54,9 @@ def create(*, keys: Mapping[str, Sequence[str]], shops: Mapping[str, Key] | None
         finally:
             await engine.disconnect()
 
-    # no pages about itself: the contract is in docs/openapi
-    app = FastAPI(lifespan=connected, docs_url=None, redoc_url=None, openapi_url=None)
+    # no pages about itself: the contract is in docs/openapi; and no address that is put right by what the request
+    # calls our host
+    app = FastAPI(lifespan=connected, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     alarm, board = Alarm(_wake), Alarm(_show)
     app.include_router(intake.routes(keys=shops or {}, wake=alarm.ring, show_parcels=lambda: board.ring("parcel-list")))
 

@@ -121,7 +121,7 @@ def routes(*, keys: Mapping[str, Key], wake: Callable[[str], None], show_parcels
 
         async def do(call: Call) -> tuple[int, dict[str, Any]]:
             told = reading.read(Application, call.body)
-            asked = told.model_dump(exclude={"operator"}, exclude_unset=True)
+            asked = _counted(told.model_dump(exclude={"operator"}, exclude_unset=True))
             number = f"{_own(call)}{call.number}"
             taken = await intake.apply(asked, via=Way.API.value, key=number, operator=told.operator)
             return 202, await _soon(taken.id)
@@ -142,7 +142,7 @@ def routes(*, keys: Mapping[str, Key], wake: Callable[[str], None], show_parcels
             told = reading.read(Scan, call.body)
             event = SCANS[told.event]
             _allow(call, outside.EVENT_RIGHTS[event])
-            data = masking.scrub_all(told.model_dump(exclude={"event", "case_no"}, exclude_unset=True))
+            data = masking.scrub_all(_counted(told.model_dump(exclude={"event", "case_no"}, exclude_unset=True)))
             if event is Event.PARCEL_RECEIVED:
                 asked = {**data, "case_no": told.case_no, "operator": call.key.staff}
                 case_no, sentence = await entries.arrived(asked, call.name)
@@ -236,6 +236,12 @@ def _own(call: Call) -> str:
 def _allow(call: Call, right: Right) -> None:
     if no := call.key.objection(right):
         raise TurnedAway(403, no)
+
+
+def _counted(said: dict[str, Any]) -> dict[str, Any]:
+    """What was said, without quantities that are words: the form reads those too, for a command line has nothing else."""
+    rows = [{**row, "quantity": None} if isinstance(row.get("quantity"), str) else row for row in said.get("items", ())]
+    return said | ({"items": rows} if "items" in said else {})
 
 
 def _case_no(text: str) -> str:
