@@ -121,7 +121,7 @@ async def decide(case_no: str, gate: str, *, operator: str, answer: Mapping[str,
     `via` tells the way. One that names the sender's own number counts once: told again, it answers the first decision.
     Raises Unable: no such case or gate, misfilled, not allowed (the journal keeps the refusal), or somebody was first.
     """
-    if via != COMMAND and (known := await _decided_before(case_no, gate, via)):
+    if via != COMMAND and (known := await decided_before(case_no, gate, via)):
         return known
     try:
         return await _decide(case_no, gate, operator, answer, via)
@@ -132,7 +132,7 @@ async def decide(case_no: str, gate: str, *, operator: str, answer: Mapping[str,
         raise gates.AlreadyDecided(await _keep_second(case_no, gate, operator, answer) or str(error)) from None
 
 
-async def _decided_before(case_no: str, gate: str, via: str) -> Entry | None:
+async def decided_before(case_no: str, gate: str, via: str) -> Entry | None:
     """The decision at a gate that came this way already."""
     async with transaction() as connection:
         decided = await _decisions(connection, case_no, gate)

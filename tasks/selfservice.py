@@ -112,6 +112,19 @@ def _mark(what: str, who: str) -> str:
     return hmac.new(links.secret("attempts"), f"{what} {who}".encode(), hashlib.sha256).hexdigest()
 
 
+async def end(session: str, *, over_at: datetime) -> None:
+    """End somebody's session, wherever its cookie was copied to; remembered until it would be over anyway (AMB-47)."""
+    at = clock.now()
+    async with transaction() as connection:
+        await store.attempt(connection, _mark("ended", session), window=over_at - at, at=at)
+
+
+async def has_ended(session: str) -> bool:
+    """Whether a session was ended by whoever had it."""
+    async with transaction() as connection:
+        return await store.is_counted(connection, _mark("ended", session), at=clock.now())
+
+
 # --- showing --------------------------------------------------------------------------------------------------------
 
 
@@ -169,6 +182,12 @@ async def may_apply(order_no: str) -> None:
         wait = await _count(connection, {_mark("apply for", order_no): allowance})
     if wait is not None:
         raise TooOften(wait)
+
+
+async def lines(order_no: str) -> int:
+    """How many lines an order has; none when it is gone."""
+    async with transaction() as connection:
+        return await store.lines(connection, order_no)
 
 
 async def keep_photo(photo: bytes) -> str:

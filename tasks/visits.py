@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from aftersales import clock
+from aftersales import clock, forms
 from aftersales import terms as rulebook
 from aftersales.desk import leg as legs
 from aftersales.desk import runs
@@ -263,26 +263,50 @@ async def close(case: str) -> str:
 # --- commands -------------------------------------------------------------------------------------------------------
 
 
-async def record(visit_id: int, *, operator: str, answer: Mapping[str, Any]) -> tuple[Visit, Entry]:
+async def decide(list_no: str, *, operator: str, answer: Mapping[str, Any], via: str = outside.COMMAND) -> Entry:
+    """
+    Record a visit as a decision about its list: `outside.decide`, for the gate of which a list has as many as visits.
+
+    Raises Unable as `record` does.
+    """
+    async with transaction() as connection:
+        case, _ = await outside.found(connection, list_no)
+    if case.process != Process.VISITS:
+        return await outside.decide(list_no, Stage.VISIT.value, operator=operator, answer=answer, via=via)
+    if via != outside.COMMAND and (known := await outside.decided_before(list_no, Stage.VISIT.value, via)):
+        return known
+    told = forms.read(forms.VisitForm, {**answer, "gate": "-", "operator": operator})
+    said = {name: value for name, value in answer.items() if name != "visit"}
+    _, entry = await record(int(told.visit), operator=operator, answer=said, via=via, list_no=list_no)
+    return entry
+
+
+async def record(
+    visit_id: int, *, operator: str, answer: Mapping[str, Any], via: str = outside.COMMAND, list_no: str = ""
+) -> tuple[Visit, Entry]:
     """
     Record what came of a visit from outside the UI: the next round of its list, held to the same as the form.
 
     Answers the visit as it stands now. Raises Unable: no such visit, misfilled, not allowed (the journal keeps the
-    refusal), or somebody was first.
+    refusal), or somebody was first; with `list_no` also when it does not stand on that list.
     """
     try:
-        return await _record(visit_id, operator, answer)
+        return await _record(visit_id, operator, answer, via, list_no)
     except gates.Refused as error:
-        if list_no := (await read(visit_id)).list_no:
-            await outside.keep_refusal(list_no, "visit", operator, str(error))
+        if stands_on := (await read(visit_id)).list_no:
+            await outside.keep_refusal(stands_on, "visit", operator, str(error))
         raise
 
 
-async def _record(visit_id: int, operator: str, answer: Mapping[str, Any]) -> tuple[Visit, Entry]:
+async def _record(
+    visit_id: int, operator: str, answer: Mapping[str, Any], via: str, list_no: str
+) -> tuple[Visit, Entry]:
     async with transaction() as connection:
         visit = await store.read(connection, visit_id)
-        if visit is None or visit.list_no is None:
-            last = visit.calls[-1]["list_no"] if visit is not None and visit.calls else ""
+        if visit is None:
+            raise _unknown(visit_id)
+        if visit.list_no is None or visit.list_no != (list_no or visit.list_no):
+            last = list_no or (visit.calls[-1]["list_no"] if visit.calls else "")
             raise heard.NotLeft(heard.not_left(visit_id, visit, last, opening.current_terms()))
         case, terms = await outside.found(connection, visit.list_no)
         await cases.lock(connection, case.case_no)
@@ -308,7 +332,7 @@ async def _record(visit_id: int, operator: str, answer: Mapping[str, Any]) -> tu
             promise=promise,
             answer=values,
             operator=operator,
-            via="command",
+            via=via,
             at=clock.now(case),
         )
         now = await store.read(connection, visit_id)
@@ -321,8 +345,12 @@ async def read(visit_id: int) -> Visit:
     async with transaction() as connection:
         visit = await store.read(connection, visit_id)
     if visit is None:
-        raise heard.NotLeft(heard.not_left(visit_id, None, "", opening.current_terms()))
+        raise _unknown(visit_id)
     return visit
+
+
+def _unknown(visit_id: int) -> Unable:
+    return outside.UnableToFind(heard.not_left(visit_id, None, "", opening.current_terms()))
 
 
 async def said(visit: Visit) -> list[Entry]:

@@ -461,9 +461,12 @@ def decide(case_no: str, gate: str, operator: str, pairs: tuple[str, ...]) -> No
 
     async def told() -> tuple[str, str]:
         from aftersales.store.engine import transaction
-        from tasks import desks, outside
+        from tasks import desks, outside, visits
 
-        entry = await outside.decide(case_no, gate, operator=operator, answer=answer)
+        if gate == Stage.VISIT:
+            entry = await visits.decide(case_no, operator=operator, answer=answer)
+        else:
+            entry = await outside.decide(case_no, gate, operator=operator, answer=answer)
         async with transaction() as connection:
             found, terms = await outside.found(connection, case_no)
         row = desks.reader(terms).told(entry)

@@ -22,9 +22,11 @@ async def connected() -> AsyncIterator[str]:
     alone in this home. When a stack runs, Prefect's client in this process is pointed to it.
     Raises Unable when there is no database, or one of another version.
     """
-    from aftersales.stack import postgres, schema
+    from aftersales.stack import postgres, prefect_settings, schema
     from aftersales.store import engine
 
+    # before Prefect is imported; what somebody set to find a fault stays
+    os.environ.update(prefect_settings.command() | dict(os.environ))
     with ExitStack() as alone:
         stack = running()
         url = settings().database_url or (stack.database_url if stack else "")

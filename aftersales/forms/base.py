@@ -332,7 +332,8 @@ def read(form: type[F], answer: Any, *, options: Options | None = None, ref: str
     except ValidationError as error:
         taken = None
         for found in error.errors(include_input=False):
-            if found["loc"]:
+            # what concerns the whole is a need that is not met, told below, or a name that is no text
+            if found["loc"] or found["type"] == "string_unicode":
                 where, what = _tell(form, found)
                 wrong.setdefault(where, what)
     for need in unmet(form, given):
@@ -378,7 +379,7 @@ def _tell(form: type[Form], found: Any) -> tuple[str, str]:
         case "missing":
             kind = next(mark for mark in last.metadata if isinstance(mark, Kind | Rows)) if last else None
             return where, f"必填，{kind.rule}" if kind else "必填"
-        case "extra_forbidden":
+        case "extra_forbidden" | "string_unicode":
             names = "、".join(f.title or n for n, f, _ in fields(model))
             return (where or form.title), f"有多余的项目，只能填写：{names}"
         case "value_error":

@@ -98,7 +98,9 @@ class Mapping(Strict):
 
 
 def names(folder: Path = terms.CONFIG) -> list[str]:
-    """List the mappings there are."""
+    """List the mappings there are. Raises Unable where there can be none."""
+    if not (folder / FOLDER).is_dir():
+        raise Unable(f"这里不是项目目录（没有 {folder / FOLDER} 文件夹），请先 cd 到项目根目录再运行。")
     return sorted(path.stem for path in (folder / FOLDER).glob("*.yaml"))
 
 

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
-from aftersales import links
+from aftersales import connections, links
 from aftersales.page import applying, forms, guard, lookup, render, survey
 from aftersales.page.session import Foreign
 from aftersales.settings import settings
@@ -99,7 +99,9 @@ def create() -> ASGIApp:
     def most_bytes(path: str) -> int:
         return applying.most_bytes(limits) if path == applying.PATH else forms.MOST_BYTES
 
-    return guard.Guard(app, address=settings().page_address, most_bytes=most_bytes, refuse=render.plain)
+    return guard.Guard(
+        app, address=settings().page_address, at_once=AT_ONCE, most_bytes=most_bytes, refuse=render.plain
+    )
 
 
 def run(*, port: int, proxies: Sequence[str]) -> None:
@@ -120,7 +122,9 @@ def server(*, port: int, proxies: Sequence[str]) -> uvicorn.Server:
         server_header=False,
         proxy_headers=bool(proxies),
         forwarded_allow_ips=list(proxies),
-        limit_concurrency=AT_ONCE,
+        # no `limit_concurrency`: it counts whoever is connected and asks for nothing; the guard counts requests
         timeout_keep_alive=15,
+        http=connections.prompt(guard.headers(settings().page_address)),
+        ws="none",
     )
     return uvicorn.Server(config)

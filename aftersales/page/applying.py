@@ -24,8 +24,8 @@ router = APIRouter()
 
 PATH = "/apply"
 KEPT = "kept"
-# a browser may send so many more than are taken before its form is not read at all
-FILES = 40
+# so many files are read, to say in words that they are too many; their bytes are bounded anyway
+FILES = 400
 QUANTITY = r"quantity-(\d{1,6})"
 
 
@@ -45,7 +45,7 @@ def most_bytes(limits: Photos) -> int:
 @router.api_route(PATH, methods=["GET", "HEAD"])
 async def form(request: Request) -> Response:
     """The form, empty."""
-    session = sessions.read(request)
+    session = await sessions.read(request)
     if session is None or not session.order_no:
         return render.to("/?ended")
     try:
@@ -58,13 +58,15 @@ async def form(request: Request) -> Response:
 @router.post(PATH)
 async def send(request: Request) -> Response:
     """Take an application in, once a form; with mistakes in it the form comes back, and keeps its photos."""
-    session = sessions.read(request)
+    session = await sessions.read(request)
     if session is None or not session.order_no:
         # not even read: photos of strangers are no business of ours
         return render.to("/?ended")
     # before sixty megabytes are read
     await selfservice.may_apply(session.order_no)
-    form = await forms.read(request, most_files=FILES)
+    # our own form has a field for each line
+    lines = await selfservice.lines(session.order_no)
+    form = await forms.read(request, most_files=FILES, more_fields=lines)
     try:
         key = sessions.check(session, form.token)
     except sessions.Stale:

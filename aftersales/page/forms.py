@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from aftersales.page import render
@@ -49,9 +49,9 @@ class Form:
         return [file for file in found if file.filename or file.size]
 
 
-async def read(request: Request, *, most_files: int = 0) -> Form:
+async def read(request: Request, *, most_files: int = 0, more_fields: int = 0) -> Form:
     """
-    Read a form that our own page sent. Raises HTTPException.
+    Read a form that our own page sent, with so many more fields than other forms have. Raises HTTPException.
 
     Who asks from another site is refused before anything is read; old browsers that do not say so have the token.
     """
@@ -63,11 +63,14 @@ async def read(request: Request, *, most_files: int = 0) -> Form:
         raise sessions.Foreign
     try:
         async with asyncio.timeout(SECONDS):
-            return Form(await request.form(max_files=most_files, max_fields=MOST_FIELDS, max_part_size=MOST_BYTES))
+            most_fields = MOST_FIELDS + more_fields
+            return Form(await request.form(max_files=most_files, max_fields=most_fields, max_part_size=MOST_BYTES))
     except TimeoutError:
         raise HTTPException(408, headers={"connection": "close"}) from None
     except (ValueError, LookupError):
         raise HTTPException(400) from None
+    except ClientDisconnect:  # whoever hung up half-way reads no answer
+        raise HTTPException(400, headers={"connection": "close"}) from None
 
 
 def address(request: Request) -> str:

@@ -45,13 +45,14 @@ class Guard:
         app: ASGIApp,
         *,
         address: str,
+        at_once: int,
         most_bytes: Callable[[str], int],
         refuse: Callable[[Request, int], Response],
     ) -> None:
-        self.app, self.most_bytes, self.refuse = app, most_bytes, refuse
-        public = urlsplit(address)
-        self.hosts: Collection[str] = {*HERE, (public.hostname or "").lower()}
-        self.headers = HEADERS | (SECURE if public.scheme == "https" else {})
+        self.app, self.most_bytes, self.refuse, self.at_once = app, most_bytes, refuse, at_once
+        self.hosts: Collection[str] = {*HERE, (urlsplit(address).hostname or "").lower()}
+        self.headers = headers(address)
+        self.inside = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in, or refuse it."""
@@ -88,16 +89,27 @@ class Guard:
                 raise HTTPException(413, headers={"connection": "close"})
             return message
 
-        await self.app(scope, counted, guarded)
+        self.inside += 1
+        try:
+            await self.app(scope, counted, guarded)
+        finally:
+            self.inside -= 1
 
     def _refused(self, headers: Headers, most: int) -> int:
-        """The status with which a request is refused by its headers alone; 0 when it is not."""
+        """The status with which a request is refused by its headers, or since there are too many; 0 when it is not."""
         asked = headers.getlist("host")
         if len(asked) != 1 or _host(asked[0]) not in self.hosts:
             return 400
+        if self.inside >= self.at_once:
+            return 503
         length = headers.get("content-length", "0")
         # what is no number the server has refused
         return 413 if length.isdigit() and int(length) > most else 0
+
+
+def headers(address: str) -> dict[str, str]:
+    """What every answer of the page carries, by its public address."""
+    return HEADERS | (SECURE if urlsplit(address).scheme == "https" else {})
 
 
 async def _drain(receive: Receive, most: int) -> None:

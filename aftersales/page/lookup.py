@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
@@ -17,7 +19,7 @@ router = APIRouter()
 @router.api_route("/", methods=["GET", "HEAD"])
 async def search(request: Request) -> Response:
     """The search, empty."""
-    session = sessions.read(request) or sessions.visitor()
+    session = await sessions.read(request) or sessions.visitor()
     return _form(request, session, has_ended="ended" in request.query_params)
 
 
@@ -25,7 +27,7 @@ async def search(request: Request) -> Response:
 async def find(request: Request) -> Response:
     """Open the order that has this number and phone; of a wrong one nothing is told."""
     form = await forms.read(request)
-    session = sessions.read(request)
+    session = await sessions.read(request)
     given = {"order_no": form.text("order_no"), "phone": form.text("phone")}
     try:
         sessions.check(session, form.token)
@@ -51,7 +53,7 @@ async def find(request: Request) -> Response:
 @router.api_route("/order", methods=["GET", "HEAD"])
 async def order(request: Request) -> Response:
     """Everything about the order of this session."""
-    session = sessions.read(request)
+    session = await sessions.read(request)
     if session is None or not session.order_no:
         return render.to("/?ended")
     try:
@@ -65,10 +67,11 @@ async def order(request: Request) -> Response:
 async def leave(request: Request) -> Response:
     """End the session."""
     form = await forms.read(request)
-    try:
-        sessions.check(sessions.read(request), form.token)
-    except sessions.Stale:
-        pass  # it ends all the same
+    session = await sessions.read(request)
+    with suppress(sessions.Stale):  # it ends all the same
+        sessions.check(session, form.token)
+    if session is not None and session.over_at:
+        await selfservice.end(session.id, over_at=session.over_at)
     return forms.ended(to="/")
 
 

@@ -17,6 +17,8 @@ from aftersales.terms import Photos
 FORMATS = ("JPEG", "PNG", "WEBP")
 TOO_LARGE, NOT_A_PHOTO = "too_large", "not_a_photo"
 QUALITY = 85
+# a decoder pays for each row and column too: one pixel wide, fifty million rows take gigabytes
+MOST_SIDE = 20_000
 # unpacked, a photo takes a hundred megabytes and more
 _room = asyncio.Semaphore(2)
 
@@ -40,7 +42,7 @@ def _anew(file: BinaryIO, limits: Photos) -> bytes:
         # only the decoders we name: others read files that are programs
         with Image.open(file, formats=FORMATS) as found:
             # the size stands in the header; nothing is unpacked yet
-            if found.width * found.height > limits.megapixels * 1_000_000:
+            if max(found.size) > MOST_SIDE or found.width * found.height > limits.megapixels * 1_000_000:
                 raise Refused(TOO_LARGE)
             side = (limits.longest_side, limits.longest_side)
             found.draft("RGB", side)

@@ -1,14 +1,16 @@
 """
 Who is at the page: a signed cookie that is over soon, and opens one order at most (AMB-47).
 
-Nothing of it is kept on our side. A form carries a token of its session, signed too, that no other page can know; the
-token has a number of its own, by which the same form counts once.
+Nothing of it is kept on our side but that it was ended; looks give it more time, and not for ever. A form carries a
+token of its session, signed too, that no other page can know; the token has a number of its own, by which the same form
+counts once.
 """
 
 from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from starlette.requests import Request
@@ -16,9 +18,12 @@ from starlette.responses import Response
 
 from aftersales import clock, links
 from aftersales.settings import settings
+from tasks import selfservice
 from tasks.cases import current_terms
 
 FORM = "token"
+# whatever is done with it: a cookie that was copied is not kept alive for ever by looks
+LONGEST = timedelta(hours=4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +31,15 @@ class Session:
     """A visitor; `order_no` is the order that was found, empty before."""
 
     id: str
+    began_at: datetime
     order_no: str = ""
     # of the order's customer, empty when nobody has said it
     language: str = ""
+
+    @property
+    def over_at(self) -> datetime | None:
+        """When it is over, however much time it was given; one that opens nothing may go on."""
+        return self.began_at + LONGEST if self.order_no else None
 
 
 class Stale(Exception):
@@ -41,33 +52,39 @@ class Foreign(Exception):
 
 def visitor() -> Session:
     """Somebody whom we do not know yet."""
-    return Session(_id())
+    return Session(_id(), clock.now())
 
 
 def of_order(order_no: str, language: str) -> Session:
     """Somebody who has found an order; never the session of before, which others may have laid (session fixation)."""
-    return Session(_id(), order_no, language)
+    return Session(_id(), clock.now(), order_no, language)
 
 
-def read(request: Request) -> Session | None:
+async def read(request: Request) -> Session | None:
     """The session of a request; None when it has none of ours, or it is over."""
     try:
         told = links.read("session", request.cookies.get(cookie("session"), ""), at=clock.now())
-    except links.Unreadable:
+        id_, began, language, order_no = told.split(" ", 3)
+        session = Session(id_, datetime.fromtimestamp(int(began), UTC), order_no, language)
+    except (links.Unreadable, ValueError):
         return None
-    id_, language, order_no = told.split(" ", 2)
-    return Session(id_, order_no, language)
+    # whoever has opened no order has nothing to end
+    return None if session.order_no and await selfservice.has_ended(session.id) else session
 
 
 def give(response: Response, session: Session) -> None:
     """Hand a session out, or more time to one."""
-    value = _signed("session", f"{session.id} {session.language} {session.order_no}")
-    seconds = int(current_terms().selfservice.session.length.total_seconds())
+    at = clock.now()
+    until = at + current_terms().selfservice.session.length
+    until = min(until, session.over_at or until)
+    subject = f"{session.id} {int(session.began_at.timestamp())} {session.language} {session.order_no}"
+    value = links.sign("session", subject, until)
+    seconds = max(0, int((until - at).total_seconds()))
     response.set_cookie(cookie("session"), value, max_age=seconds, **_how())
 
 
 def end(response: Response) -> None:
-    """Take a session back."""
+    """Take a session's cookie back."""
     response.delete_cookie(cookie("session"), **_how())
 
 

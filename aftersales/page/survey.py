@@ -25,7 +25,7 @@ STATUS = {Surveyed.ANSWERED.value: 200, Surveyed.EXPIRED.value: 410, Surveyed.SK
 @router.api_route(PATH, methods=["GET", "HEAD"])
 async def ask(request: Request, token: str) -> Response:
     """The questions, or why nobody is asked any more."""
-    session = sessions.read(request) or sessions.visitor()
+    session = await sessions.read(request) or sessions.visitor()
     try:
         return _page(request, session, await surveys.read(token))
     except links.Unreadable:
@@ -36,7 +36,7 @@ async def ask(request: Request, token: str) -> Response:
 async def answer(request: Request, token: str) -> Response:
     """Take the answers, once; with mistakes in them the questions come back as they were filled in."""
     form = await forms.read(request)
-    session = sessions.read(request)
+    session = await sessions.read(request)
     try:
         asked = await surveys.read(token)
     except links.Unreadable:

@@ -25,7 +25,7 @@ from aftersales.serve.reading import refused
 from aftersales.store import engine
 from aftersales.store.engine import transaction
 from aftersales.words import Unable
-from tasks import desks, gates, outside
+from tasks import desks, gates, heard, outside
 from tasks import intake as tasks_intake
 
 log = logging.getLogger("aftersales.serve")
@@ -54,8 +54,9 @@ def create(*, keys: Mapping[str, Sequence[str]], shops: Mapping[str, Key] | None
         finally:
             await engine.disconnect()
 
-    # no pages about itself: the contract is in docs/openapi
-    app = FastAPI(lifespan=connected, docs_url=None, redoc_url=None, openapi_url=None)
+    # no pages about itself: the contract is in docs/openapi; and no address that is put right by what the request
+    # calls our host
+    app = FastAPI(lifespan=connected, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     alarm, board = Alarm(_wake), Alarm(_show)
     app.include_router(intake.routes(keys=shops or {}, wake=alarm.ring, show_parcels=lambda: board.ring("parcel-list")))
 
@@ -154,7 +155,7 @@ def _status(error: Unable) -> int:
             return error.status
         case outside.UnableToFind():
             return 404
-        case gates.Refused() | gates.AlreadyDecided() | outside.NotYet():
+        case gates.Refused() | gates.AlreadyDecided() | outside.NotYet() | heard.NotLeft():
             return 409
         case tasks_intake.Unavailable() | runs.Unreachable():
             return 503
@@ -165,6 +166,8 @@ def run(*, keys: Mapping[str, Sequence[str]], shops: Mapping[str, Key], port: in
     """Serve on 127.0.0.1 until SIGTERM."""
     import uvicorn
 
+    from aftersales import connections
+
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     uvicorn.run(
         create(keys=keys, shops=shops, auth=auth),
@@ -173,4 +176,6 @@ def run(*, keys: Mapping[str, Sequence[str]], shops: Mapping[str, Key], port: in
         log_level="warning",
         access_log=False,
         server_header=False,
+        http=connections.Prompt,
+        ws="none",
     )

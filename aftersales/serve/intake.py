@@ -29,8 +29,8 @@ from aftersales.serve.once import Turns, once
 from aftersales.serve.reading import TurnedAway
 from aftersales.store import cases, journal, orders
 from aftersales.store.engine import transaction
-from aftersales.words import AWAITED, Applied, Event, Right, Way
-from tasks import desks, entries, intake, outside
+from aftersales.words import AWAITED, Applied, Event, Right, Stage, Way
+from tasks import desks, entries, intake, outside, visits
 
 KEY = "X-Aftersales-Key"
 ONCE = "Idempotency-Key"
@@ -121,7 +121,7 @@ def routes(*, keys: Mapping[str, Key], wake: Callable[[str], None], show_parcels
 
         async def do(call: Call) -> tuple[int, dict[str, Any]]:
             told = reading.read(Application, call.body)
-            asked = told.model_dump(exclude={"operator"}, exclude_unset=True)
+            asked = _counted(told.model_dump(exclude={"operator"}, exclude_unset=True))
             number = f"{_own(call)}{call.number}"
             taken = await intake.apply(asked, via=Way.API.value, key=number, operator=told.operator)
             return 202, await _soon(taken.id)
@@ -142,7 +142,7 @@ def routes(*, keys: Mapping[str, Key], wake: Callable[[str], None], show_parcels
             told = reading.read(Scan, call.body)
             event = SCANS[told.event]
             _allow(call, outside.EVENT_RIGHTS[event])
-            data = masking.scrub_all(told.model_dump(exclude={"event", "case_no"}, exclude_unset=True))
+            data = masking.scrub_all(_counted(told.model_dump(exclude={"event", "case_no"}, exclude_unset=True)))
             if event is Event.PARCEL_RECEIVED:
                 asked = {**data, "case_no": told.case_no, "operator": call.key.staff}
                 case_no, sentence = await entries.arrived(asked, call.name)
@@ -174,7 +174,10 @@ def routes(*, keys: Mapping[str, Key], wake: Callable[[str], None], show_parcels
             if more := [name for name in ("gate", "operator") if name in answer]:
                 raise reading.Unreadable(f"多了“{more[0]}”，它由地址和密钥决定，请去掉。")
             number = _case_no(case_no)
-            decided = await outside.decide(number, gate, operator=call.key.staff, answer=answer, via=call.name)
+            if gate == Stage.VISIT:
+                decided = await visits.decide(number, operator=call.key.staff, answer=answer, via=call.name)
+            else:
+                decided = await outside.decide(number, gate, operator=call.key.staff, answer=answer, via=call.name)
             wake(number)
             async with transaction() as connection:
                 _, terms = await outside.found(connection, number)
@@ -233,6 +236,12 @@ def _own(call: Call) -> str:
 def _allow(call: Call, right: Right) -> None:
     if no := call.key.objection(right):
         raise TurnedAway(403, no)
+
+
+def _counted(said: dict[str, Any]) -> dict[str, Any]:
+    """What was said, without quantities that are words: the form reads those too, for a command line has nothing else."""
+    rows = [{**row, "quantity": None} if isinstance(row.get("quantity"), str) else row for row in said.get("items", ())]
+    return said | ({"items": rows} if "items" in said else {})
 
 
 def _case_no(text: str) -> str:

@@ -8,12 +8,14 @@ from typing import Any, TypeVar
 from fastapi import Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect
 
 from aftersales.gateways.http import printable
 from aftersales.words import Unable
 
 MOST_BYTES = 64 * 1024
 TOO_LONG = "内容超过 64 KB，请按接口文档发送。"
+BROKEN_OFF = "内容没有收完整，请检查网络后重发。"
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -31,12 +33,15 @@ class TurnedAway(Unable):
 
 
 async def body(request: Request) -> bytes:
-    """The body. Raises TurnedAway when it is longer than any of ours."""
+    """The body. Raises TurnedAway when it is longer than any of ours, or breaks off."""
     found = b""
-    async for part in request.stream():
-        found += part
-        if len(found) > MOST_BYTES:
-            raise TurnedAway(413, TOO_LONG)
+    try:
+        async for part in request.stream():
+            found += part
+            if len(found) > MOST_BYTES:
+                raise TurnedAway(413, TOO_LONG)
+    except ClientDisconnect:  # whoever hung up half-way reads no answer
+        raise TurnedAway(400, BROKEN_OFF) from None
     return found
 
 

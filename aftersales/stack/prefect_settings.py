@@ -41,6 +41,14 @@ def client(*, home: Path, api_url: str, auth: str = "") -> dict[str, str]:
     }
 
 
+def command() -> dict[str, str]:
+    """What keeps Prefect's own lines out of a command's output: whoever typed it reads our sentences."""
+    return {
+        "PREFECT_LOGGING_LEVEL": "ERROR",
+        "PREFECT_LOGGING_ROOT_LEVEL": "ERROR",  # its queues log under names of their own, such as EventsWorker
+    }
+
+
 def server(*, home: Path, host: str, port: int, database_url: str, is_loopback: bool, auth: str = "") -> dict[str, str]:
     """The environment of the server."""
     ui = ui_url(host, port)

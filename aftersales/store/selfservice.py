@@ -122,6 +122,12 @@ async def order(connection: AsyncConnection, order_no: str) -> Order | None:
     return Order(first.order_no, first.payment_route, first.rehearsal is not None, first.now_at, goods)
 
 
+async def lines(connection: AsyncConnection, order_no: str) -> int:
+    """How many lines an order has, returned or not."""
+    counted = select(func.count()).select_from(LINES.join(ORDERS, ORDERS.c.id == LINES.c.order_id))
+    return (await connection.execute(counted.where(ORDERS.c.order_no == order_no))).scalar_one()
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """A case and the promise of the gate that it stands at; between two gates there is none."""
@@ -251,6 +257,12 @@ async def attempt(connection: AsyncConnection, mark: str, *, window: timedelta, 
     )
     row = counted.one()
     return row[0], row[1]
+
+
+async def is_counted(connection: AsyncConnection, mark: str, *, at: datetime) -> bool:
+    """Whether there is an attempt that has not been forgotten."""
+    asked = select(ATTEMPTS.c.count).where(ATTEMPTS.c.mark == mark, ATTEMPTS.c.until_at > at)
+    return (await connection.execute(asked)).scalar() is not None
 
 
 async def give_back(connection: AsyncConnection, marks: Sequence[str]) -> None:

@@ -16,14 +16,19 @@ import httpx
 import pytest
 
 from aftersales import clock
+from aftersales.rules import visits as calendar
+from aftersales.rules.lists import NEXT
 from aftersales.serve import intake, signatures
 from aftersales.serve.once import ANOTHER, UNDER_WAY
-from aftersales.store import applications, cases, engine
+from aftersales.store import applications, cases, engine, journal
+from aftersales.terms import load
 from aftersales.words import Stage
+from tasks import visits
 from tests.conftest import copy_of, emptied
 from tests.gateways.test_callbacks import Service, everything
 from tests.gateways.test_openapi import document, valid
 from tests.stories.conftest import Shop, Telling
+from tests.visiting import a_visit
 
 SECRET, OLD = "the-new-secret-of-everybody", "the-old-secret-of-everybody"
 KEYS: dict[str, dict[str, Any]] = {
@@ -31,6 +36,8 @@ KEYS: dict[str, dict[str, Any]] = {
     "service": {"secrets": SECRET, "rights": ["apply", "review"], "staff": "C08"},
     "logistics": {"secrets": SECRET, "rights": ["pickup"], "staff": "L02"},
     "warehouse": {"secrets": SECRET, "rights": ["receive", "inspect"], "staff": "W02"},
+    "caller": {"secrets": SECRET, "rights": ["visit"], "staff": "C07"},
+    "helper": {"secrets": SECRET, "rights": ["visit"], "staff": "C08"},
     "cashier": {"secrets": SECRET, "rights": ["refund"], "staff": "A03"},
     "manager": {"secrets": SECRET, "rights": ["approve_exception", "refund"], "staff": "A01"},
 }
@@ -306,6 +313,81 @@ async def test_the_second_is_told_who_was_first_and_when(shops: Shops, asked: Te
     assert (await asked.journal())["review-0"].data["decision"] == "approve"
 
 
+async def a_list_of(*orders: str) -> tuple[str, list[int]]:
+    """A list of visits of today, or of the next working day; its form is drawn."""
+    terms, today = load(), clock.now().date()
+    on = calendar.day_after(today - timedelta(days=1), NEXT, terms=terms)
+    numbers = [await a_visit(order, due=on.isoformat(), customer=f"U-{order}") for order in orders]
+    async with engine.transaction() as connection:
+        (list_no,) = (await visits.open_lists(connection, on)).opened
+    await Telling({}, uuid4(), story="visits", case_no=list_no).again()
+    return list_no, numbers
+
+
+REACHED = {"outcome": "reached", "note": "没有问题"}
+
+
+async def test_visits_of_a_list_are_recorded_one_after_the_other(shops: Shops):
+    list_no, numbers = await a_list_of("O1", "O2")
+    path = f"/v1/cases/{list_no}/decisions/visit"
+
+    answers = [
+        await shops.post(path, {**REACHED, "visit": number}, key="caller", number=f"n-{number}") for number in numbers
+    ]
+    again = await shops.post(path, {**REACHED, "visit": numbers[0]}, key="caller", number=f"n-{numbers[0]}")
+
+    assert [answer.status_code for answer in answers] == [200, 200], "nobody has told the list on between the two"
+    assert (again.content, again.headers[intake.REPEATED]) == (answers[0].content, "true")
+    async with engine.transaction() as connection:
+        entries = (await journal.read(connection, list_no)).values()
+    assert [(each.actor, each.data["via"][:11]) for each in entries if each.kind == "decision"] == [
+        ("C07", "api/caller/")
+    ] * 2
+
+
+async def test_whoever_died_before_the_answer_about_a_visit_was_kept_is_answered_as_the_first(shops: Shops):
+    list_no, (number,) = await a_list_of("O1")
+    sent = {"key": "caller", "number": "n-1"}
+    first = await shops.post(f"/v1/cases/{list_no}/decisions/visit", {**REACHED, "visit": number}, **sent)
+    await _forget_the_answer()
+
+    again = await shops.post(f"/v1/cases/{list_no}/decisions/visit", {**REACHED, "visit": number}, **sent)
+
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert again.json() == first.json()
+
+
+@pytest.mark.parametrize("left", [(), ("O2",)], ids=["the last of its list", "with others left"])
+async def test_who_is_second_with_a_visit_is_told_who_was_first_and_when(shops: Shops, left: tuple[str, ...]):
+    list_no, (number, *_) = await a_list_of("O1", *left)
+    path, body = f"/v1/cases/{list_no}/decisions/visit", {**REACHED, "visit": number}
+
+    at_once = await asyncio.gather(*(shops.post(path, body, key=key) for key in ("caller", "helper") * 4))
+    later = await shops.post(path, body, key="helper")
+
+    (first,) = [answer.json() for answer in at_once if answer.status_code == 200]
+    who = {"C07": "C07 王小明", "C08": "C08 陈晓"}[first["decided_by"]]
+    losers = [answer for answer in (*at_once, later) if answer.status_code != 200]
+    assert {answer.status_code for answer in losers} == {409}
+    for answer in losers:
+        assert answer.json()["error"].startswith(f"回访 {number} 已由 {who} 于 ")
+        assert "登记为“已联系上”" in answer.json()["error"]
+
+
+async def test_a_visit_is_recorded_on_the_list_where_it_stands(shops: Shops, asked: Telling):
+    list_no, (number,) = await a_list_of("O1")
+    path = f"/v1/cases/{list_no}/decisions/visit"
+
+    unknown = await shops.post(path, {**REACHED, "visit": number + 1}, key="caller")
+    unnamed = await shops.post(path, REACHED, key="caller")
+    no_list = await shops.post(f"/v1/cases/{asked.case_no}/decisions/visit", {**REACHED, "visit": number}, key="caller")
+
+    assert (unknown.status_code, unnamed.status_code, no_list.status_code) == (404, 422, 409)
+    assert unknown.json()["error"].startswith(f"没有回访 {number + 1}，")
+    assert "回访对象：必填" in unnamed.json()["error"]
+    assert no_list.json()["error"] == f"{asked.case_no} 现在待审核，还不能办理回访。"
+
+
 async def test_what_breaks_a_rule_is_refused_and_kept_like_that_of_a_command(shops: Shops, asked: Telling):
     await asked.decide("review", "C08", decision="approve")
     await asked.decide("pickup", "L02", carrier="顺丰", tracking_no="SF100200300")
@@ -460,3 +542,30 @@ async def test_without_any_key_nothing_is_taken(served: tuple[str, Shops], tmp_p
     running.stop()
 
     assert (answer.status_code, answer.json()) == (503, {"error": intake.NO_KEYS})
+
+
+# --- gone, and elsewhere --------------------------------------------------------------------------------------------
+
+
+async def test_a_sender_who_hangs_up_leaves_nothing_behind(shops: Shops, database: str):
+    before, logged = everything(database), shops.log.read_text()
+    head = b"POST /v1/scans HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 900\r\n\r\n{"
+    for path in (b"/v1/scans", b"/callbacks/payment"):
+        _, writer = await asyncio.open_connection("127.0.0.1", shops.port)
+        writer.write(head.replace(b"/v1/scans", path))
+        await writer.drain()
+        await asyncio.sleep(0.2)
+        writer.transport.abort()
+    await asyncio.sleep(0.3)
+
+    assert (await shops.client.get("/health")).status_code == 200
+    assert everything(database) == before
+    assert shops.log.read_text() == logged
+
+
+async def test_nobody_is_sent_to_where_a_request_says_it_came_to(shops: Shops):
+    for path in ("/health/", "/v1/scans/", "/callbacks/payment/"):
+        answer = await shops.client.get(path, headers={"host": "evil.example"})
+
+        assert (answer.status_code, set(answer.json())) == (404, {"error"})
+        assert "location" not in answer.headers

@@ -26,6 +26,7 @@ from PIL import Image
 from aftersales.desk import leg as legs
 from aftersales.desk.bare import Bare
 from aftersales.page import app
+from aftersales.page.guard import Guard
 from aftersales.page.words import LANGUAGES, WORDS
 from aftersales.settings import settings
 from aftersales.stack import schema
@@ -117,8 +118,8 @@ class Books:
 class Page:
     """A running page."""
 
-    def __init__(self, port: int, books: Books) -> None:
-        self.port, self.books = port, books
+    def __init__(self, port: int, books: Books, guard: Guard) -> None:
+        self.port, self.books, self.guard = port, books, guard
         self.visitors: list[Visitor] = []
 
     def visitor(self, **headers: str) -> Visitor:
@@ -148,7 +149,7 @@ async def serving(url: str, home: Path, **environment: str) -> AsyncIterator[Pag
         server.config.lifespan = "off"  # the test has the database
         running = asyncio.create_task(server.serve())
         books = Books(url, home)
-        page = Page(port, books)
+        page = Page(port, books, server.config.app)  # type: ignore[arg-type]  # uvicorn does not say whose it is
         try:
             while not server.started:
                 assert not running.done(), running.exception()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import stat
 from hashlib import sha256
 from pathlib import Path
@@ -116,6 +117,21 @@ async def test_a_form_that_is_sent_twice_with_goods_left_is_one_case_too(
     assert (first.status_code, again.status_code) == (303, 303)
     assert other.status_code == 409 and said("apply.twice") in other.text
     assert len(await rows("select 1 from cases")) == 1
+
+
+async def test_an_order_of_many_lines_can_be_applied_for(page: Page, shop: Shop, told_at_once: list[dict[str, Any]]):
+    await shop.order("D9", lines=[(f"SKU-{n}", "台灯", 1, "2.00") for n in range(1, 701)])
+    customer = await page.visitor().find("D9")
+    form = (await customer.get("/apply")).text
+    printed = dict.fromkeys(re.findall(r'name="(quantity-[0-9]+)"', form), "0")
+    assert len(printed) == 700
+
+    sent = await customer.apply(**{**printed, "quantity-1": "0", "quantity-700": "1"})
+    absurd = await customer.apply(**printed, **{f"f{n}": "1" for n in range(600)})
+
+    assert (sent.status_code, sent.headers["location"]) == (303, "/order")
+    assert [each["items"] for each in told_at_once] == [[{"sku": "SKU-700", "quantity": 1}]]
+    assert absurd.status_code == 400
 
 
 async def test_while_prefect_is_away_nothing_is_lost(customer: Visitor):

@@ -8,6 +8,7 @@ guesses, paths that lead out, files that are no photos, too much of anything, ho
 from __future__ import annotations
 
 import asyncio
+import logging
 import struct
 import zlib
 from collections.abc import AsyncIterator, Iterator
@@ -17,8 +18,10 @@ from typing import Any
 
 import pytest
 
-from aftersales import clock, links
+from aftersales import clock, connections, links
+from aftersales.page import app, guard
 from aftersales.store import engine
+from tasks import selfservice
 from tests.conftest import copy_of
 from tests.page.conftest import ORDER, PHONE, Page, Visitor, hidden, photo, said, serving
 from tests.stories.conftest import Shop
@@ -128,6 +131,7 @@ BAD: dict[str, Bad] = {
     "a file in the place of the order number": Bad(
         "POST", "/", 400, "plain.400", fields={}, files=[("order_no", ("a", b"D1", "text/plain"))]
     ),
+    "a few fields more than a form has": search(400, "plain.400", **{f"f{n}": "1" for n in range(600)}),
     "a thousand fields": search(400, "plain.400", **{f"f{n}": "1" for n in range(1000)}),
     "a form that breaks off": Bad(
         "POST",
@@ -195,9 +199,13 @@ BAD: dict[str, Bad] = {
     "an empty photo": apply(422, NO_PHOTO, ("a.jpg", b"", "image/jpeg")),
     "a bomb that unpacks to gigabytes": apply(422, "wrong.photos.too_large", ("a.png", png(60_000, 60_000), "image/png")),
     "a bomb just above what is allowed": apply(422, "wrong.photos.too_large", ("a.png", png(7_100, 7_100), "image/png")),
+    "a photo of fifty million rows": apply(422, "wrong.photos.too_large", ("a.png", png(1, 49_900_000), "image/png")),
+    "a photo a little too wide": apply(422, "wrong.photos.too_large", ("a.png", png(20_001, 10), "image/png")),
     "a photo of eleven megabytes": apply(422, "wrong.photos.too_large", ("a.jpg", photo() + b"\0" * 11_000_000, "image/jpeg")),
     "seven photos": apply(422, "wrong.photos.too_many", *[JPEG] * 7),
-    "fifty photos": apply(400, "plain.400", *[JPEG] * 50),
+    "forty-one photos": apply(422, "wrong.photos.too_many", *[JPEG] * 41),
+    "four hundred and one photos": apply(400, "plain.400", *[JPEG] * 401),
+    "an application with a thousand fields": apply(400, "plain.400", **{f"f{n}": "1" for n in range(1000)}),
     "more photos than a form may be long": Bad("POST", "/apply", 413, "plain.413", by="customer", content=b"a" * 64_500_000),
     # addresses
     "a path that leads out": Bad("GET", "/page.css/../../../etc/passwd", 404, "plain.404"),
@@ -384,3 +392,145 @@ async def test_a_request_that_breaks_the_rules_of_http(opened: Page, database: s
     line = answer.partition(b"\r\n")[0]
     assert line.startswith(b"HTTP/1.1 " + status), line
     assert b"evil.example" not in answer.partition(b"\r\n")[2]
+
+
+@pytest.fixture
+def log(opened: Page, caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """What the page's server logs, too: it passes nothing on."""
+    logging.getLogger("uvicorn").addHandler(caplog.handler)
+    yield caplog
+    logging.getLogger("uvicorn").removeHandler(caplog.handler)
+
+
+@pytest.mark.parametrize("upgrade", ["websocket", "h2c"])
+async def test_whoever_asks_for_another_protocol_is_answered_in_http(
+    opened: Page, database: str, upgrade: str, log: pytest.LogCaptureFixture
+):
+    asked = {
+        "connection": "Upgrade",
+        "upgrade": upgrade,
+        "sec-websocket-version": "13",
+        "sec-websocket-key": "a" * 22 + "==",
+    }
+
+    answer = await opened.visitor().get("/", headers=asked)
+
+    assert answer.status_code == 200
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert not log.records, "strangers fill no log"
+
+
+async def test_what_is_no_http_is_refused_with_the_headers_of_every_answer(opened: Page, database: str):
+    reader, writer = await asyncio.open_connection("127.0.0.1", opened.port)
+
+    writer.write(b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n")
+    answer = (await asyncio.wait_for(reader.read(), 10)).lower()
+    writer.close()
+
+    assert answer.startswith(b"http/1.1 400 bad request\r\n")
+    for name, value in guard.HEADERS.items():
+        assert f"\r\n{name}: {value}\r\n".lower().encode() in answer
+
+
+# --- too many, too slow, gone ---------------------------------------------------------------------------------------
+
+
+async def test_requests_that_are_never_ended_shut_the_page_for_nobody(
+    opened: Page, database: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 1)
+    half = [await asyncio.open_connection("127.0.0.1", opened.port) for _ in range(app.AT_ONCE + 5)]
+    for _, writer in half:
+        writer.write(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: ")
+    await asyncio.sleep(0.2)
+
+    meanwhile = await opened.visitor().get("/")
+    for _, writer in half:
+        writer.write(b"a")  # who goes on by a letter gains no time
+    ended = await asyncio.wait_for(asyncio.gather(*(_rest(reader) for reader, _ in half)), 10)
+    for _, writer in half:
+        writer.close()
+
+    assert meanwhile.status_code == 200
+    assert set(ended) == {b""}, "hung up on"
+    assert (await opened.visitor().get("/")).status_code == 200
+
+
+async def test_a_second_request_is_not_waited_for_longer_than_the_first(
+    opened: Page, database: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 1)
+    reader, writer = await asyncio.open_connection("127.0.0.1", opened.port)
+    writer.write(b"GET /page.css HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+    assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+
+    writer.write(b"GET / HTTP/1.1\r\nX-A: ")
+
+    await asyncio.wait_for(_rest(reader), 5)
+    writer.close()
+
+
+async def test_a_form_may_take_longer_than_its_head(opened: Page, database: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.3)
+    visitor = opened.visitor()
+    token = await visitor.token()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield f"token={token}&order_no=D1&".encode()
+        await asyncio.sleep(1)
+        yield f"phone={PHONE}".encode()
+
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    found = await visitor.client.post("/", content=slowly(), headers=form)
+
+    assert (found.status_code, found.headers["location"]) == (303, "/order")
+
+
+async def test_more_than_are_answered_at_once_are_told_so_on_a_page(
+    opened: Page, database: str, monkeypatch: pytest.MonkeyPatch
+):
+    held, free = asyncio.Event(), asyncio.Event()
+
+    async def slow(*_: Any, **__: Any) -> None:
+        held.set()
+        await free.wait()
+        raise selfservice.UnableToMatch("nobody")
+
+    monkeypatch.setattr(selfservice, "find", slow)
+    monkeypatch.setattr(opened.guard, "at_once", 1)
+    waiting = asyncio.create_task(opened.visitor().search())
+    await held.wait()
+
+    refused = await opened.visitor().get("/", headers={"accept-language": "zh"})
+    free.set()
+
+    assert refused.status_code == 503 and said("plain.503") in refused.text
+    assert "default-src 'none'" in refused.headers["content-security-policy"]
+    assert (await waiting).status_code == 422
+    assert (await opened.visitor().get("/")).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/apply", "/leave"])
+async def test_a_form_whose_sender_hangs_up_leaves_nothing_behind(
+    opened: Page, database: str, path: str, log: pytest.LogCaptureFixture
+):
+    customer = await opened.visitor().find()
+    cookies = "; ".join(f"{name}={value}" for name, value in customer.client.cookies.items())
+    _, writer = await asyncio.open_connection("127.0.0.1", opened.port)
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {cookies}\r\nContent-Length: 9000\r\n"
+
+    with opened.nothing_changes():
+        writer.write(f"{head}Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n".encode())
+        await writer.drain()
+        await asyncio.sleep(0.2)
+        writer.transport.abort()
+        await asyncio.sleep(0.3)
+
+    assert not log.records
+
+
+async def _rest(reader: asyncio.StreamReader) -> bytes:
+    try:
+        return await reader.read()
+    except ConnectionResetError:
+        return b""

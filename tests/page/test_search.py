@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 from sqlalchemy import event, text
 
+from aftersales import clock
 from aftersales.rules import matching
 from aftersales.store import engine
 from aftersales.store.engine import transaction
@@ -102,6 +105,39 @@ async def test_the_search_can_be_ended(customer: Visitor):
     assert (ended.status_code, ended.headers["location"]) == (303, "/")
     assert "aftersales-session" not in customer.client.cookies
     assert (await customer.get("/order")).status_code == 303
+
+
+async def test_a_search_that_was_ended_is_over_for_a_copy_of_its_cookie_too(customer: Visitor, page: Page):
+    copied = page.visitor()
+    copied.client.cookies.update(customer.client.cookies)
+    assert (await copied.get("/order")).status_code == 200
+    token = await customer.token("/order")
+
+    await customer.post("/leave", {"token": token})
+
+    for path in ("/order", "/apply"):
+        assert (await copied.get(path)).headers["location"] == "/?ended"
+    assert (await copied.post("/apply", {"token": token})).headers["location"] == "/?ended"
+    assert said("order", order_no=ORDER) not in (await copied.get("/")).text
+    again = await page.visitor().find()
+    assert (await again.get("/order")).status_code == 200, "it is the session that has ended, not the order"
+
+
+async def test_looks_give_a_session_more_time_but_not_for_ever(customer: Visitor, monkeypatch: pytest.MonkeyPatch):
+    began = clock.now()
+
+    async def look(after: timedelta) -> httpx.Response:
+        monkeypatch.setattr(clock, "now", lambda case=None: began + after)
+        return await customer.get("/order")
+
+    looks = [await look(timedelta(minutes=25 * number)) for number in range(1, 10)]
+    last = await look(timedelta(hours=3, minutes=59))
+    over = await look(timedelta(hours=4))
+
+    assert {page.status_code for page in looks} == {200}
+    (cookie,) = last.headers.get_list("set-cookie")
+    assert 30 < int(cookie.partition("Max-Age=")[2].partition(";")[0]) <= 60
+    assert over.headers["location"] == "/?ended"
 
 
 async def test_a_session_is_over_after_half_an_hour_and_a_look_gives_it_more(customer: Visitor):

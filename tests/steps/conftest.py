@@ -16,6 +16,7 @@ import pytest
 
 from aftersales import cli
 from aftersales.settings import settings
+from aftersales.stack import prefect_settings
 from aftersales.store import engine
 from tests.stories.conftest import shop
 
@@ -49,6 +50,8 @@ def aftersales(database: str, home: Path, monkeypatch) -> Callable[..., Any]:
     monkeypatch.setenv("AFTERSALES_DATABASE_URL", database)
     monkeypatch.setenv("AFTERSALES_HOME", str(home))
     monkeypatch.setenv("COLUMNS", "160")
+    for name, value in prefect_settings.command().items():  # a command leaves them to its process, which is ours
+        monkeypatch.setenv(name, value)
     settings.cache_clear()
 
     def call(*args: str) -> Left:

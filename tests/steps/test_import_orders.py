@@ -235,6 +235,43 @@ def call(database: str, home: Path, *arguments: str | Path) -> subprocess.Comple
     )
 
 
+def test_outside_the_project_a_command_says_what_is_missing(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("aftersales")), "import", "orders", "o.csv", "--mapping", "standard"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    said = "这里不是项目目录（没有 config/imports 文件夹），请先 cd 到项目根目录再运行。\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
+
+
+def test_what_prefect_logs_is_no_part_of_what_a_command_says(database: str, tmp_path: Path) -> None:
+    program = (
+        "import logging\n"
+        "from aftersales.cli.common import run\n"
+        "async def work():\n"
+        "    import prefect.main\n"
+        "    for name in ('EventsWorker', 'prefect.client'):\n"
+        "        logging.getLogger(name).warning('Still processing items: 1 items remaining...')\n"
+        "    logging.getLogger('EventsWorker').error('broken')\n"
+        "run(work)\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"AFTERSALES_DATABASE_URL": database, "AFTERSALES_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "broken" in done.stderr and "Still processing" not in done.stderr + done.stdout
+
+
 def test_the_command_imports_and_shows(database: str, tmp_path: Path) -> None:
     path, listed = a_file(tmp_path, GOOD, SECOND, BAD), tmp_path / "bad.csv"
 

@@ -41,6 +41,17 @@ async def test_a_list_shows_whom_to_call_masked(aftersales, listed: list[int]):
     assert "C08 陈晓" in shown.out and "新购回访" in shown.out and "10212345678" not in shown.out
 
 
+async def test_a_list_may_be_decided_by_its_number_as_often_as_it_has_visits(aftersales, listed: list[int]):
+    said = ["--as", "C07", "outcome=已联系上", "note=好用"]
+
+    done = [await aftersales("decide", "HL-20250312-0001", "回访", *said, f"visit={each}") for each in listed[:2]]
+    again = await aftersales("decide", "HL-20250312-0001", "回访", *said, f"visit={listed[0]}")
+
+    assert [each.code for each in done] == [0, 0], "nobody has told the list on between the two"
+    assert (again.code, again.out) == (1, "")
+    assert f"回访 {listed[0]} 已由 C07 王小明 于 2025-03-12 10:00 登记为“已联系上”" in again.err
+
+
 async def test_fup12_a_call_is_recorded_once_and_the_second_is_told_who_was_first(aftersales, listed: list[int]):
     number = str(listed[0])
 
