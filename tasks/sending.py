@@ -193,7 +193,7 @@ async def _end(found: Round, row: Mapping[str, Any], why: str, known: Channels, 
             await cases.lock(connection, row["case_no"])
         if not await outbox.take(connection, row["id"]):
             return
-        if why == NO_CONTACT:
+        if why.startswith(NO_CONTACT):
             await _give_up(connection, row, why, (), known, at)
             found.told.append(Told(row["id"], row["case_no"] or "", _reader().recipient(row["recipient"]), "", why))
             return
@@ -236,9 +236,10 @@ async def _begin(
         if not known.reach_customers:
             await outbox.put_off(connection, row["id"], None, NO_CHANNEL)
             return None
-        addresses, called = known.of_customer(await records.reach_customer(connection, row["case_no"])), ""
+        called = ""
+        addresses, lack = known.of_customer(await records.reach_customer(connection, row["case_no"]))
         if not addresses:
-            return NO_CONTACT
+            return f"{NO_CONTACT}：{lack}" if lack else NO_CONTACT
     else:
         addresses, called = known.of(to.recipient, staff)
         if addresses and row["notice"] != outbox.DIGEST:

@@ -196,7 +196,7 @@ async def _send(connection: AsyncConnection, leg: Leg, row: Mapping[str, Any], a
         return "skipped"
     if case.rehearsal is None:
         contact = await records.reach_customer(connection, case.case_no)
-        if not sending.known_channels().of_customer(contact):
+        if not sending.known_channels().of_customer(contact)[0]:
             return await _hand_over(connection, leg, row, at, sending.NO_CONTACT)
     open_for = str(survey.open_for) if leg.terms.house.language == "en" else survey.open_for.words
     await notices.tell_customer(

@@ -71,7 +71,10 @@ async def add(
     is_new = ~select(JOURNAL.c.seq).where(JOURNAL.c.case_no == case_no, JOURNAL.c.entry == entry).exists()
     columns = [literal(value, JOURNAL.c[name].type) for name, value in values.items()]
     written = (
-        insert(JOURNAL).from_select(list(values), select(*columns).where(is_new)).returning(JOURNAL.c.seq).cte("written")
+        insert(JOURNAL)
+        .from_select(list(values), select(*columns).where(is_new))
+        .returning(JOURNAL.c.seq)
+        .cte("written")
     )
     moved = await connection.execute(
         update(CASES)

@@ -435,6 +435,27 @@ async def test_a_customer_without_any_address_is_told_by_people(
     assert "发给客户的通知没有送达（没有可用的联系方式），请另行告知" in told
 
 
+async def test_a_customers_mail_that_is_not_one_address_is_told_to_people_at_once(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+    mailbox: Mailbox,
+):
+    """As it may stand in a database that an earlier import filled."""
+    await shop.order(email="a@x.com,b@x.com")
+    telling = await shop.tell(shop.application())
+    mail = known(
+        departments={"customer_service": [receiver.url("cs")]},
+        customers={"email": f"mailto://127.0.0.1:{mailbox.port}?from=a@shop.example"},
+    )
+
+    await sending.look(mail)
+
+    (told,) = receiver.texts("cs")
+    assert "没有送达（没有可用的联系方式：登记的邮箱不是一个邮箱地址），请另行告知" in told
+    assert mailbox.received == [] and await states(telling, "opened") == [("customer", "given_up")]
+
+
 def with_sms(other_side: Running, **document: Any) -> Channels:
     """Channels with an SMS gateway."""
     found = Settings(
