@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, func, select, true, update
+from sqlalchemy import Select, case, func, null, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -232,15 +232,15 @@ async def begun_lately(connection: AsyncConnection, address: str, since: datetim
     return list(rows)
 
 
-async def last_outcomes(connection: AsyncConnection, address: str, since: datetime, most: int) -> list[str]:
-    """What became of the last sends to an address that have ended, the newest first."""
-    rows = await connection.scalars(
-        select(DELIVERIES.c.state)
+async def last_outcomes(connection: AsyncConnection, address: str, since: datetime, most: int) -> list[tuple[str, str]]:
+    """What became of the last sends to an address that have ended, and why, the newest first."""
+    rows = await connection.execute(
+        select(DELIVERIES.c.state, DELIVERIES.c.reason)
         .where(DELIVERIES.c.address == address, DELIVERIES.c.begun_at > since, DELIVERIES.c.state != "sending")
         .order_by(DELIVERIES.c.begun_at.desc())
         .limit(most)
     )
-    return list(rows)
+    return [(row.state, row.reason) for row in rows]
 
 
 # --- digests --------------------------------------------------------------------------------------------------------
@@ -280,21 +280,52 @@ async def digest(connection: AsyncConnection, members: Collection[int], **values
     )
 
 
-async def digested(connection: AsyncConnection, digest_id: int) -> list[Mapping[str, Any]]:
-    """What a digest still has to tell: some may have been withdrawn since."""
-    rows = await connection.execute(
-        select(OUTBOX).where(OUTBOX.c.digest_id == digest_id, OUTBOX.c.state == "digested").order_by(OUTBOX.c.id)
-    )
+async def digested(connection: AsyncConnection, digest_id: int, *, is_locked: bool = False) -> list[Mapping[str, Any]]:
+    """What a digest still has to tell: some may have been withdrawn since, none can be while it `is_locked`."""
+    query = select(OUTBOX).where(OUTBOX.c.digest_id == digest_id, OUTBOX.c.state == "digested").order_by(OUTBOX.c.id)
+    rows = await connection.execute(query.with_for_update() if is_locked else query)
     return [dict(row) for row in rows.mappings()]
 
 
-async def withdraw(connection: AsyncConnection, outbox_id: int, reason: str, at: datetime) -> None:
-    """Withdraw one notice, also out of a digest that nobody has sent."""
+async def withdraw(connection: AsyncConnection, ids: Collection[int], reason: str, at: datetime) -> dict[int, str]:
+    """
+    End notices that have nothing more to tell, also out of a digest; answers how far they had come by then.
+
+    `sent`: it is only not tried again elsewhere; `maybe`: a send is under way, or was not answered; not named: nobody
+    has it. Called under the lock of their cases.
+    """
+    came = await _came(connection, ids)
+    is_sent = OUTBOX.c.id.in_([each for each, far in came.items() if far == "sent"])
     await connection.execute(
         update(OUTBOX)
-        .where(OUTBOX.c.id == outbox_id, OUTBOX.c.state.in_(WAITING))
-        .values(state="withdrawn", reason=reason, settled_at=at, next_at=None, digest_id=None)
+        .where(OUTBOX.c.id.in_(ids), OUTBOX.c.state.in_(WAITING))
+        .values(
+            state=case((is_sent, "sent"), else_="withdrawn"),
+            reason=reason,
+            settled_at=at,
+            next_at=None,
+            # it goes out of a digest, unless that has told it somewhere, or may have
+            digest_id=case((OUTBOX.c.id.in_(came), OUTBOX.c.digest_id), else_=null()),
+        )
     )
+    return came
+
+
+async def _came(connection: AsyncConnection, ids: Collection[int]) -> dict[int, str]:
+    """Which notices an address has or may have, by themselves or in a digest."""
+    of = or_(DELIVERIES.c.outbox_id == OUTBOX.c.id, DELIVERIES.c.outbox_id == OUTBOX.c.digest_id)
+    rows = await connection.execute(
+        select(OUTBOX.c.id, func.bool_or(DELIVERIES.c.state == "sent").label("is_sent"))
+        .join(DELIVERIES, of)
+        .where(OUTBOX.c.id.in_(ids), DELIVERIES.c.state.in_(("sent", "sending")) | DELIVERIES.c.is_doubtful)
+        .group_by(OUTBOX.c.id)
+    )
+    return {row.id: "sent" if row.is_sent else "maybe" for row in rows}
+
+
+async def was_withdrawn(connection: AsyncConnection, outbox_id: int) -> bool:
+    """Whether somebody has withdrawn a notice."""
+    return await connection.scalar(select(OUTBOX.c.state).where(OUTBOX.c.id == outbox_id)) == "withdrawn"
 
 
 # --- absences -------------------------------------------------------------------------------------------------------
