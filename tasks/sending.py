@@ -49,6 +49,7 @@ NO_CONTACT = "没有可用的联系方式"
 ELSEWHERE = "改发其他地址"
 RESTING = "渠道连续失败，暂停一分钟"
 CROWDED = "渠道每分钟条数已满，稍后发送"
+UNDER_WAY = "正在发送"
 QUIET = "静默时段，结束后发送"
 MANY = "一分钟内已有多条，合并后发送"
 REHEARSED = "【演练】"
@@ -688,7 +689,7 @@ async def waiting(limit: int) -> tuple[list[dict[str, Any]], int]:
             "created": clocks.spoken(row["created_at"], house=terms.house),
             "next": clocks.spoken(row["next_at"], house=terms.house) if row["next_at"] else "",
             "tries": row["tries"],
-            "reason": row["failure"] or row["reason"],
+            "reason": UNDER_WAY if row["stands"] == "sending" else row["failure"] or row["reason"] or "等待发送",
         }
         for row in rows
     ], total

@@ -98,7 +98,7 @@ async def is_anything_due(connection: AsyncConnection, at: datetime) -> bool:
 async def waiting(connection: AsyncConnection, limit: int) -> tuple[list[Mapping[str, Any]], int]:
     """What has not arrived yet in the shop itself, the oldest first, with its worst address; and how many in all."""
     worst = (
-        select(DELIVERIES.c.tries, DELIVERIES.c.reason.label("failure"))
+        select(DELIVERIES.c.tries, DELIVERIES.c.reason.label("failure"), DELIVERIES.c.state.label("stands"))
         .where(DELIVERIES.c.outbox_id == OUTBOX.c.id, DELIVERIES.c.state.in_(("failed", "sending", "queued")))
         .order_by(DELIVERIES.c.tries.desc())
         .limit(1)
@@ -107,7 +107,7 @@ async def waiting(connection: AsyncConnection, limit: int) -> tuple[list[Mapping
     mine = OUTBOX.outerjoin(CASES, CASES.c.case_no == OUTBOX.c.case_no)
     still = (OUTBOX.c.state == "queued", CASES.c.rehearsal.is_(None))
     rows = await connection.execute(
-        select(OUTBOX, func.coalesce(worst.c.tries, 0).label("tries"), worst.c.failure)
+        select(OUTBOX, func.coalesce(worst.c.tries, 0).label("tries"), worst.c.failure, worst.c.stands)
         .select_from(mine.outerjoin(worst, true()))
         .where(*still)
         .order_by(OUTBOX.c.id)
@@ -351,12 +351,33 @@ async def absences_from(connection: AsyncConnection, on: date) -> list[Mapping[s
     return [dict(row) for row in rows.mappings()]
 
 
-async def be_away(connection: AsyncConnection, **values: Any) -> int | None:
-    """Write an absence down; None when the same one is there already."""
-    same = [ABSENCES.c[name] == values[name] for name in ("staff_id", "from_on", "until_on", "stand_in")]
-    if await connection.scalar(select(ABSENCES.c.id).where(*same, ABSENCES.c.ended_at.is_(None)).limit(1)):
+async def be_away(connection: AsyncConnection, **values: Any) -> list[Mapping[str, Any]] | None:
+    """
+    Write an absence down; None when on each of its days the same counts already, else those that count less by it.
+
+    Of several the one written last counts: those of another stand-in lose their days to it, and end when none is left.
+    """
+    first, last, stand_in = (values[name] for name in ("from_on", "until_on", "stand_in"))
+    rows = await connection.execute(
+        select(ABSENCES)
+        .where(
+            ABSENCES.c.staff_id == values["staff_id"],
+            ABSENCES.c.ended_at.is_(None),
+            ABSENCES.c.from_on <= last,
+            ABSENCES.c.until_on >= first,
+        )
+        .order_by(ABSENCES.c.id)
+    )
+    before: list[Mapping[str, Any]] = [dict(row) for row in rows.mappings()]
+    days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
+    counts = {day: row["stand_in"] for row in before for day in days if row["from_on"] <= day <= row["until_on"]}
+    if len(counts) == len(days) and set(counts.values()) == {stand_in}:
         return None
-    return await connection.scalar(upsert(ABSENCES).values(**values).returning(ABSENCES.c.id))
+    others = [row for row in before if row["stand_in"] != stand_in]
+    over = [row["id"] for row in others if first <= row["from_on"] and row["until_on"] <= last]
+    await connection.execute(update(ABSENCES).where(ABSENCES.c.id.in_(over)).values(ended_at=values["created_at"]))
+    await connection.execute(upsert(ABSENCES).values(**values))
+    return others
 
 
 async def be_back(connection: AsyncConnection, staff_id: str, *, on: date, at: datetime) -> int:
