@@ -430,6 +430,10 @@ AWAITED: dict[Stage, tuple[Event, ...]] = {
 _ANY = frozenset({"case_no", "order_no"})
 # what a notice that time alone tells may name
 LADDER_NOTICE = _ANY | {"stage", "owner", "due", "late", "missed"}
+# who reads the ladders' own notices: the customer, or the staff; what a shop adds is for whoever it is told first
+LADDER_READERS = {"ESC-05": "staff", "NTC-10": "staff", "NTC-15": "staff", "ESC-08": "customer"}
+# what the code calls the rung before the breach
+REMINDER = "reminder"
 # what each notice of a return may name besides; the words are in config/notices (NTC-01 to NTC-19)
 NOTICES = {
     "NTC-01": _ANY | {"due", "total"},

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from aftersales import clock
-from aftersales.rules import clocks
+from aftersales.rules import clocks, deliveries
 from aftersales.store import outbox
 from aftersales.store.engine import transaction
 from aftersales.terms import Terms
@@ -19,7 +19,8 @@ async def away(staff_id: str, from_on: date, until_on: date, *, stand_in: str = 
     """
     Write down that somebody is away from one day to another, both included; answers a sentence.
 
-    Without `stand_in` their notices go to the next level. Written twice it is there once. Raises Unable.
+    Without `stand_in` their notices go to the next level. Written twice it is there once; what is written last counts.
+    Raises Unable.
     """
     terms = current_terms()
     person = _person(staff_id, terms)
@@ -29,10 +30,13 @@ async def away(staff_id: str, from_on: date, until_on: date, *, stand_in: str = 
     if until_on < _today(terms):
         raise Unable(f"{until_on} 已经过去，不用登记；请填写今天或以后的日期。")
     if stand_in == person.id:
-        raise Unable(f"{person.choice} 不能代理自己，请填写另一名员工，或不写代理人（由上一级代收）。")
-    deputy = _person(stand_in, terms) if stand_in else None
+        raise Unable(
+            f"{person.choice} 不能代理自己，请填写另一名员工，或不写代理人（{_taken(person.id, '', terms)}）。"
+        )
+    if stand_in:
+        _person(stand_in, terms)
     async with transaction() as connection:
-        written = await outbox.be_away(
+        less = await outbox.be_away(
             connection,
             staff_id=person.id,
             from_on=from_on,
@@ -41,11 +45,15 @@ async def away(staff_id: str, from_on: date, until_on: date, *, stand_in: str = 
             actor=by.id,
             created_at=clock.now(),
         )
-    days = f"{from_on} 至 {until_on}" if from_on != until_on else str(from_on)
-    who = f"由 {deputy.choice} 代收" if deputy else "由上一级代收"
-    if written is None:
+    days, who = _days(from_on, until_on), _taken(person.id, stand_in, terms)
+    if less is None:
         return f"{person.choice} {days} 已登记过，通知{who}，未重复登记。"
-    return f"已登记：{person.choice} {days} 不在，通知{who}。"
+    told = "".join(
+        f"原登记的 {_days(row['from_on'], row['until_on'])} {_taken(person.id, row['stand_in'], terms)}，"
+        + ("由这次取代。" if from_on <= row["from_on"] and row["until_on"] <= until_on else "重叠的日子以这次为准。")
+        for row in less
+    )
+    return f"已登记：{person.choice} {days} 不在，通知{who}。{told}"
 
 
 async def back(staff_id: str) -> str:
@@ -70,11 +78,28 @@ async def listed() -> list[Mapping[str, Any]]:
             "staff": _label(row["staff_id"], staff),
             "from": row["from_on"].isoformat(),
             "until": row["until_on"].isoformat(),
-            "stand_in": _label(row["stand_in"], staff) if row["stand_in"] else "上一级",
+            "stand_in": _label(row["stand_in"], staff) if row["stand_in"] else _next_level(row["staff_id"], terms),
             "by": _label(row["actor"], staff),
         }
         for row in rows
     ]
+
+
+def _days(from_on: date, until_on: date) -> str:
+    return f"{from_on} 至 {until_on}" if from_on != until_on else str(from_on)
+
+
+def _taken(staff_id: str, stand_in: str, terms: Terms) -> str:
+    """Say who gets what is meant for somebody who is away."""
+    return f"由{f' {_label(stand_in, terms.staff())} ' if stand_in else _next_level(staff_id, terms)}代收"
+
+
+def _next_level(staff_id: str, terms: Terms) -> str:
+    """Above the after-sales manager there is nobody: their department gets it."""
+    house = terms.house
+    to = deliveries.whom(f"staff:{staff_id}", away={staff_id: ""}, house=house, staff=terms.staff()).recipient
+    kind, _, code = to.partition(":")
+    return house.departments[code].name if kind == "department" else "上一级"
 
 
 def _label(staff_id: str, staff: Mapping[str, Staff]) -> str:

@@ -278,6 +278,7 @@ STATES = {
     "failed": "失败，稍后再试",
     "given_up": "放弃",
     "withdrawn": "撤回",
+    "maybe": "可能已送达",
 }
 
 
@@ -309,9 +310,13 @@ def _told(row: Mapping[str, Any], reader: Reader, house: House) -> dict[str, str
     def spoken(at: datetime | None) -> str:
         return clocks.in_house(at, house=house).strftime("%Y-%m-%d %H:%M:%S") if at else ""
 
-    outcome = row["outcome"] or row["state"]
-    if row["state"] == "withdrawn" and outcome in ("queued", "failed", "sending"):
-        outcome = row["state"]
+    outcome, is_doubtful = row["outcome"] or row["state"], row["is_doubtful"]
+    is_unclear = outcome == "sending" or is_doubtful
+    if row["state"] == "withdrawn" and outcome != "sent" and is_unclear:
+        outcome, is_doubtful = "maybe", False
+    elif row["state"] in ("withdrawn", "sent") and outcome in ("queued", "failed"):
+        # it was withdrawn before this address had it
+        outcome = "withdrawn"
     return {
         "id": str(row["id"]),
         "case_no": row["case_no"] or "",
@@ -325,10 +330,10 @@ def _told(row: Mapping[str, Any], reader: Reader, house: House) -> dict[str, str
         "channel": row["channel"] or "",
         "begun": spoken(row["begun_at"]),
         "ended": spoken(row["ended_at"]),
-        "outcome": STATES[outcome] + ("（可能重复）" if row["is_doubtful"] else ""),
+        "outcome": STATES[outcome] + ("（可能重复）" if is_doubtful else ""),
         "tries": str(row["tries"] or ""),
         "digest": str(row["digest_id"] or ""),
-        "reason": row["reason"] if outcome == "withdrawn" else row["why"] or row["reason"],
+        "reason": row["reason"] if outcome in ("withdrawn", "maybe") else row["why"] or row["reason"],
     }
 
 

@@ -85,19 +85,28 @@ async def withdraw(
     at: datetime,
 ) -> list[Mapping[str, Any]]:
     """
-    Withdraw what a ladder has told and nobody has sent yet, and let the history say why (P-12); answers what it was.
+    Withdraw what a ladder has told, and let the history say why (P-12); answers what nobody is known to have got.
 
     Called under the case's lock; whoever sends takes that lock before a notice's, too.
     """
     gone = await rungs.withdraw(connection, case_no, promised, notices=notices, rung=rung, reason=reason, at=at)
     for row in gone:
-        await say(connection, {**row, "case_no": case_no}, f"没有发送：{reason}", at=at)
-    return gone
+        await say_withdrawn(connection, {**row, "case_no": case_no}, reason, came=row["came"], at=at)
+    return [row for row in gone if row["came"] != "sent"]
 
 
-async def say(connection: AsyncConnection, row: Mapping[str, Any], text: str, *, at: datetime) -> None:
-    """Let a case's history say what became of a notice, where it was not simply sent; once each. Under the case's lock."""
-    what = {"没有发送": "withdrawn", "没有送达": "given_up"}.get(text.partition("：")[0], "stand_in")
+async def say_withdrawn(
+    connection: AsyncConnection, row: Mapping[str, Any], reason: str, *, came: str, at: datetime
+) -> None:
+    """Let a case's history say that a notice was withdrawn, and how far it `came` (`outbox.withdraw`); as `say` does."""
+    how = {"sent": "已送达，其余地址不再发送", "maybe": "可能已送达，不再重试"}.get(came, "没有发送")
+    await say(connection, row, f"{how}：{reason}", what="withdrawn", at=at)
+
+
+async def say(connection: AsyncConnection, row: Mapping[str, Any], text: str, *, what: str, at: datetime) -> None:
+    """
+    Let a case's history say what became of a notice, where it was not simply sent; `what` once. Under the case's lock.
+    """
     await journal.add(
         connection,
         row["case_no"],

@@ -294,7 +294,7 @@ async def quiet(order_no: str, hours: str, *, operator: str) -> str:
         raise Unable(no)
     if hours:
         try:
-            begins, ends = rulebook.quiet_hours(hours)
+            begins, ends = rulebook.quiet_hours(hours, none="不再单独设的写 --default")
         except ValueError as error:
             raise Unable(str(error)) from None
         hours = f"{begins // 60:02}:{begins % 60:02}-{ends // 60:02}:{ends % 60:02}"

@@ -49,6 +49,7 @@ NO_CONTACT = "没有可用的联系方式"
 ELSEWHERE = "改发其他地址"
 RESTING = "渠道连续失败，暂停一分钟"
 CROWDED = "渠道每分钟条数已满，稍后发送"
+UNDER_WAY = "正在发送"
 QUIET = "静默时段，结束后发送"
 MANY = "一分钟内已有多条，合并后发送"
 REHEARSED = "【演练】"
@@ -153,8 +154,9 @@ async def _one(found: Round, known: Channels, rehearsal: str | None, at: datetim
                 return False
             outbox_id = row["id"]
             begun = await _begin(connection, row, known, rehearsal, at, left_out)
-        await _tell_left_out(found, left_out, at)
-        if isinstance(begun, str):
+        if left_out:
+            await _tell_left_out(found, row, left_out, at)
+        elif isinstance(begun, str):
             await _end(found, row, begun, known, at)
         elif begun is not None:
             outcomes = await asyncio.gather(*(_send(begun, address, known) for address in begun.now))
@@ -173,16 +175,22 @@ async def _one(found: Round, known: Channels, rehearsal: str | None, at: datetim
         return True
 
 
-async def _tell_left_out(found: Round, left_out: LeftOut, at: datetime) -> None:
-    """Withdraw what a digest has left out, each in one transaction with the word in its history, under its case's lock."""
+async def _tell_left_out(found: Round, row: Mapping[str, Any], left_out: LeftOut, at: datetime) -> None:
+    """
+    Withdraw what a digest leaves out, each in one transaction with the word in its history, under its case's lock.
+
+    Then the digest is looked at again: what it is told to tell from here on, it tells.
+    """
     for member, why in left_out:
         found.withdrawn += 1
         async with transaction() as connection:
             if member["case_no"] is not None:
                 await cases.lock(connection, member["case_no"])
-            await outbox.withdraw(connection, member["id"], why, at)
+            came = (await outbox.withdraw(connection, [member["id"]], why, at)).get(member["id"], "")
             if member["case_no"] is not None:
-                await notices.say(connection, member, f"没有发送：{why}", at=at)
+                await notices.say_withdrawn(connection, member, why, came=came, at=at)
+    async with transaction() as connection:
+        await outbox.put_off(connection, row["id"], at)
 
 
 async def _end(found: Round, row: Mapping[str, Any], why: str, known: Channels, at: datetime) -> None:
@@ -193,14 +201,14 @@ async def _end(found: Round, row: Mapping[str, Any], why: str, known: Channels, 
             await cases.lock(connection, row["case_no"])
         if not await outbox.take(connection, row["id"]):
             return
-        if why == NO_CONTACT:
+        if why.startswith(NO_CONTACT):
             await _give_up(connection, row, why, (), known, at)
             found.told.append(Told(row["id"], row["case_no"] or "", _reader().recipient(row["recipient"]), "", why))
             return
-        await outbox.withdraw(connection, row["id"], why, at)
+        came = (await outbox.withdraw(connection, [row["id"]], why, at)).get(row["id"], "")
         found.withdrawn += 1
         if row["case_no"] is not None:
-            await notices.say(connection, row, f"没有发送：{why}", at=at)
+            await notices.say_withdrawn(connection, row, why, came=came, at=at)
 
 
 # --- before ---------------------------------------------------------------------------------------------------------
@@ -236,9 +244,10 @@ async def _begin(
         if not known.reach_customers:
             await outbox.put_off(connection, row["id"], None, NO_CHANNEL)
             return None
-        addresses, called = known.of_customer(await records.reach_customer(connection, row["case_no"])), ""
+        called = ""
+        addresses, lack = known.of_customer(await records.reach_customer(connection, row["case_no"]))
         if not addresses:
-            return NO_CONTACT
+            return f"{NO_CONTACT}：{lack}" if lack else NO_CONTACT
     else:
         addresses, called = known.of(to.recipient, staff)
         if addresses and row["notice"] != outbox.DIGEST:
@@ -276,6 +285,7 @@ async def _address(
     for mark in sorted(address.mark for address in addresses if address.per_minute is not None):
         await outbox.one_at_a_time(connection, mark)
     now: list[Address] = []
+    begun: list[dict[str, Any]] = []
     later: list[datetime] = []
     again: set[str] = set()
     doubtful: set[str] = set()
@@ -287,6 +297,7 @@ async def _address(
         place = {"channel": address.channel, "told": to.recipient}
         wait, why = await _must_wait(connection, stood, address, at, first_at, terms)
         if wait is not None and wait <= at:
+            why = stood["reason"] if stood.get("state") == "failed" else why
             await outbox.keep(connection, row["id"], address.mark, **place, state="given_up", reason=why)
         elif wait is not None:
             await outbox.keep(
@@ -297,22 +308,23 @@ async def _address(
                 state=stood.get("state", "queued"),
                 first_at=first_at,
                 next_at=wait,
-                reason=why or stood.get("reason", ""),
+                # why it failed is worth more than why it waits
+                reason=(stood.get("state") == "failed" and stood["reason"]) or why or stood.get("reason", ""),
             )
             later.append(wait)
         else:
             is_doubtful = stood.get("state") == "sending" or stood.get("is_doubtful", False)
-            await outbox.keep(
-                connection,
-                row["id"],
-                address.mark,
-                **place,
-                state="sending",
-                tries=stood.get("tries", 0) + 1,
-                is_doubtful=is_doubtful,
-                first_at=first_at,
-                begun_at=clock.now(),
-                reason=to.note,
+            begun.append(
+                {
+                    "address": address.mark,
+                    **place,
+                    "state": "sending",
+                    "tries": stood.get("tries", 0) + 1,
+                    "is_doubtful": is_doubtful,
+                    "first_at": first_at,
+                    "begun_at": clock.now(),
+                    "reason": to.note,
+                }
             )
             now.append(address)
             again |= {address.mark} if stood.get("tries") else set()
@@ -326,8 +338,12 @@ async def _address(
         # nothing is left to send here: it is only concluded
         return Message(is_rehearsed, row, to, (), frozenset(), frozenset(), addresses, "", "", "")
     words = await _words(connection, row, called, at, terms, left_out)
+    if left_out:
+        return None
     if words is None:
         return deliveries.DONE
+    for stands in begun:
+        await outbox.keep(connection, row["id"], **stands)
     return Message(is_rehearsed, row, to, tuple(now), frozenset(again), frozenset(doubtful), addresses, *words)
 
 
@@ -349,8 +365,10 @@ async def _must_wait(
         return stood["next_at"], ""
     now = clock.now()
     outcomes = await outbox.last_outcomes(connection, address.mark, now - A_MINUTE, FAILURES)
-    if len(outcomes) == FAILURES and set(outcomes) == {"failed"}:
-        return deliveries.rested_at(at, first_at=first_at, sending=terms.sending) or at, RESTING
+    if len(outcomes) == FAILURES and {state for state, _ in outcomes} == {"failed"}:
+        rested = deliveries.rested_at(at, first_at=first_at, sending=terms.sending)
+        # whoever gives up hears why the address failed, not that it rested
+        return (rested, RESTING) if rested is not None else (at, outcomes[0][1])
     if address.per_minute is not None:
         begun = await outbox.begun_lately(connection, address.mark, now - A_MINUTE, address.per_minute)
         if len(begun) == address.per_minute:
@@ -375,7 +393,8 @@ async def _words(
     subject, body, short = row["subject"], row["body"], row["data"].get("short", "")
     if row["notice"] == outbox.DIGEST:
         members = []
-        for member in await outbox.digested(connection, row["id"]):
+        # whoever withdraws one waits until it is written down that the digest is under way with it
+        for member in await outbox.digested(connection, row["id"], is_locked=True):
             if why := await _stale(connection, member, at, terms):
                 left_out.append((member, why))
             else:
@@ -456,8 +475,12 @@ async def _record(
         else:
             told = f"{outcome.reason}，{'稍后再试' if state == 'failed' else '不再发送'}"
             found.told.append(Told(row["id"], row["case_no"] or "", who, address.channel, told))
-    if is_sent and message.to.note and row["case_no"] is not None:
-        await notices.say(connection, row, message.to.note, at=at)
+    if is_sent and row["case_no"] is not None:
+        if message.to.note:
+            await notices.say(connection, row, message.to.note, what="stand_in", at=at)
+        if await outbox.was_withdrawn(connection, row["id"]):
+            await cases.lock(connection, row["case_no"])
+            await notices.say(connection, row, "撤回时正在发送，已送达", what="arrived", at=at)
     await _conclude(connection, message, before, known, at)
 
 
@@ -474,7 +497,7 @@ async def _conclude(
     is_sent = any(each.get("state") == "sent" for each in mine)
     is_ended = all(each.get("state") in ("sent", "given_up") for each in mine)
     if is_ended or (is_sent and row["recipient"] == CUSTOMER):
-        lost = "；".join(each["reason"] for each in mine if each and each["state"] == "given_up")
+        lost = "；".join(dict.fromkeys(each["reason"] for each in mine if each and each["state"] == "given_up"))
         if is_sent:
             await outbox.settle(connection, row["id"], "sent", at=at, reason=lost)
         else:
@@ -498,13 +521,16 @@ async def _give_up(
 
     A level that is reached at the same dead addresses alone is passed over.
     """
+    members = await _members(connection, row)
     if not await outbox.settle(connection, row["id"], "given_up", at=at, reason=why):
         return
+    for member in members:
+        await notices.say(connection, member, f"没有送达：{why}", what="given_up", at=at)
     terms = current_terms()
     staff = terms.staff()
     case = await cases.read(connection, row["case_no"]) if row["case_no"] else None
     if case is not None:
-        await notices.say(connection, row, f"没有送达：{why}", at=at)
+        await notices.say(connection, row, f"没有送达：{why}", what="given_up", at=at)
     owner = terms.returns.stages["review"].owner
     above = row["recipient"]
     while above := deliveries.above(above, house=terms.house, staff=staff, owner=owner):
@@ -529,6 +555,16 @@ async def _give_up(
         created_at=at,
         expires_at=None,
     )
+
+
+async def _members(connection: AsyncConnection, row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What a digest still has to tell about cases, under the lock of each of them."""
+    if row["notice"] != outbox.DIGEST:
+        return []
+    # first the cases, then their notices, and in one order for all
+    for case_no in sorted({each["case_no"] for each in await outbox.digested(connection, row["id"])} - {None}):
+        await cases.lock(connection, case_no)
+    return [each for each in await outbox.digested(connection, row["id"]) if each["case_no"] is not None]
 
 
 def _original(row: Mapping[str, Any]) -> str:
@@ -653,7 +689,7 @@ async def waiting(limit: int) -> tuple[list[dict[str, Any]], int]:
             "created": clocks.spoken(row["created_at"], house=terms.house),
             "next": clocks.spoken(row["next_at"], house=terms.house) if row["next_at"] else "",
             "tries": row["tries"],
-            "reason": row["failure"] or row["reason"],
+            "reason": UNDER_WAY if row["stands"] == "sending" else row["failure"] or row["reason"] or "等待发送",
         }
         for row in rows
     ], total

@@ -197,8 +197,9 @@ async def _send(connection: AsyncConnection, leg: Leg, row: Mapping[str, Any], a
     if case.rehearsal is None:
         contact = await records.reach_customer(connection, case.case_no)
         channels = sending.known_channels()
-        if not channels.of_customer(contact):
-            why = sending.NO_CONTACT if channels.reach_customers else "没有设置发给客户的渠道"
+        addresses, lack = channels.of_customer(contact)
+        if not addresses:
+            why = lack or (sending.NO_CONTACT if channels.reach_customers else "没有设置发给客户的渠道")
             return await _hand_over(connection, leg, row, at, why)
     open_for = str(survey.open_for) if leg.terms.house.language == "en" else survey.open_for.words
     await notices.tell_customer(

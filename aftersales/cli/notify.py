@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from aftersales.cli.common import Day, Word, json_option, json_text, make_table, run, screen
+from aftersales.cli.common import Day, Whole, Word, json_option, json_text, make_table, run, screen
 from aftersales.words import Unable
 
 
@@ -43,7 +43,7 @@ async def _test(whom: str) -> list[tuple[str, str]]:
 
 
 @notify.command("list")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="最多列出几条。")
+@click.option("--limit", type=Whole(1000), default=50, show_default=True, help="最多列出几条。")
 @json_option
 def list_(limit: int, as_json: bool) -> None:
     """列出还没有送达的通知：在等什么、试过几次、下次什么时候。"""
@@ -56,9 +56,10 @@ def list_(limit: int, as_json: bool) -> None:
     if not waiting:
         click.echo("没有待发的通知。")
         return
-    table = make_table("", "编号", "售后单", "发给", "内容", "写入", "下次", "原因", right=["编号"])
+    table = make_table("", "编号", "售后单", "发给", "内容", "写入", "试过", "下次", "原因", right=["编号", "试过"])
+    columns = ("id", "case_no", "to", "subject", "created", "tries", "next", "reason")
     for row in waiting:
-        table.add_row(*(str(row[key]) for key in ("id", "case_no", "to", "subject", "created", "next", "reason")))
+        table.add_row(*(f"{row[key]} 次" if key == "tries" else str(row[key]) for key in columns))
     screen().print(table)
     if total > len(waiting):
         click.echo(f"共 {total} 条，只列出最早的 {len(waiting)} 条（--limit 可多列）。")
@@ -87,7 +88,7 @@ def _show(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 @click.argument("staff", type=Word(), required=False, metavar="[工号]")
 @click.argument("from_on", type=Day(), required=False, metavar="[开始日期]")
 @click.argument("until_on", type=Day(), required=False, metavar="[结束日期]")
-@click.option("--stand-in", type=Word(), metavar="工号", help="谁代收通知；不写由上一级代收。")
+@click.option("--stand-in", type=Word(), metavar="工号", help="谁代收通知；不写由上一级代收，没有上一级的发到部门。")
 @click.option("--back", is_flag=True, help="回来了：取消登记的日子。")
 @click.option("--as", "operator", type=Word(), metavar="工号", help="由谁登记；不写为本人。")
 @json_option
@@ -108,11 +109,15 @@ def away(
     from tasks import absences
 
     if staff is None:
+        if back or stand_in or operator:
+            raise click.UsageError("请写上工号，如 aftersales away L01 --back")
         _list_absences(run(absences.listed), as_json)
         return
     if back:
         if from_on:
             raise click.UsageError("--back 取消全部登记，不写日期")
+        if stand_in:
+            raise click.UsageError("--back 取消全部登记，不写 --stand-in；换代理人请重新登记日期")
         click.echo(run(lambda: absences.back(staff)))
         return
     if from_on is None or until_on is None:

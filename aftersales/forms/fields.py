@@ -146,9 +146,13 @@ class Code(Kind):
         text = clean(value)
         if self.optional and not text:
             return ""
-        if len(text) > self.most or not re.fullmatch(self.shape, text):
+        if not self.fits(text):
             raise ValueError(f"请填写{self.rule}")
         return text.upper() if self.upper else text
+
+    def fits(self, text: str) -> bool:
+        """Whether a text is of this shape, as it is."""
+        return len(text) <= self.most and re.fullmatch(self.shape, text) is not None
 
     def draw(self, offered: Mapping[str, str] | None = None) -> dict[str, Any]:
         shape = f"({self.shape})?" if self.optional else f"({self.shape})"

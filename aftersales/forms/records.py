@@ -10,6 +10,15 @@ from aftersales.forms.base import Form, Needs
 from aftersales.forms.fields import Code, StaffOption, Text
 from aftersales.forms.returns import CASE_NO
 
+# exactly one recipient, and all of it: what else an address may hold, Apprise splits or cuts off
+EMAIL = Code(
+    r"(?=[^@]{1,64}@)[A-Za-z0-9_-]+(?:[.+][A-Za-z0-9_-]+)*@"
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]{2,}",
+    "邮箱地址，如 a@b.cn",
+    most=254,
+    optional=True,
+)
+
 
 class ContactForm(Form, title="联系人"):
     """Whom to reach about a case, where it is not the order's own contact."""
@@ -20,9 +29,7 @@ class ContactForm(Form, title="联系人"):
     phone: Annotated[
         str, Code(r"\+?[0-9](?:[ -]?[0-9]){5,17}", "6～18 位电话号码，可带 + 和短横线", most=30, optional=True)
     ] = Field(default="", title="电话")
-    email: Annotated[
-        str, Code(r"[^@\s,;<>]{1,64}@[^@\s,;<>]+\.[^@\s,;<>.]{2,}", "邮箱地址，如 a@b.cn", most=120, optional=True)
-    ] = Field(default="", title="邮箱")
+    email: Annotated[str, EMAIL] = Field(default="", title="邮箱")
 
 
 Holder = Annotated[str, Text(most=60, least=1)]

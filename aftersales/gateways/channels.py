@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from aftersales.forms.records import EMAIL as MAIL
 from aftersales.gateways import Outcome
 from aftersales.gateways.http import HttpMessages
 from aftersales.gateways.secret_files import SecretFile, shown
@@ -42,6 +43,8 @@ LONGEST_SEND = 30.0
 THREADS = 8
 # it may have arrived
 SILENT = "没有在规定时间内回复"
+# kept before an import looked at it
+NOT_ONE = "登记的邮箱不是一个邮箱地址"
 _WAITS = "cto=5&rto=15&retry=0"
 _SCHEMA = re.compile(r"[a-z][a-z0-9+.-]{1,20}://", re.IGNORECASE)
 
@@ -96,15 +99,21 @@ class Channels:
             return (), ""
         return self.departments.get(person.department, ()), f"（致{person.name}）"
 
-    def of_customer(self, contact: Mapping[str, str]) -> tuple[Address, ...]:
-        """The addresses of a customer, the first to be tried first: the later ones stand in for it (RET-11)."""
+    def of_customer(self, contact: Mapping[str, str]) -> tuple[tuple[Address, ...], str]:
+        """
+        The addresses of a customer, the first to be tried first: the later ones stand in for it (RET-11).
+
+        And what they lack; empty when they have all that they could have.
+        """
         found = []
         if self.sms and (phone := contact.get("phone")):
             found.append(Address(SMS, SMS, phone))
-        if self.email and (mail := contact.get("email")):
+        mail = contact.get("email", "")
+        is_one = MAIL.fits(mail)
+        if self.email and is_one:
             url = f"{self.email}{'&' if urlsplit(self.email).query else '?'}to={quote(mail, safe='@')}"
             found.append(Address(EMAIL, "mailto", url))
-        return tuple(found)
+        return tuple(found), NOT_ONE if self.email and mail and not is_one else ""
 
     def without(self, house: House) -> list[str]:
         """The departments that nobody reaches."""

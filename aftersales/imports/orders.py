@@ -18,6 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from aftersales.forms.records import EMAIL
 from aftersales.imports import reading
 from aftersales.imports.mapping import Mapping, Word
 from aftersales.imports.reading import File, Record
@@ -35,7 +36,7 @@ LENGTHS: dict[Word, int] = {
     "customer_no": 64,
     "name": 100,
     "phone": 40,
-    "email": 254,
+    "email": EMAIL.most,
     "region": 200,
     "sku": 64,
     "product": 300,
@@ -462,6 +463,8 @@ def _text_reader(word: Word, most: int, ending: str) -> Callable[[str], str]:
             raise ValueError(f"有 {len(text)} 个字{quoted}，最多 {most} 个；请缩短")
         if word == "order_no" and " " in text:
             raise ValueError(f"“{shown(text)}”中间有空格；订单号不能有空格")
+        if word == "email" and text and not EMAIL.fits(text):
+            raise ValueError("不是一个邮箱地址；请写成 a@b.cn 这样，只写一个，没有就留空")
         return text
 
     return read

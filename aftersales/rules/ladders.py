@@ -14,9 +14,9 @@ from typing import Any
 from aftersales.rules import clocks
 from aftersales.rules.clocks import Pause
 from aftersales.terms import Calendar, Escalation, House, minutes
+from aftersales.words import REMINDER as REMINDER
 from aftersales.words import Due, Limit, Urgency
 
-REMINDER = "reminder"
 OVERTAKEN = "到点前已超时，由超时通知代替"
 
 

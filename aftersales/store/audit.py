@@ -213,7 +213,11 @@ async def notices(
     Those of a rehearsal, which go by a clock of their own, only when their case is named.
     """
     # what went into a digest went where the digest did
-    of = DELIVERIES.c.outbox_id == func.coalesce(OUTBOX.c.digest_id, OUTBOX.c.id)
+    of = and_(
+        DELIVERIES.c.outbox_id == func.coalesce(OUTBOX.c.digest_id, OUTBOX.c.id),
+        # unless it was withdrawn before: what the digest told later, it told without it
+        or_(OUTBOX.c.state != "withdrawn", OUTBOX.c.digest_id.is_(None), DELIVERIES.c.begun_at <= OUTBOX.c.settled_at),
+    )
     due = (
         select(JOURNAL.c.due_at)
         .where(JOURNAL.c.case_no == OUTBOX.c.case_no, JOURNAL.c.entry == OUTBOX.c.entry, JOURNAL.c.kind == "rung")

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, func, select, true, update
+from sqlalchemy import Select, case, func, null, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -98,7 +98,7 @@ async def is_anything_due(connection: AsyncConnection, at: datetime) -> bool:
 async def waiting(connection: AsyncConnection, limit: int) -> tuple[list[Mapping[str, Any]], int]:
     """What has not arrived yet in the shop itself, the oldest first, with its worst address; and how many in all."""
     worst = (
-        select(DELIVERIES.c.tries, DELIVERIES.c.reason.label("failure"))
+        select(DELIVERIES.c.tries, DELIVERIES.c.reason.label("failure"), DELIVERIES.c.state.label("stands"))
         .where(DELIVERIES.c.outbox_id == OUTBOX.c.id, DELIVERIES.c.state.in_(("failed", "sending", "queued")))
         .order_by(DELIVERIES.c.tries.desc())
         .limit(1)
@@ -107,7 +107,7 @@ async def waiting(connection: AsyncConnection, limit: int) -> tuple[list[Mapping
     mine = OUTBOX.outerjoin(CASES, CASES.c.case_no == OUTBOX.c.case_no)
     still = (OUTBOX.c.state == "queued", CASES.c.rehearsal.is_(None))
     rows = await connection.execute(
-        select(OUTBOX, func.coalesce(worst.c.tries, 0).label("tries"), worst.c.failure)
+        select(OUTBOX, func.coalesce(worst.c.tries, 0).label("tries"), worst.c.failure, worst.c.stands)
         .select_from(mine.outerjoin(worst, true()))
         .where(*still)
         .order_by(OUTBOX.c.id)
@@ -232,15 +232,15 @@ async def begun_lately(connection: AsyncConnection, address: str, since: datetim
     return list(rows)
 
 
-async def last_outcomes(connection: AsyncConnection, address: str, since: datetime, most: int) -> list[str]:
-    """What became of the last sends to an address that have ended, the newest first."""
-    rows = await connection.scalars(
-        select(DELIVERIES.c.state)
+async def last_outcomes(connection: AsyncConnection, address: str, since: datetime, most: int) -> list[tuple[str, str]]:
+    """What became of the last sends to an address that have ended, and why, the newest first."""
+    rows = await connection.execute(
+        select(DELIVERIES.c.state, DELIVERIES.c.reason)
         .where(DELIVERIES.c.address == address, DELIVERIES.c.begun_at > since, DELIVERIES.c.state != "sending")
         .order_by(DELIVERIES.c.begun_at.desc())
         .limit(most)
     )
-    return list(rows)
+    return [(row.state, row.reason) for row in rows]
 
 
 # --- digests --------------------------------------------------------------------------------------------------------
@@ -280,21 +280,52 @@ async def digest(connection: AsyncConnection, members: Collection[int], **values
     )
 
 
-async def digested(connection: AsyncConnection, digest_id: int) -> list[Mapping[str, Any]]:
-    """What a digest still has to tell: some may have been withdrawn since."""
-    rows = await connection.execute(
-        select(OUTBOX).where(OUTBOX.c.digest_id == digest_id, OUTBOX.c.state == "digested").order_by(OUTBOX.c.id)
-    )
+async def digested(connection: AsyncConnection, digest_id: int, *, is_locked: bool = False) -> list[Mapping[str, Any]]:
+    """What a digest still has to tell: some may have been withdrawn since, none can be while it `is_locked`."""
+    query = select(OUTBOX).where(OUTBOX.c.digest_id == digest_id, OUTBOX.c.state == "digested").order_by(OUTBOX.c.id)
+    rows = await connection.execute(query.with_for_update() if is_locked else query)
     return [dict(row) for row in rows.mappings()]
 
 
-async def withdraw(connection: AsyncConnection, outbox_id: int, reason: str, at: datetime) -> None:
-    """Withdraw one notice, also out of a digest that nobody has sent."""
+async def withdraw(connection: AsyncConnection, ids: Collection[int], reason: str, at: datetime) -> dict[int, str]:
+    """
+    End notices that have nothing more to tell, also out of a digest; answers how far they had come by then.
+
+    `sent`: it is only not tried again elsewhere; `maybe`: a send is under way, or was not answered; not named: nobody
+    has it. Called under the lock of their cases.
+    """
+    came = await _came(connection, ids)
+    is_sent = OUTBOX.c.id.in_([each for each, far in came.items() if far == "sent"])
     await connection.execute(
         update(OUTBOX)
-        .where(OUTBOX.c.id == outbox_id, OUTBOX.c.state.in_(WAITING))
-        .values(state="withdrawn", reason=reason, settled_at=at, next_at=None, digest_id=None)
+        .where(OUTBOX.c.id.in_(ids), OUTBOX.c.state.in_(WAITING))
+        .values(
+            state=case((is_sent, "sent"), else_="withdrawn"),
+            reason=reason,
+            settled_at=at,
+            next_at=None,
+            # it goes out of a digest, unless that has told it somewhere, or may have
+            digest_id=case((OUTBOX.c.id.in_(came), OUTBOX.c.digest_id), else_=null()),
+        )
     )
+    return came
+
+
+async def _came(connection: AsyncConnection, ids: Collection[int]) -> dict[int, str]:
+    """Which notices an address has or may have, by themselves or in a digest."""
+    of = or_(DELIVERIES.c.outbox_id == OUTBOX.c.id, DELIVERIES.c.outbox_id == OUTBOX.c.digest_id)
+    rows = await connection.execute(
+        select(OUTBOX.c.id, func.bool_or(DELIVERIES.c.state == "sent").label("is_sent"))
+        .join(DELIVERIES, of)
+        .where(OUTBOX.c.id.in_(ids), DELIVERIES.c.state.in_(("sent", "sending")) | DELIVERIES.c.is_doubtful)
+        .group_by(OUTBOX.c.id)
+    )
+    return {row.id: "sent" if row.is_sent else "maybe" for row in rows}
+
+
+async def was_withdrawn(connection: AsyncConnection, outbox_id: int) -> bool:
+    """Whether somebody has withdrawn a notice."""
+    return await connection.scalar(select(OUTBOX.c.state).where(OUTBOX.c.id == outbox_id)) == "withdrawn"
 
 
 # --- absences -------------------------------------------------------------------------------------------------------
@@ -320,12 +351,33 @@ async def absences_from(connection: AsyncConnection, on: date) -> list[Mapping[s
     return [dict(row) for row in rows.mappings()]
 
 
-async def be_away(connection: AsyncConnection, **values: Any) -> int | None:
-    """Write an absence down; None when the same one is there already."""
-    same = [ABSENCES.c[name] == values[name] for name in ("staff_id", "from_on", "until_on", "stand_in")]
-    if await connection.scalar(select(ABSENCES.c.id).where(*same, ABSENCES.c.ended_at.is_(None)).limit(1)):
+async def be_away(connection: AsyncConnection, **values: Any) -> list[Mapping[str, Any]] | None:
+    """
+    Write an absence down; None when on each of its days the same counts already, else those that count less by it.
+
+    Of several the one written last counts: those of another stand-in lose their days to it, and end when none is left.
+    """
+    first, last, stand_in = (values[name] for name in ("from_on", "until_on", "stand_in"))
+    rows = await connection.execute(
+        select(ABSENCES)
+        .where(
+            ABSENCES.c.staff_id == values["staff_id"],
+            ABSENCES.c.ended_at.is_(None),
+            ABSENCES.c.from_on <= last,
+            ABSENCES.c.until_on >= first,
+        )
+        .order_by(ABSENCES.c.id)
+    )
+    before: list[Mapping[str, Any]] = [dict(row) for row in rows.mappings()]
+    days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
+    counts = {day: row["stand_in"] for row in before for day in days if row["from_on"] <= day <= row["until_on"]}
+    if len(counts) == len(days) and set(counts.values()) == {stand_in}:
         return None
-    return await connection.scalar(upsert(ABSENCES).values(**values).returning(ABSENCES.c.id))
+    others = [row for row in before if row["stand_in"] != stand_in]
+    over = [row["id"] for row in others if first <= row["from_on"] and row["until_on"] <= last]
+    await connection.execute(update(ABSENCES).where(ABSENCES.c.id.in_(over)).values(ended_at=values["created_at"]))
+    await connection.execute(upsert(ABSENCES).values(**values))
+    return others
 
 
 async def be_back(connection: AsyncConnection, staff_id: str, *, on: date, at: datetime) -> int:

@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, case, exists, null, or_, select, true, tuple_, update
+from sqlalchemy import and_, exists, or_, select, true, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from aftersales.store import outbox
 from aftersales.store.outbox import OUTBOX, WAITING
 from aftersales.store.tables import CaseRow, DeliveryRow, PromiseRow
 
@@ -72,7 +73,8 @@ async def withdraw(
     """
     Withdraw what the ladder of a promise (None: of each of the case's) has told and nobody has sent yet.
 
-    `notices` are those that time alone tells; `rung` names one rung of the ladder. Answers what was withdrawn.
+    `notices` are those that time alone tells; `rung` names one rung of the ladder. Answers what was withdrawn, and how
+    far it `came` (`outbox.withdraw`).
     """
     entry = (
         OUTBOX.c.entry == f"{promised}.{rung}" if rung else OUTBOX.c.entry.startswith(f"{promised}.", autoescape=True)
@@ -88,21 +90,9 @@ async def withdraw(
         .order_by(OUTBOX.c.id)
         .with_for_update()
     )
-    rows: list[Mapping[str, Any]] = [dict(row) for row in found.mappings()]
-    # it goes out of a digest, unless that has told it somewhere
-    has_arrived = exists().where(DELIVERIES.c.outbox_id == OUTBOX.c.digest_id, DELIVERIES.c.state == "sent")
-    await connection.execute(
-        update(OUTBOX)
-        .where(OUTBOX.c.id.in_([row["id"] for row in rows]))
-        .values(
-            state="withdrawn",
-            reason=reason,
-            settled_at=at,
-            next_at=None,
-            digest_id=case((has_arrived, OUTBOX.c.digest_id), else_=null()),
-        )
-    )
-    return rows
+    rows = [dict(row) for row in found.mappings()]
+    came = await outbox.withdraw(connection, [row["id"] for row in rows], reason, at)
+    return [{**row, "came": came.get(row["id"], "")} for row in rows]
 
 
 async def untold(

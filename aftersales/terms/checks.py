@@ -13,10 +13,13 @@ from aftersales.terms import followup as visiting
 from aftersales.terms.documents import Document, Key, Mistake, Place, example, file_name, inside, rows_at, table_at
 from aftersales.terms.models import CLIMBING, WAITING, Person
 from aftersales.terms.values import nearest
-from aftersales.words import FOLLOWING_UP, Limit, Right, Stage, VisitKind
+from aftersales.words import FOLLOWING_UP, LADDER_READERS, NOTICES, REMINDER, Limit, Right, Stage, VisitKind
 
 # what AMB-09 and AMB-20 allow, but nothing does yet: better refused than silently without effect
 NOT_YET = (("review_on_timeout", "auto_approve", "escalate"), ("choose_route", True, "false"))
+
+# who reads what is told to a role
+ROLES = {"owner": "staff", "head": "staff", "manager": "staff", "customer": "customer"}
 
 # rights without which a case would stop for ever at a form with nobody to choose
 NEEDED_RIGHTS = (
@@ -178,9 +181,14 @@ def _check_channels(returns: Document) -> None:
 
 
 def _check_ladders(escalation: Document, notices: Document) -> None:
-    """Each stage has a ladder or none on purpose, each ladder begins at the breach, each notice has its words."""
+    """
+    Each stage has a ladder or none on purpose, each ladder begins at the breach, each notice has its words.
+
+    And none is told elsewhere, nor is the reminder's told by a ladder: by the notice the code knows what to withdraw.
+    """
     words = [str(name) for name in table_at(notices.data, "expires")]
     ladders = table_at(escalation.data, "ladders")
+    reminder = table_at(escalation.data, "reminder").get("notice")
     told: list[Place] = [("reminder", "notice")]
     for code in ladders:
         rungs = rows_at(ladders, code)
@@ -189,6 +197,13 @@ def _check_ladders(escalation: Document, notices: Document) -> None:
         for place, name in enumerate(names):
             if isinstance(name, str) and name in names[:place]:
                 escalation.wrong(("ladders", code, place, "name"), f"名称“{name}”在这个阶梯里重复，请换一个。")
+            # by its name the sender knows what a breach withdraws
+            if isinstance(name, str) and name.startswith(REMINDER):
+                text = f"名称不能以 {REMINDER} 开头，那是到期前的提醒；请换一个，如 breach。"
+                escalation.wrong(("ladders", code, place, "name"), text)
+            if isinstance(reminder, str) and reminder and inside(rungs[place], "notice") == reminder:
+                text = f"{reminder} 已用于到期前的提醒（reminder），超时后不会再发，请写另一份通知。"
+                escalation.wrong(("ladders", code, place, "notice"), text)
         if isinstance(ladders[code], list) and (not rungs or inside(rungs[0], "after") is not None):
             text = "第一级应当在超时那一刻，请把它写在最前面，不写 after。"
             escalation.wrong(("ladders", code), text)
@@ -198,6 +213,11 @@ def _check_ladders(escalation: Document, notices: Document) -> None:
             notice = inside(notice, step)
         if words and isinstance(notice, str) and notice and notice not in words:
             escalation.wrong(path, f"{file_name(notices)} 没有通知“{notice}”，{nearest(notice, words)}。")
+        elif isinstance(notice, str) and notice in NOTICES:
+            # its words need what no ladder knows, and it would be withdrawn with the ladder where it is told elsewhere
+            fitting = [name for name in words if name not in NOTICES]
+            escalation.wrong(path, f"{notice} 是办理过程中的通知，不能用来催办，请写：{'、'.join(fitting)}。")
+    _check_readers(escalation)
     for process, label, climbing in (("returns", "退货", CLIMBING), ("followup", "回访", FOLLOWING_UP)):
         known = [str(stage) for stage in climbing]
         stages = table_at(escalation.data, process)
@@ -210,6 +230,28 @@ def _check_ladders(escalation: Document, notices: Document) -> None:
         for code in known if stages else ():
             if code not in stages:
                 escalation.wrong((process,), f"环节“{code}”没有写用哪个阶梯，请补上；不用催办的写 {code}: null。")
+
+
+def _check_readers(escalation: Document) -> None:
+    """What is written for customers goes to nobody else, and the other way round."""
+    reminder = table_at(escalation.data, "reminder").get("notice")
+    if LADDER_READERS.get(str(reminder)) == "customer":
+        text = f"{reminder} 是发给客户的通知，到期前的提醒发给责任部门，请换一份，如 ESC-05。"
+        escalation.wrong(("reminder", "notice"), text)
+    readers = dict(LADDER_READERS)
+    ladders = table_at(escalation.data, "ladders")
+    rungs = [(code, place, rung) for code in ladders for place, rung in enumerate(rows_at(ladders, code))]
+    for code, place, rung in rungs:
+        notice = inside(rung, "notice")
+        for number, role in enumerate(rows_at(rung, "tell")):
+            if not isinstance(notice, str) or notice in NOTICES or not isinstance(role, str) or role not in ROLES:
+                continue
+            if readers.setdefault(notice, ROLES[role]) != ROLES[role]:
+                whom, instead = (
+                    ("客户", "customer") if readers[notice] == "customer" else ("内部", "owner、head 或 manager")
+                )
+                text = f"{notice} 是发给{whom}的通知，不能发给 {role}，请改成 {instead}，或换一份通知。"
+                escalation.wrong(("ladders", code, place, "tell", number), text)
 
 
 def _check_quiet(notices: Document, house: Document) -> None:

@@ -138,21 +138,21 @@ def _service_hours(value: str) -> str:
 
 def _quiet(value: str) -> str:
     """Refuse quiet hours that cannot be read."""
-    quiet_hours(value)
+    quiet_hours(value, none="不需要静默时写 null")
     return value
 
 
-def quiet_hours(text: str) -> tuple[int, int]:
+def quiet_hours(text: str, *, none: str = "") -> tuple[int, int]:
     """
     Read `22:00-08:00` into minutes of the day; the end may lie on the next day.
 
-    Raises ValueError with the sentence that tells how to write it.
+    `none` says how to write that there are none. Raises ValueError with the sentence that tells how to write it.
     """
     begins, dash, ends = (part.strip() for part in text.partition("-"))
     if not dash:
         raise ValueError(f'“{text}”不是静默时段，请写成 "22:00-08:00" 这样，可以过午夜。')
     if begins == ends:
-        raise ValueError(f'静默时段“{text}”的起止相同，请写成 "22:00-08:00" 这样；不需要静默时写 null。')
+        raise ValueError(f'静默时段“{text}”的起止相同，请写成 "22:00-08:00" 这样{f"；{none}" if none else ""}。')
     return minutes(begins), minutes(ends)
 
 

@@ -121,6 +121,11 @@ ROWS = [
         "第 3 行 B1：订单优惠 99.00 元超过商品金额 20.00 元；请改正。",
         order_discount="99.00",
     ),
+    row(
+        "mail to two",
+        "第 3 行 B1：email 不是一个邮箱地址；请写成 a@b.cn 这样，只写一个，没有就留空。",
+        email="a@x.com;b@x.com",
+    ),
     row("no code", "第 3 行 B1：sku 是空的；请填写。", sku=""),
     row(
         "a name of 301 letters",

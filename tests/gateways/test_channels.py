@@ -259,3 +259,33 @@ async def test_two_sends_at_once_are_each_told_their_own_reason(receiver: Receiv
 
 def test_an_address_is_named_by_a_mark_that_does_not_tell_it():
     assert channels.mark("a") == hashlib.sha256(b"a").hexdigest()[:16]
+
+
+# --- customers ------------------------------------------------------------------------------------------------------
+
+MAILS = Channels(email="mailto://127.0.0.1:25?from=a@shop.example")
+
+
+@pytest.mark.parametrize("mail", ["li.xiaohong@example.com", "a+b@mail.qq.com", "_a-b@x-y.cn", f"{'a' * 64}@x.com"])
+def test_a_customers_mail_goes_to_exactly_this_address(mail: str):
+    (address,), lack = MAILS.of_customer({"email": mail})
+
+    assert [to for _, to in channels._plugin(address.url).targets] == [mail] and lack == ""
+
+
+@pytest.mark.parametrize(
+    "mail",
+    [
+        pytest.param("a@x.com,b@x.com", id="two with a comma"),
+        pytest.param("a@x.com;b@x.com", id="two with a semicolon"),
+        pytest.param("a@x.com b@x.com", id="two with a blank"),
+        pytest.param("evil@x.com?bcc=b@x.com", id="a second one in secret"),
+        pytest.param("evil@x.com?bcc=b.com", id="what would be cut off"),
+        pytest.param("a%2Cb@x.com", id="a comma that is read twice"),
+        pytest.param("a@x.xn--fiqs8s", id="what would go to somebody else"),
+        pytest.param("notanemail", id="none at all"),
+    ],
+)
+def test_what_is_not_one_address_is_no_channel_and_says_so(mail: str):
+    assert MAILS.of_customer({"email": mail}) == ((), channels.NOT_ONE)
+    assert Channels().of_customer({"email": mail}) == ((), "")

@@ -228,6 +228,10 @@ def test_a_line_without_a_price_is_a_gift(folder: Path) -> None:
         pytest.param({"delivered_at": "1970-01-01"}, "电脑的零点", id="P-23 a date of 1970"),
         pytest.param({"delivered_at": "2026-02-28"}, "早于下单时间", id="delivered the day before the order"),
         pytest.param({"payment_route": ""}, "是空的", id="no payment route"),
+        pytest.param({"email": "notanemail"}, "email 不是一个邮箱地址", id="mail that is none"),
+        pytest.param({"email": "a@x.com,b@x.com"}, "不是一个邮箱地址", id="mail to two"),
+        pytest.param({"email": "a@x.com?bcc=b@x.com"}, "不是一个邮箱地址", id="mail to a second one in secret"),
+        pytest.param({"email": f"{'a' * 64}@{'b' * 186}.com"}, "有 255 个字", id="mail of 255 characters"),
         pytest.param({"sku": "S\x001"}, "U+0000", id="a NUL character"),
         pytest.param({"product": "杯\x07"}, "U+0007", id="a bell character"),
         pytest.param({"product": "a\u202eb"}, "U+202E", id="a character that turns the reading direction"),
@@ -313,7 +317,7 @@ def test_the_rows_of_an_order_need_not_stand_together(folder: Path) -> None:
     ],
 )
 def test_the_rows_of_an_order_agree(folder: Path, word: str) -> None:
-    other = "2026-03-01 10:01" if word == "ordered_at" else "1.00"
+    other = {"ordered_at": "2026-03-01 10:01", "email": "li@example.com"}.get(word, "1.00")
 
     outcome = standard(folder, {}, {word: other})
 

@@ -94,13 +94,15 @@ expires:
   NTC-01: 24 h
   NTC-07: null
 """ + "".join(f"  {name}: 24 h\n" for name in words.NOTICES if name not in ("NTC-01", "NTC-07"))
+LADDER = ("ESC-05", "ESC-08", "NTC-10", "NTC-15")
+NOTICES += "".join(f"  {name}: null\n" for name in LADDER)
 
 ESCALATION = """\
-reminder: {rule: ESC-05, notice: NTC-01, of_hours: 80, on_last_day: "09:00"}
+reminder: {rule: ESC-05, notice: ESC-05, of_hours: 80, on_last_day: "09:00"}
 ladders:
   stage:
-    - {name: breach, rule: ESC-04, notice: NTC-01, tell: [owner]}
-    - {name: head, rule: ESC-04, notice: NTC-07, tell: [head], after: 1 wd}
+    - {name: breach, rule: ESC-04, notice: NTC-10, tell: [owner]}
+    - {name: head, rule: ESC-04, notice: NTC-15, tell: [head], after: 1 wd}
 returns: {review: stage, question: null, correction: null, exception: stage, pickup: stage, receipt: stage, tracing: stage,
   inspection: stage, resolution: stage, sendback: stage, countersign: stage, release: stage, refund: stage,
   reimbursement: stage, outer: stage}
@@ -165,7 +167,7 @@ FILES = {
     "followup.yaml": FOLLOWUP,
     "selfservice.yaml": SELFSERVICE,
     "survey.yaml": SURVEY,
-    **{f"notices/{language}/{name}.txt": NOTICE for language in ("zh", "en") for name in words.NOTICES},
+    **{f"notices/{language}/{name}.txt": NOTICE for language in ("zh", "en") for name in (*words.NOTICES, *LADDER)},
     "calendars/2026.yaml": CALENDAR,
 }
 
@@ -701,9 +703,44 @@ def test_the_shipped_terms_are_right():
             id="a notice that the code tells has no words",
         ),
         pytest.param(
-            "escalation.yaml", "notice: NTC-07", "notice: NTC07", 5, "ladders.stage[2].notice",
-            "notices.yaml 没有通知“NTC07”，是不是想写“NTC-07”。",
+            "escalation.yaml", "notice: NTC-15", "notice: NTC15", 5, "ladders.stage[2].notice",
+            "notices.yaml 没有通知“NTC15”，是不是想写“NTC-15”。",
             id="ESC-04 a notice without words",
+        ),
+        pytest.param(
+            "escalation.yaml", "notice: NTC-15", "notice: NTC-07", 5, "ladders.stage[2].notice",
+            "NTC-07 是办理过程中的通知，不能用来催办，请写：ESC-05、ESC-08、NTC-10、NTC-15。",
+            id="ESC-04 a notice whose words no ladder gives",
+        ),
+        pytest.param(
+            "escalation.yaml", "notice: ESC-05", "notice: NTC-01", 1, "reminder.notice",
+            "NTC-01 是办理过程中的通知，不能用来催办，请写：ESC-05、ESC-08、NTC-10、NTC-15。",
+            id="ESC-05 a notice that is told elsewhere",
+        ),
+        pytest.param(
+            "escalation.yaml", "notice: ESC-05", "notice: ESC-08", 1, "reminder.notice",
+            "ESC-08 是发给客户的通知，到期前的提醒发给责任部门，请换一份，如 ESC-05。",
+            id="ESC-05 a customer's notice as the reminder",
+        ),
+        pytest.param(
+            "escalation.yaml", "notice: NTC-10", "notice: ESC-05", 4, "ladders.stage[1].notice",
+            "ESC-05 已用于到期前的提醒（reminder），超时后不会再发，请写另一份通知。",
+            id="ESC-05 the reminder's notice for the breach",
+        ),
+        pytest.param(
+            "escalation.yaml", "name: head", "name: reminder", 5, "ladders.stage[2].name",
+            "名称不能以 reminder 开头，那是到期前的提醒；请换一个，如 breach。",
+            id="ESC-05 a rung that is called as the reminder is",
+        ),
+        pytest.param(
+            "escalation.yaml", "notice: NTC-15", "notice: ESC-08", 5, "ladders.stage[2].tell[1]",
+            "ESC-08 是发给客户的通知，不能发给 head，请改成 customer，或换一份通知。",
+            id="ESC-08 a customer's notice for a head",
+        ),
+        pytest.param(
+            "escalation.yaml", "tell: [head]", "tell: [head, customer]", 5, "ladders.stage[2].tell[2]",
+            "NTC-15 是发给内部的通知，不能发给 customer，请改成 owner、head 或 manager，或换一份通知。",
+            id="NTC-15 a notice of the staff for a customer",
         ),
         pytest.param(
             "escalation.yaml", "name: head", "name: breach", 5, "ladders.stage[2].name",

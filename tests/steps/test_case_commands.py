@@ -742,7 +742,12 @@ async def test_p10_a_customers_own_quiet_hours_are_kept_and_taken_back(aftersale
     ("args", "code", "sentence"),
     [
         pytest.param(["D9", "25:00-10:00", "--as", "C07"], 1, "“25:00”", id="no hour"),
-        pytest.param(["D9", "10:00-10:00", "--as", "C07"], 1, "起止相同", id="no span"),
+        pytest.param(
+            ["D9", "10:00-10:00", "--as", "C07"],
+            1,
+            '静默时段“10:00-10:00”的起止相同，请写成 "22:00-08:00" 这样；不再单独设的写 --default。',
+            id="no span",
+        ),
         pytest.param(["D9", "夜里", "--as", "C07"], 1, "“夜里”不是静默时段", id="no hours"),
         pytest.param(["D7", "20:00-10:00", "--as", "C07"], 1, "没有订单 D7，请核对订单号。", id="unknown order"),
         pytest.param(["G1", "20:00-10:00", "--as", "C07"], 1, "订单 G1 是散客下的", id="a guest"),

@@ -18,7 +18,7 @@ from tasks import escalation, sending
 from tests.gateways.receivers import Receiver
 from tests.stories.conftest import Shop
 from tests.stories.test_escalation import at_refund, time
-from tests.stories.test_notices import known
+from tests.stories.test_notices import LIVE, known
 from tests.stories.test_rehearsal import rehearse
 
 __all__ = ["time"]
@@ -87,11 +87,38 @@ async def test_what_waits_is_listed_with_its_reason_and_can_be_sent_now(
     assert mine["next"] == "3月20日（周四）09:01"
     shown = await aftersales("notify", "list")
     assert waiting["total"] == 1 and "对方回复 HTTP 500" in shown.out and telling.case_no in shown.out
+    assert "试过" in shown.out and "1 次" in shown.out
 
     channels.answers.clear()
     time("2025-03-20 09:01")
     sent = await aftersales("notify", "send")
     assert "送达 1 条" in sent.out and len(channels.texts("a")) == 2
+
+
+async def test_what_is_being_sent_and_what_is_not_begun_say_so(
+    shop: Shop, time: Any, aftersales: Any, channels: Receiver
+):
+    telling = await at_refund(shop, time)
+    await escalation.look(at=time("2025-03-20 09:00"))
+    before = json.loads((await aftersales("notify", "list", "--json")).out)["notices"]
+    (breach,) = await telling.rows("outbox", "id", "and entry = 'refund-0.breach'")
+    async with transaction() as connection:
+        await outbox.keep(
+            connection, breach.id, "mark", channel="json", told="department:aftersales", state="sending", tries=2
+        )
+
+    meanwhile = json.loads((await aftersales("notify", "list", "--json")).out)["notices"]
+
+    assert {row["reason"] for row in before} == {"等待发送"}
+    (mine,) = [row for row in meanwhile if row["id"] == breach.id]
+    assert (mine["tries"], mine["reason"]) == (2, "正在发送")
+
+
+@pytest.mark.parametrize("limit", ["0", "1001", "x"])
+async def test_no_such_number_of_notices(aftersales: Any, limit: str):
+    left = await aftersales("notify", "list", "--limit", limit)
+
+    assert left.code == 2 and f"“{limit}”应写成 1 到 1000 的整数" in left.err and "range" not in left.err
 
 
 # --- away -----------------------------------------------------------------------------------------------------------
@@ -120,6 +147,45 @@ async def test_an_absence_counts_on_both_its_days_and_is_there_once(shop: Shop, 
     assert "没有登记谁不在" in (await aftersales("away")).out
 
 
+async def test_of_what_is_said_of_a_day_the_last_word_counts(shop: Shop, time: Any, aftersales: Any):
+    """L02 stands in, then the next level, then L02 again."""
+    days = ("away", "L01", "2025-03-14", "2025-03-16")
+    first = await aftersales(*days, "--stand-in", "L02")
+    second = await aftersales(*days)
+    assert await absences(date(2025, 3, 15)) == {"L01": ""}
+    third = await aftersales(*days, "--stand-in", "L02")
+
+    assert [told.out.removeprefix("已登记：L01 赵强 2025-03-14 至 2025-03-16 不在，通知") for told in (first, second, third)] == [
+        "由 L02 孙磊 代收。\n",
+        "由上一级代收。原登记的 2025-03-14 至 2025-03-16 由 L02 孙磊 代收，由这次取代。\n",
+        "由 L02 孙磊 代收。原登记的 2025-03-14 至 2025-03-16 由上一级代收，由这次取代。\n",
+    ]  # fmt: skip
+    assert await absences(date(2025, 3, 15)) == {"L01": "L02"}
+    assert len(json.loads((await aftersales("away", "--json")).out)) == 1
+
+
+async def test_an_absence_that_overlaps_another_says_which_one_counts(shop: Shop, time: Any, aftersales: Any):
+    await aftersales("away", "L01", "2025-03-14", "2025-03-18", "--stand-in", "L02")
+
+    within = await aftersales("away", "L01", "2025-03-15", "2025-03-16", "--stand-in", "L02")
+    overlap = await aftersales("away", "L01", "2025-03-17", "2025-03-20", "--stand-in", "C01")
+
+    assert "2025-03-15 至 2025-03-16 已登记过" in within.out
+    assert "原登记的 2025-03-14 至 2025-03-18 由 L02 孙磊 代收，重叠的日子以这次为准。" in overlap.out
+    counts = [(await absences(date(2025, 3, day))).get("L01") for day in (14, 16, 17, 18, 20, 21)]
+    assert counts == ["L02", "L02", "C01", "C01", "C01", None]
+    again = await aftersales("away", "L01", "2025-03-14", "2025-03-18", "--stand-in", "L02")
+    assert "重叠的日子以这次为准" in again.out and await absences(date(2025, 3, 18)) == {"L01": "L02"}
+
+
+async def test_above_the_manager_there_is_only_the_department(shop: Shop, time: Any, aftersales: Any):
+    manager = await aftersales("away", LIVE.house.aftersales_manager, "2025-03-14", "2025-03-14")
+    listed = json.loads((await aftersales("away", "--json")).out)
+
+    assert manager.out.endswith("2025-03-14 不在，通知由售后服务部代收。\n")
+    assert [row["stand_in"] for row in listed] == ["售后服务部"]
+
+
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
@@ -137,6 +203,10 @@ async def test_an_absence_counts_on_both_its_days_and_is_there_once(shop: Shop, 
         pytest.param(["L01", "明天", "2025-03-16"], 2, "[开始日期] 的值不对：“明天”不是日期", id="no date"),
         pytest.param(["L01", "2025-03-14"], 2, "请写上开始日期和结束日期", id="no end"),
         pytest.param(["L01", "2025-03-14", "2025-03-16", "--back"], 2, "--back 取消全部登记", id="back with dates"),
+        pytest.param(
+            ["L01", "--back", "--stand-in", "L02"], 2, "--back 取消全部登记，不写 --stand-in", id="back with a stand-in"
+        ),
+        pytest.param(["--back"], 2, "请写上工号", id="nobody is back"),
     ],
 )
 async def test_an_absence_is_told_wrongly(

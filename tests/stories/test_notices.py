@@ -25,7 +25,7 @@ from aftersales.settings import Settings
 from aftersales.store import outbox
 from aftersales.store.engine import transaction
 from aftersales.terms import load
-from tasks import escalation, records, sending
+from tasks import audits, escalation, records, sending
 from tests.gateways.provider import KEY, Running
 from tests.gateways.receivers import Mailbox, Receiver
 from tests.killing import killed
@@ -433,6 +433,27 @@ async def test_a_customer_without_any_address_is_told_by_people(
 
     (told,) = receiver.texts("cs")
     assert "发给客户的通知没有送达（没有可用的联系方式），请另行告知" in told
+
+
+async def test_a_customers_mail_that_is_not_one_address_is_told_to_people_at_once(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+    mailbox: Mailbox,
+):
+    """As it may stand in a database that an earlier import filled."""
+    await shop.order(email="a@x.com,b@x.com")
+    telling = await shop.tell(shop.application())
+    mail = known(
+        departments={"customer_service": [receiver.url("cs")]},
+        customers={"email": f"mailto://127.0.0.1:{mailbox.port}?from=a@shop.example"},
+    )
+
+    await sending.look(mail)
+
+    (told,) = receiver.texts("cs")
+    assert "没有送达（没有可用的联系方式：登记的邮箱不是一个邮箱地址），请另行告知" in told
+    assert mailbox.received == [] and await states(telling, "opened") == [("customer", "given_up")]
 
 
 def with_sms(other_side: Running, **document: Any) -> Channels:
@@ -959,3 +980,187 @@ async def test_p10_the_night_uses_up_nothing_of_the_time_to_try(
         await sending.look(one)
 
     assert await outbox_states() == {"queued": 1}, "two hours, not ten, have passed"
+
+
+# --- what is withdrawn after it has arrived, or may have ------------------------------------------------------------
+
+
+async def audited(telling: Telling, entry: str) -> list[tuple[str, str]]:
+    """Outcome and reason of each address of the notices of an entry, as the audit tells them."""
+    return [(r["outcome"], r["reason"]) for r in await audits.notices(case_no=telling.case_no) if r["entry"] == entry]
+
+
+async def said(telling: Telling) -> list[str]:
+    """What the history says of the notice of the breach."""
+    journal = (await telling.journal()).values()
+    return [e.data["text"] for e in journal if e.kind == "delivery" and e.entry.startswith("refund-0.breach")]
+
+
+async def done(telling: Telling) -> None:
+    """Somebody has paid: there is nothing to tell any more."""
+    await telling.decide("refund", "A03", amount="188.00", reference="ALI-1")
+
+
+async def time_has_moved(telling: Telling) -> None:
+    """As if the withdrawal of the decision had been lost: the sender finds out."""
+    async with transaction() as connection:
+        await connection.execute(text("update promises set ended_at = now() where entry = 'refund-0'"))
+
+
+@pytest.mark.parametrize("ends", [done, time_has_moved])
+async def test_aud04_what_reached_one_of_two_addresses_is_told_as_sent(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+    ends: Any,
+):
+    telling = await breached(shop, time)
+    receiver.answers["/dead"] = (500, b"{}")
+    two = known(departments={"aftersales": [receiver.url("a"), receiver.url("dead")]})
+    await sending.look(two)
+
+    await ends(telling)
+    await sending.look(two, at=clock.now() + MINUTE)
+
+    assert len(receiver.received) == 2 and await states(telling, "refund-0.breach") == [
+        ("department:aftersales", "sent")
+    ]
+    assert await said(telling) == ["已送达，其余地址不再发送：已办理，不用再通知"]
+    assert await audited(telling, "refund-0.breach") == [
+        ("已送达", "已办理，不用再通知"),
+        ("撤回", "已办理，不用再通知"),
+    ]
+
+
+async def test_aud04_what_reached_nobody_is_told_as_not_sent(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+):
+    telling = await breached(shop, time)
+    receiver.answers["/dead"] = (500, b"{}")
+    await sending.look(known(departments={"aftersales": [receiver.url("dead")]}))
+
+    await done(telling)
+
+    assert await said(telling) == ["没有发送：已办理，不用再通知"]
+    assert await audited(telling, "refund-0.breach") == [("撤回", "已办理，不用再通知")]
+
+
+async def test_aud04_what_was_under_way_may_have_arrived_and_then_has(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+):
+    telling = await breached(shop, time)
+    receiver.delay = 1.0
+    under_way = asyncio.create_task(sending.look(known(departments={"aftersales": [receiver.url("a")]})))
+    async with asyncio.timeout(20):
+        while await ledger(telling, "refund-0.breach") != [("json", "sending", 1, False)]:  # noqa: ASYNC110 - in a row
+            await asyncio.sleep(0.02)
+
+    await done(telling)
+    meanwhile = await said(telling), await audited(telling, "refund-0.breach")
+    await under_way
+
+    assert meanwhile == (
+        ["可能已送达，不再重试：已办理，不用再通知"],
+        [("可能已送达", "已办理，不用再通知")],
+    )
+    assert (await said(telling))[-1] == "撤回时正在发送，已送达"
+    assert [outcome for outcome, _ in await audited(telling, "refund-0.breach")] == ["已送达"]
+
+
+@pytest.mark.parametrize(
+    ("state", "words", "outcome"),
+    [
+        ("sent", "已送达，其余地址不再发送", "已送达"),
+        ("sending", "可能已送达，不再重试", "可能已送达"),
+        ("failed", "没有发送", "撤回"),
+    ],
+)
+async def test_aud04_what_its_digest_has_told_is_told_as_sent(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    state: str,
+    words: str,
+    outcome: str,
+):
+    telling = await breached(shop, time)
+    await many(12)
+    await sending._digest(clock.now())
+    async with transaction() as connection:
+        digest_id = await connection.scalar(text("select id from outbox where notice = 'DIGEST'"))
+        await outbox.keep(
+            connection, digest_id, "mark", channel="json", told="department:aftersales", state=state, tries=1,
+            begun_at=clock.now(),
+        )  # fmt: skip
+
+    await done(telling)
+
+    assert await said(telling) == [f"{words}：已办理，不用再通知"]
+    assert [found for found, _ in await audited(telling, "refund-0.breach")] == [outcome]
+
+
+# --- digests that end -----------------------------------------------------------------------------------------------
+
+
+async def test_p11_a_digest_that_reaches_nobody_is_told_in_the_history_of_each_of_its_cases(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+):
+    telling = await breached(shop, time)
+    await many(12)
+    receiver.answers["/dead"] = (500, b"{}")
+    dead = known(departments={"aftersales": [receiver.url("dead")]})
+    await sending.look(dead)
+
+    await sending.look(dead, at=clock.now() + timedelta(hours=6))
+
+    assert await states(telling, "refund-0.breach") == [("department:aftersales", "given_up")]
+    assert await said(telling) == ["没有送达：对方回复 HTTP 500"]
+
+
+async def test_p12_a_digest_that_has_nothing_left_to_tell_was_never_under_way(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+):
+    telling = await breached(shop, time)
+    await many(12)
+    await sending._digest(clock.now())
+    async with transaction() as connection:
+        await connection.execute(text("update outbox set state = 'withdrawn' where entry like 'x%'"))
+        await connection.execute(text("update promises set ended_at = now() where entry = 'refund-0'"))
+
+    await sending.look(known(departments={"aftersales": [receiver.url("a")]}))
+
+    assert receiver.received == [] and await states(telling, "refund-0.breach") == [
+        ("department:aftersales", "withdrawn")
+    ]
+    assert await said(telling) == ["没有发送：已办理，不用再通知"]
+    async with transaction() as connection:
+        assert (await connection.execute(text("select * from deliveries"))).all() == []
+
+
+async def test_p11_whoever_is_told_hears_why_it_did_not_arrive_and_each_cause_once(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+):
+    """Both addresses of the department fail all the time, so that they rest: that is not why."""
+    await many(6, "department:logistics")
+    receiver.answers |= {"/one": (500, b"{}"), "/two": (500, b"{}")}
+    both = known(
+        departments={"logistics": [receiver.url("one"), receiver.url("two")]}, staff={"L01": [receiver.url("head")]}
+    )
+
+    for minute in range(0, 6 * 60 + 4, 2):
+        time(f"2025-03-13 {10 + minute // 60:02}:{minute % 60:02}")
+        await sending.look(both)
+
+    async with transaction() as connection:
+        reasons = set(await connection.scalars(text("select reason from outbox where state = 'given_up'")))
+    assert reasons == {"对方回复 HTTP 500"}
+    assert len(receiver.texts("head")) == 6
