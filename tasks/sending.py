@@ -660,9 +660,11 @@ async def test(whom: str) -> list[tuple[str, str]]:
     code = desks.department(whom, terms)
     if not code and whom not in terms.staff():
         raise Unable(f"没有部门或员工“{whom}”，部门可写：{desks.departments(terms)}；员工写编号，如 C07。")
-    addresses, called = known_channels().of(f"department:{code}" if code else f"staff:{whom}", terms.staff())
+    recipient = f"department:{code}" if code else f"staff:{whom}"
+    addresses, called = known_channels().of(recipient, terms.staff())
     if not addresses:
-        raise Unable(f"“{whom}”还没有通知渠道，请写进渠道文件后重新启动（样子见 docs/handbook/notices.md）。")
+        name, path = _reader().recipient(recipient), settings().channels_file or settings().home / channels.SECRETS.name
+        raise Unable(f"{name}还没有通知渠道，请写进 {path} 后重新启动（样子见 {channels.SECRETS.page}）。")
     at = clocks.spoken(clock.now(), house=terms.house)
     body = f"{called}这是一条试验消息，收到说明渠道可用，不用处理。发出时间：{at}。"
     outcomes = await asyncio.gather(

@@ -61,7 +61,7 @@ async def test_a_test_message_that_fails_says_why_and_ends_with_1(aftersales: An
         pytest.param(
             "sales", "没有部门或员工“sales”，部门可写：customer_service（客户服务部）", id="nobody of that name"
         ),
-        pytest.param("logistics", "“logistics”还没有通知渠道", id="a department without channel"),
+        pytest.param("logistics", "物流与配送部还没有通知渠道，请写进 ", id="a department without channel"),
     ],
 )
 async def test_a_test_message_to_nobody(aftersales: Any, channels: Receiver, whom: str, sentence: str):
