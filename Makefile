@@ -3,7 +3,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
-WORKERS := 2
+WORKERS := 3
 
 # rules need no plugin; without them the folder starts in two thirds of the time
 PLAIN := $(addprefix -p no:,asyncio timeout anyio hypothesispytest cacheprovider) -W ignore::pytest.PytestConfigWarning
@@ -22,7 +22,7 @@ demo: $(READY) ## play cases on the running shop, from another terminal
 	@exec $(VENV)/bin/aftersales demo
 
 .PHONY: test
-test: $(READY) ## every test (WORKERS=2 at once)
+test: $(READY) ## every test (WORKERS=3 at once: much of it waits)
 	$(PY) -m pytest -q -n $(WORKERS) --dist loadgroup
 
 # of the writes of a case, every n-th is a moment to be killed at
