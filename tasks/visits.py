@@ -263,21 +263,25 @@ async def close(case: str) -> str:
 # --- commands -------------------------------------------------------------------------------------------------------
 
 
-async def decide(list_no: str, *, operator: str, answer: Mapping[str, Any], via: str = outside.COMMAND) -> Entry:
+async def decide(
+    case_no: str, gate: str, *, operator: str, answer: Mapping[str, Any], via: str = outside.COMMAND
+) -> Entry:
     """
-    Record a visit as a decision about its list: `outside.decide`, for the gate of which a list has as many as visits.
+    Decide at a gate of any case as `outside.decide` does; a list has as many gates as visits, each is recorded.
 
-    Raises Unable as `record` does.
+    Raises Unable as `outside.decide` and `record` do.
     """
-    async with transaction() as connection:
-        case, _ = await outside.found(connection, list_no)
-    if case.process != Process.VISITS:
-        return await outside.decide(list_no, Stage.VISIT.value, operator=operator, answer=answer, via=via)
-    if via != outside.COMMAND and (known := await outside.decided_before(list_no, Stage.VISIT.value, via)):
+    is_list = gate == Stage.VISIT
+    if is_list:
+        async with transaction() as connection:
+            is_list = (await outside.found(connection, case_no))[0].process == Process.VISITS
+    if not is_list:
+        return await outside.decide(case_no, gate, operator=operator, answer=answer, via=via)
+    if via != outside.COMMAND and (known := await outside.decided_before(case_no, Stage.VISIT.value, via)):
         return known
     told = forms.read(forms.VisitForm, {**answer, "gate": "-", "operator": operator})
     said = {name: value for name, value in answer.items() if name != "visit"}
-    _, entry = await record(int(told.visit), operator=operator, answer=said, via=via, list_no=list_no)
+    _, entry = await record(int(told.visit), operator=operator, answer=said, via=via, list_no=case_no)
     return entry
 
 

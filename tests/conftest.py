@@ -6,6 +6,7 @@ Everything is started by the same code that `aftersales up` uses, on free ports 
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -95,6 +96,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((n for n, folder in enumerate(slow) if item.nodeid.startswith(folder)), len(slow))
 
     items.sort(key=place)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Leave five thousand tests out of every look for garbage: a sixteenth of the time in process."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
 
 
 @pytest.fixture(scope="session")

@@ -463,10 +463,7 @@ def decide(case_no: str, gate: str, operator: str, pairs: tuple[str, ...]) -> No
         from aftersales.store.engine import transaction
         from tasks import desks, outside, visits
 
-        if gate == Stage.VISIT:
-            entry = await visits.decide(case_no, operator=operator, answer=answer)
-        else:
-            entry = await outside.decide(case_no, gate, operator=operator, answer=answer)
+        entry = await visits.decide(case_no, gate, operator=operator, answer=answer)
         async with transaction() as connection:
             found, terms = await outside.found(connection, case_no)
         row = desks.reader(terms).told(entry)

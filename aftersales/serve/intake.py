@@ -29,7 +29,7 @@ from aftersales.serve.once import Turns, once
 from aftersales.serve.reading import TurnedAway
 from aftersales.store import cases, journal, orders
 from aftersales.store.engine import transaction
-from aftersales.words import AWAITED, Applied, Event, Right, Stage, Way
+from aftersales.words import AWAITED, Applied, Event, Right, Way
 from tasks import desks, entries, intake, outside, visits
 
 KEY = "X-Aftersales-Key"
@@ -174,10 +174,7 @@ def routes(*, keys: Mapping[str, Key], wake: Callable[[str], None], show_parcels
             if more := [name for name in ("gate", "operator") if name in answer]:
                 raise reading.Unreadable(f"多了“{more[0]}”，它由地址和密钥决定，请去掉。")
             number = _case_no(case_no)
-            if gate == Stage.VISIT:
-                decided = await visits.decide(number, operator=call.key.staff, answer=answer, via=call.name)
-            else:
-                decided = await outside.decide(number, gate, operator=call.key.staff, answer=answer, via=call.name)
+            decided = await visits.decide(number, gate, operator=call.key.staff, answer=answer, via=call.name)
             wake(number)
             async with transaction() as connection:
                 _, terms = await outside.found(connection, number)

@@ -181,7 +181,7 @@ ROWS = [
     raw(
         "the header once more",
         HEADER.encode(),
-        "第 3 行 order_no：line_no “line_no”不是行号；请填写 1 到 1000000 的整数；ordered_at “ordered_at”不是时间；请写成 2026-03-05 10:00 这样；delivered_at “delivered_at”不是时间；请写成 2026-03-05 10:00 这样；quantity “quantity”不是整数；请填写件数，如 2；unit_price “unit_price”不是金额；请写成 19.90 这样，不加货币符号和千位逗号；line_discount “line_discount”不是金额；请写成 19.90 这样，不加货币符号和千位逗号；order_discount “order_discount”不是金额；请写成 19.90 这样，不加货币符号和千位逗号；freight “freight”不是金额；请写成 19.90 这样，不加货币符号和千位逗号；insured_freight “insured_freight”不是金额；请写成 19.90 这样，不加货币符号和千位逗号。",
+        "第 3 行 order_no：line_no “line_no”不是行号；请填写 1 到 1000000 的整数；email 不是一个邮箱地址；请写成 a@b.cn 这样，只写一个，没有就留空；ordered_at “ordered_at”不是时间；请写成 2026-03-05 10:00 这样；delivered_at “delivered_at”不是时间；请写成 2026-03-05 10:00 这样；quantity “quantity”不是整数；请填写件数，如 2；unit_price “unit_price”不是金额；请写成 19.90 这样，不加货币符号和千位逗号；line_discount “line_discount”不是金额；请写成 19.90 这样，不加货币符号和千位逗号；order_discount “order_discount”不是金额；请写成 19.90 这样，不加货币符号和千位逗号；freight “freight”不是金额；请写成 19.90 这样，不加货币符号和千位逗号；insured_freight “insured_freight”不是金额；请写成 19.90 这样，不加货币符号和千位逗号。",
     ),
 ]
 

@@ -34,11 +34,15 @@ async def a_past() -> int:
 
 
 def tables(page: str) -> dict[str, list[list[str]]]:
-    """The tables of a page by heading, without their own heads."""
-    found = {}
+    """What the tables below each heading say of a row, one beside the other, without their own heads."""
+    found: dict[str, list[list[str]]] = {}
     for part in page.split("\n## ")[1:]:
-        lines = [line for line in part.splitlines() if line.startswith("|")][2:]
-        found[part.partition("\n")[0]] = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+        said: dict[str, list[str]] = {}
+        for table in part.split("\n### ")[1:]:
+            for line in [line for line in table.splitlines() if line.startswith("|")][2:]:
+                name, *cells = (cell.strip() for cell in line.strip("|").split("|"))
+                said.setdefault(name, [name]).extend(cells)
+        found[part.partition("\n")[0]] = list(said.values())
     return found
 
 

@@ -130,7 +130,7 @@ def _call(method: str, path: str, body: dict[str, Any]) -> tuple[str, str]:
 
 def _inserted(statement: str, bound: dict[str, Any]) -> dict[str, Any]:
     """The journal's row that a statement inserts, by column."""
-    found = re.search(r"journal \(([\w, ]+)\) VALUES \((.+?)\) ON CONFLICT", statement)
+    found = re.search(r"journal \(([\w, ]+)\) SELECT (.+?)WHERE NOT", statement, re.DOTALL)
     assert found, "the journal is written in another way now: its moments would be missed"
     return dict(zip(found[1].split(", "), (bound[name] for name in re.findall(r"%\((\w+)\)s", found[2])), strict=True))
 
