@@ -163,12 +163,16 @@ with theirs as (
 )
 """
 
+# the open ones are found once: looked up order by order they took minutes
 _OPEN_CASES = f"""
-{_THEIRS}
-select theirs.who, min(c.case_no) as case_no
-from theirs join cases c on c.order_no = theirs.order_no
-where c.closed_at is null and c.rehearsal is not distinct from cast(:rehearsal as text)
-  and c.process = any(cast(:processes as text[]))
+{_THEIRS},
+open as materialized (
+    select c.case_no, c.order_no from cases c
+    where c.closed_at is null and c.rehearsal is not distinct from cast(:rehearsal as text)
+      and c.process = any(cast(:processes as text[]))
+)
+select theirs.who, min(open.case_no) as case_no
+from theirs join open on open.order_no = theirs.order_no
 group by theirs.who
 """
 
