@@ -182,7 +182,7 @@ async def _found(world: _World) -> list[Due]:
     """
     Find every visit that has come due and is not too late, whether it is planned already or not.
 
-    What was due before the first round is due on its day: nobody could have called before.
+    What was due before the first round is due on its day: nobody could have called before (KPI-40, ESC-10).
     """
     found = [*await _purchases(world), *await _use(world), *await _cases(world)]
     if world.first is None:

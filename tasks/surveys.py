@@ -42,6 +42,7 @@ PURPOSE = "survey"
 PATH = "/s/"
 FIRST, AGAIN, ASK = "survey-0", "survey-1", "ask"
 LINK, STAFF = "link", "staff"
+NO_CHANNEL = "没有设置发给客户的渠道"
 # how often a worker looks, and the most that one look does
 SECONDS = 5.0
 AT_ONCE = 500
@@ -199,7 +200,7 @@ async def _send(connection: AsyncConnection, leg: Leg, row: Mapping[str, Any], a
         channels = sending.known_channels()
         addresses, lack = channels.of_customer(contact)
         if not addresses:
-            why = lack or (sending.NO_CONTACT if channels.reach_customers else "没有设置发给客户的渠道")
+            why = lack or (sending.NO_CONTACT if channels.reach_customers else NO_CHANNEL)
             return await _hand_over(connection, leg, row, at, why)
     open_for = str(survey.open_for) if leg.terms.house.language == "en" else survey.open_for.words
     await notices.tell_customer(

@@ -78,9 +78,9 @@ def show(case_no: str, as_json: bool) -> None:
         table.add_row("方式", ASKED_BY[found.asked_by])
     for name, label in TIMES.items():
         if at := found.times[name]:
-            # whom no channel reaches is asked by staff
-            by_staff_ = name == "sent_at" and found.asked_by == "staff"
-            table.add_row("交给客服" if by_staff_ else label, clocks.spoken(at, house=house))
+            # what went to staff has not reached the customer
+            is_handed_over = name == "sent_at" and found.asked_by == "staff"
+            table.add_row("交给客服" if is_handed_over else label, clocks.spoken(at, house=house))
     if found.is_satisfied is not None:
         table.add_row("结果", f"{SATISFIED[found.is_satisfied]}（折合 5 分制 {found.score} 分）")
     if found.by:

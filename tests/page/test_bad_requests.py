@@ -477,7 +477,7 @@ async def test_a_form_may_take_longer_than_its_head(opened: Page, database: str,
 
     async def slowly() -> AsyncIterator[bytes]:
         yield f"token={token}&order_no=D1&".encode()
-        await asyncio.sleep(1)
+        await asyncio.sleep(1)  # three times as long as a head may take
         yield f"phone={PHONE}".encode()
 
     form = {"content-type": "application/x-www-form-urlencoded"}

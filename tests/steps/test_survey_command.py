@@ -32,7 +32,7 @@ async def test_show_tells_what_to_ask(aftersales: Any, case: Telling):
     shown = await aftersales("survey", "show", case.case_no)
 
     assert shown.code == 0
-    for word in ("待客户评价", "电话", "overall", "总体满意度", "1、2、3、4、5", "是、否"):
+    for word in ("待客户评价", "电话", "交给客服", "overall", "总体满意度", "1、2、3、4、5", "是、否"):
         assert word in shown.out
 
 

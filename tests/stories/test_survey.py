@@ -451,6 +451,7 @@ async def test_svy04_whom_no_channel_reaches_is_asked_by_phone(shop: Shop, time:
     assert notice.recipient == "department:customer_service"
     assert f"aftersales survey record {telling.case_no} --as 工号 overall=…" in notice.body
     assert "在 3月16日（周日）10:03 前电话询问" in notice.body
+    assert "发不到客户（没有设置发给客户的渠道）" in notice.body
     assert (await survey_of(telling))["asked_by"] == "staff"
 
 
