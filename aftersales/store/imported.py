@@ -20,7 +20,9 @@ IMPORTED = ImportedRow.__table__  # type: ignore[attr-defined]
 UNPLACED = UnplacedRow.__table__  # type: ignore[attr-defined]
 
 _SOLD = text("""
-with wanted as (select distinct unnest(cast(:customers as text[])) as customer_no, unnest(cast(:skus as text[])) as sku)
+with wanted as materialized (
+    select distinct * from unnest(cast(:customers as text[]), cast(:skus as text[])) as pair (customer_no, sku)
+)
 select o.order_no, l.line_no, l.sku, c.customer_no, o.ordered_at, l.quantity, l.paid,
        l.quantity - coalesce((select sum(u.end_unit - u.first_unit) from units u
                               where u.line_id = l.id and u.state <> 'released'), 0) as free

@@ -21,6 +21,10 @@ from sqlmodel import col
 from aftersales.imports.sales import Sale
 from aftersales.store.tables import CustomerRow, OrderLineRow, OrderRow, UnitsRow
 
+# From so many new lines on PostgreSQL counts the tables at once. Its own count may come in the middle of an import, see
+# none of its rows, and have what is read next search every line for every customer: minutes in the place of a moment.
+MANY = 1000
+
 # Two imports at once would see none of each other's orders; the second waits for the first to commit.
 _LOCK = "select pg_advisory_xact_lock(hashtext('aftersales.orders'))"
 
@@ -223,6 +227,8 @@ async def settle(connection: AsyncConnection, *, source: str, rehearsal: str | N
     customers = await connection.execute(text(_CUSTOMERS))
     orders = await connection.execute(text(_ORDERS), {"rehearsal": rehearsal, "source": source})
     lines = await connection.execute(text(_LINES))
+    if lines.rowcount >= MANY:
+        await connection.execute(text("analyze customers, orders, order_lines"))
     unchanged = (await connection.execute(text(_COUNT_KNOWN))).one()
     conflicts = (await connection.execute(text(_CONFLICTS))).all()
     return Settled(

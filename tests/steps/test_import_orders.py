@@ -180,6 +180,23 @@ async def test_the_customer_of_a_file_is_as_the_latest_order_says(database: str,
     }
 
 
+async def test_after_a_big_import_postgresql_knows_how_much_there_is(database: str) -> None:
+    sales = [
+        Sale(
+            f"X{n}",
+            "官方网站",
+            datetime(2026, 3, 1, tzinfo=SHANGHAI),
+            (SoldLine(1, "S1", "杯", "家居", 1, Decimal("9.00"), None),),
+        )
+        for n in range(orders.MANY)
+    ]
+    async with engine.transaction() as connection:
+        await orders.insert(connection, sales, source="demo")
+
+    rows = await ask("select reltuples from pg_class where oid in ('orders'::regclass, 'order_lines'::regclass)")
+    assert [int(row.reltuples) for row in rows] == [orders.MANY, orders.MANY]
+
+
 async def test_the_orders_of_a_rehearsal_carry_its_id(database: str) -> None:
     sale = Sale(
         "X1",
