@@ -5,6 +5,9 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 WORKERS := 3
 
+# with it each of the hundreds of processes that the tests start would compile all of the project again
+unexport PYTHONDONTWRITEBYTECODE
+
 # rules need no plugin; without them the folder starts in two thirds of the time
 PLAIN := $(addprefix -p no:,asyncio timeout anyio hypothesispytest cacheprovider) -W ignore::pytest.PytestConfigWarning
 

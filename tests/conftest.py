@@ -30,11 +30,17 @@ if TYPE_CHECKING:
     from tests.gateways.receivers import Mailbox, Receiver
 
 
+# what takes seconds to open, and is opened once for all tests that ask for it or once for each page of them
+_SHARED = {"stack": "stack", "house": "house", "served": "", "opened": ""}
+
+
 def _group(item: pytest.Item) -> str:
-    """Whose stack a test shares: that of `stack`, or of its own page; empty when it needs none."""
-    if not item.get_closest_marker("stack"):
-        return ""
-    return "stack" if "stack" in item.fixturenames else item.nodeid.partition("::")[0]  # type: ignore[attr-defined]
+    """With whom a test shares what takes long to open; empty when it shares nothing."""
+    page = item.nodeid.partition("::")[0]
+    for name, shared in _SHARED.items():
+        if name in item.fixturenames:  # type: ignore[attr-defined]
+            return shared or page
+    return page if item.get_closest_marker("stack") else ""
 
 
 # what is running now, so that whoever does not need it is not slowed by it: an idle shop takes a fifth of a core
@@ -81,9 +87,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
-    With `--dist loadgroup`, what shares a stack goes to one worker: a stack takes half a minute to start.
+    With `--dist loadgroup`, tests that share something go to one worker: a stack takes half a minute to start.
 
-    Those come first, then what else takes minutes, so that at the end no worker is left alone with one of them.
+    Those with a stack come first, then what else takes minutes, so that at the end no worker is left alone with it.
     """
     for item in items:
         if shares := _group(item):
@@ -91,8 +97,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     slow = ("tests/traps/faults/", "tests/traps/", "tests/stories/")
 
     def place(item: pytest.Item) -> int:
-        if item.get_closest_marker("stack"):
-            return -1
+        if stack := item.get_closest_marker("stack"):
+            return -1 if stack.kwargs.get("ends") else -2
         return next((n for n, folder in enumerate(slow) if item.nodeid.startswith(folder)), len(slow))
 
     items.sort(key=place)
@@ -158,6 +164,23 @@ def migrated(postgres: str) -> str:
     return "migrated"
 
 
+# Truncating takes five times as long as deleting a few rows. What was deleted leaves gaps in a table that has grown;
+# until it is truncated nobody fills them, so that new rows keep their order.
+EMPTY = """
+    do $$ declare name text; begin
+        -- the journal guards itself against being emptied
+        perform set_config('session_replication_role', 'replica', true);
+        for name in select format('%I', relname) from pg_class where relkind = 'r' and
+            relnamespace = 'public'::regnamespace and relname <> 'alembic_version' and pg_relation_size(oid) > 0
+        loop
+            if pg_relation_size(name::regclass) > 262144 then execute 'truncate ' || name || ' cascade';
+            else execute 'delete from ' || name; end if;
+        end loop;
+        perform setval(seqrelid::regclass, seqstart, false) from pg_sequence;
+    end $$
+"""
+
+
 class Kept:
     """
     A migrated database that one test after the other finds as on its first day.
@@ -169,6 +192,13 @@ class Kept:
         "select (select count(*) from pg_class where relnamespace = 'public'::regnamespace),"
         " (select count(*) from pg_trigger where tgenabled <> 'O')"
     )
+    NOT_VACUUMED = """
+        do $$ declare name text; begin
+            for name in select format('%I', relname) from pg_class where relkind = 'r' and
+                relnamespace = 'public'::regnamespace
+            loop execute 'alter table ' || name || ' set (autovacuum_enabled = off)'; end loop;
+        end $$
+    """
 
     def __init__(self, postgres: str, template: str) -> None:
         import psycopg
@@ -176,6 +206,7 @@ class Kept:
         self.open = ExitStack()
         self.url = self.open.enter_context(copy_of(postgres, template))
         self.connection = self.open.enter_context(psycopg.connect(self.url, autocommit=True))
+        self.connection.execute(self.NOT_VACUUMED)
         self.schema = self.connection.execute(self.SCHEMA).fetchone()
         self.engine: Any = None  # with the statements it has compiled
 
@@ -187,16 +218,7 @@ class Kept:
         )
         if self.connection.execute(self.SCHEMA).fetchone() != self.schema:
             return False
-        # a table that was only emptied would give its new rows in no order
-        used = self.connection.execute(
-            "select string_agg(quote_ident(relname), ', ') from pg_class where relkind = 'r'"
-            " and relnamespace = 'public'::regnamespace and relname <> 'alembic_version' and pg_relation_size(oid) > 0"
-        ).fetchone()
-        if used and used[0]:
-            with self.connection.transaction():
-                # the journal guards itself against being emptied
-                self.connection.execute("set local session_replication_role = replica")
-                self.connection.execute(f"truncate {used[0]} restart identity cascade")
+        self.connection.execute(EMPTY)
         return True
 
 
@@ -329,15 +351,9 @@ def emptied(url: str) -> None:
     import psycopg
 
     with psycopg.connect(url) as connection:
-        names = "select tablename from pg_tables where schemaname = 'public' and tablename <> 'alembic_version'"
-        tables = [name for (name,) in connection.execute(names)]
-        # the journal guards itself against being emptied
-        connection.execute("set local session_replication_role = replica")
         # a test that was cut off may have left a transaction open: the next one says so instead of waiting for it
         connection.execute("set local lock_timeout = '20s'")
-        for table in tables:
-            connection.execute(f'delete from "{table}"')
-        connection.execute("select setval(seqrelid::regclass, 1, false) from pg_sequence")
+        connection.execute(EMPTY)
 
 
 class Shop:
@@ -371,6 +387,7 @@ class Shop:
         """Run `aftersales …` in another shell."""
         return subprocess.run(
             [Path(sys.executable).with_name("aftersales"), *args],
+            cwd=self.at,
             env=_clean() | self.environment | environment,
             capture_output=True,
             text=True,

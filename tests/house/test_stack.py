@@ -14,18 +14,18 @@ import psutil
 import pytest
 
 from aftersales.stack import up
+from tests.conftest import Shop
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.stack(ends=True), pytest.mark.timeout(400)]
 
 AUTH = "desk:s3cret"
 
 
 @pytest.fixture(scope="module")
-def shop(shops):
-    """One shop for the whole page, with a login; the tests follow each other through its life."""
-    shop = shops(AFTERSALES_AUTH=AUTH).start()
-    yield shop
-    shop.kill()
+def shop(stack: Shop) -> Shop:
+    """The stack, when everybody else is done with it; the tests follow each other through its end."""
+    stack.was_calm()
+    return stack
 
 
 def test_it_tells_where_to_click_and_writes_where_it_runs(shop):
@@ -50,15 +50,6 @@ def test_everything_listens_on_this_machine_only(shop):
     assert heard <= {"127.0.0.1"}
 
 
-def test_the_login_is_asked_of_everybody_and_known_to_server_worker_and_command(shop):
-    api = shop.stack.api_url
-
-    assert up.ask(f"{api}/work_pools/filter", body={}) is None
-    assert [pool["name"] for pool in up.ask(f"{api}/work_pools/filter", body={}, auth=AUTH)] == ["aftersales"]
-    # another shell need not know the password: it finds it in stack.json
-    assert shop.command("deploy", "--if-changed", AFTERSALES_AUTH="").stdout.startswith("没有变化")
-
-
 def test_trap_15_a_second_start_beside_the_first_is_one_sentence(shop):
     second = shop.command("up")
 
@@ -76,14 +67,14 @@ def test_a_taken_port_is_one_sentence(shop, shops):
 
 def test_gen10_what_prefect_could_not_store_stands_in_no_log(shop):
     api = shop.stack.api_url
-    forms = up.ask(f"{api}/deployments/filter", body={}, auth=AUTH)
+    forms = up.ask(f"{api}/deployments/filter", body={})
     form = next(form for form in forms if form["name"] == "退货")
     asked = {
         "parameters": {"request": {"remark": "张三 13700001111\x00"}},
         "enforce_parameter_schema": False,
     }
 
-    assert up.ask(f"{api}/deployments/{form['id']}/create_flow_run", body=asked, auth=AUTH) is None
+    assert up.ask(f"{api}/deployments/{form['id']}/create_flow_run", body=asked) is None
 
     until = time.monotonic() + 30  # a log comes through its supervisor
     while "parameters hidden" not in (shop.home / "logs" / "server.log").read_text():
@@ -101,18 +92,19 @@ def test_a_killed_worker_is_started_again(shop):
     while (found := shop.stack.processes.get("worker")) in (None, killed):
         assert time.monotonic() < until
         time.sleep(0.1)
-    while not up.is_online(shop.stack.api_url, AUTH, found):
+    while not up.is_online(shop.stack.api_url, "", found):
         assert time.monotonic() < until
         time.sleep(0.1)
 
 
 def test_trap_15_after_a_killed_supervisor_the_next_start_stops_what_is_left_and_keeps_the_data(shop):
     left = shop.stack.processes
-    forms = up.ask(f"{shop.stack.api_url}/deployments/filter", body={}, auth=AUTH)
+    forms = up.ask(f"{shop.stack.api_url}/deployments/filter", body={})
     shop.process.kill()
     shop.process.wait()
     assert all(process.alive for process in left.values())
 
+    shop.environment["AFTERSALES_AUTH"] = AUTH  # from now on everybody logs in
     shop.start()
 
     # Prefect's server ends by itself soon after nobody reads its log any more
@@ -123,6 +115,15 @@ def test_trap_15_after_a_killed_supervisor_the_next_start_stops_what_is_left_and
     assert "没有变化" in (shop.home / "logs" / "deploy.log").read_text()
     assert "已装入示例数据" in (shop.home / "logs" / "prepare.log").read_text()
     assert (shop.home / "logs" / "prepare.log").read_text().count("已装入示例数据") == 1
+
+
+def test_the_login_is_asked_of_everybody_and_known_to_server_worker_and_command(shop):
+    api = shop.stack.api_url
+
+    assert up.ask(f"{api}/work_pools/filter", body={}) is None
+    assert [pool["name"] for pool in up.ask(f"{api}/work_pools/filter", body={}, auth=AUTH)] == ["aftersales"]
+    # another shell need not know the password: it finds it in stack.json
+    assert shop.command("deploy", "--if-changed", AFTERSALES_AUTH="").stdout.startswith("没有变化")
 
 
 def test_trap_15_sigterm_stops_everything_within_ten_seconds(shop):
