@@ -131,20 +131,31 @@ async def look(
     if rehearsal is None:
         await _digest(at or clock.now())
 
+    senders: list[asyncio.Task[None]] = []
+
+    def another() -> None:
+        if len(senders) < AT_ONCE:
+            senders.append(asyncio.create_task(one_after_the_other()))
+
     async def one_after_the_other() -> None:
-        while not is_stopping() and await _one(found, known, rehearsal, at or clock.now()):
+        while not is_stopping() and await _one(found, known, rehearsal, at or clock.now(), another):
             pass
 
-    # whoever fails leaves the others time to write down what they have sent
-    ends = await asyncio.gather(*(one_after_the_other() for _ in range(AT_ONCE)), return_exceptions=True)
-    for end in ends:
-        if end is not None:
-            raise end
+    another()
+    try:
+        for sender in senders:  # grows meanwhile
+            await asyncio.wait({sender})
+    finally:
+        for sender in senders:
+            sender.cancel()
+    # whoever failed has left the others time to write down what they have sent
+    for sender in senders:
+        sender.result()
     return found
 
 
-async def _one(found: Round, known: Channels, rehearsal: str | None, at: datetime) -> bool:
-    """Send the notice that is due first; False when there is none."""
+async def _one(found: Round, known: Channels, rehearsal: str | None, at: datetime, another: Callable[[], None]) -> bool:
+    """Send the notice that is due first, and let `another` look for the next; False when there is none."""
     outbox_id = None
     left_out: LeftOut = []
     try:
@@ -154,6 +165,7 @@ async def _one(found: Round, known: Channels, rehearsal: str | None, at: datetim
                 return False
             outbox_id = row["id"]
             begun = await _begin(connection, row, known, rehearsal, at, left_out)
+        another()
         if left_out:
             await _tell_left_out(found, row, left_out, at)
         elif isinstance(begun, str):

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, case, func, null, or_, select, true, update
+from sqlalchemy import DateTime, Select, String, bindparam, case, func, null, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -58,11 +59,17 @@ async def was_told(connection: AsyncConnection, entry: str) -> bool:
 # --- what is due ----------------------------------------------------------------------------------------------------
 
 
-def _due(query: Select, at: datetime, rehearsal: str | None) -> Select:
-    """Narrow a query of the outbox to what is due on a rehearsal's clock, or (None) in the shop itself."""
-    when = OUTBOX.c.next_at if rehearsal is None else func.coalesce(OUTBOX.c.next_at, OUTBOX.c.created_at)
+# the moment that is asked about, and whose clock it is on
+AT = bindparam("at", type_=DateTime(timezone=True))
+REHEARSAL = bindparam("rehearsal", type_=String)
+
+
+def _due(query: Select, *, in_rehearsal: bool = False) -> Select:
+    """Narrow a query of the outbox to what is due `AT` on the clock of a `REHEARSAL`, or in the shop itself."""
+    when = func.coalesce(OUTBOX.c.next_at, OUTBOX.c.created_at) if in_rehearsal else OUTBOX.c.next_at
+    whose = CASES.c.rehearsal == REHEARSAL if in_rehearsal else CASES.c.rehearsal.is_(None)
     return query.select_from(OUTBOX.outerjoin(CASES, CASES.c.case_no == OUTBOX.c.case_no)).where(
-        OUTBOX.c.state == "queued", when <= at, CASES.c.rehearsal.is_not_distinct_from(rehearsal)
+        OUTBOX.c.state == "queued", when <= AT, whose
     )
 
 
@@ -72,11 +79,18 @@ async def claim(connection: AsyncConnection, *, at: datetime, rehearsal: str | N
 
     What one recipient is told about a case comes one after the other: not before what is being sent to them.
     """
+    query, asked = (_first_due(in_rehearsal=True), {"rehearsal": rehearsal}) if rehearsal else (_first_due(), {})
+    row = (await connection.execute(query, {"at": at, **asked})).mappings().one_or_none()
+    return dict(row) if row else None
+
+
+@cache  # putting it together takes longer than running it
+def _first_due(*, in_rehearsal: bool = False) -> Select:
     earlier = OUTBOX.alias()
     is_under_way = select(DELIVERIES.c.id).where(
         DELIVERIES.c.outbox_id == earlier.c.id, DELIVERIES.c.state == "sending"
     )
-    is_due = func.coalesce(earlier.c.next_at, earlier.c.created_at) <= at if rehearsal else earlier.c.next_at <= at
+    is_due = func.coalesce(earlier.c.next_at, earlier.c.created_at) <= AT if in_rehearsal else earlier.c.next_at <= AT
     before = select(earlier.c.id).where(
         earlier.c.case_no == OUTBOX.c.case_no,
         earlier.c.recipient == OUTBOX.c.recipient,
@@ -84,15 +98,16 @@ async def claim(connection: AsyncConnection, *, at: datetime, rehearsal: str | N
         earlier.c.state == "queued",
         is_due | is_under_way.exists(),
     )
-    query = _due(select(OUTBOX), at, rehearsal).where(~before.exists())
-    query = query.order_by(OUTBOX.c.next_at, OUTBOX.c.id).limit(1)
-    row = (await connection.execute(query.with_for_update(of=OUTBOX, skip_locked=True))).mappings().one_or_none()
-    return dict(row) if row else None
+    query = _due(select(OUTBOX), in_rehearsal=in_rehearsal).where(~before.exists())
+    return query.order_by(OUTBOX.c.next_at, OUTBOX.c.id).limit(1).with_for_update(of=OUTBOX, skip_locked=True)
+
+
+ANYTHING_DUE = _due(select(OUTBOX.c.id)).limit(1)
 
 
 async def is_anything_due(connection: AsyncConnection, at: datetime) -> bool:
     """Whether it is worth looking."""
-    return await connection.scalar(_due(select(OUTBOX.c.id), at, None).limit(1)) is not None
+    return await connection.scalar(ANYTHING_DUE, {"at": at}) is not None
 
 
 async def waiting(connection: AsyncConnection, limit: int) -> tuple[list[Mapping[str, Any]], int]:
@@ -246,25 +261,25 @@ async def last_outcomes(connection: AsyncConnection, address: str, since: dateti
 # --- digests --------------------------------------------------------------------------------------------------------
 
 
-def _loose(query: Select, at: datetime) -> Select:
+def _loose(query: Select) -> Select:
     """Narrow a query to due notices that no address has or may have: a digest may take their place."""
     begun = select(DELIVERIES.c.id).where(
         DELIVERIES.c.outbox_id == OUTBOX.c.id, DELIVERIES.c.state.in_(("sending", "sent")) | DELIVERIES.c.is_doubtful
     )
-    return _due(query, at, None).where(OUTBOX.c.notice != DIGEST, ~begun.exists())
+    return _due(query).where(OUTBOX.c.notice != DIGEST, ~begun.exists())
 
 
 async def crowded(connection: AsyncConnection, *, at: datetime, above: int) -> Sequence[str]:
     """Departments and members of staff for whom more than so many notices are due."""
-    query = _loose(select(OUTBOX.c.recipient), at).where(OUTBOX.c.recipient != "customer")
+    query = _loose(select(OUTBOX.c.recipient)).where(OUTBOX.c.recipient != "customer")
     query = query.group_by(OUTBOX.c.recipient).having(func.count() > above)
-    return list(await connection.scalars(query))
+    return list(await connection.scalars(query, {"at": at}))
 
 
 async def loose(connection: AsyncConnection, recipient: str, *, at: datetime) -> list[Mapping[str, Any]]:
     """The notices of one recipient that a digest may take in, locked, the oldest first."""
-    query = _loose(select(OUTBOX), at).where(OUTBOX.c.recipient == recipient).order_by(OUTBOX.c.id)
-    rows = await connection.execute(query.limit(MOST_DIGESTED).with_for_update(of=OUTBOX, skip_locked=True))
+    query = _loose(select(OUTBOX)).where(OUTBOX.c.recipient == recipient).order_by(OUTBOX.c.id)
+    rows = await connection.execute(query.limit(MOST_DIGESTED).with_for_update(of=OUTBOX, skip_locked=True), {"at": at})
     return [dict(row) for row in rows.mappings()]
 
 

@@ -312,7 +312,7 @@ async def test_a_send_of_which_nobody_knows_the_outcome_is_sent_again_and_marked
     with monkeypatch.context() as broken:
         broken.setattr(sending, "_record", dies)
         with pytest.raises(Killed):
-            while await sending._one(sending.Round(), one, None, clock.now()):
+            while await sending._one(sending.Round(), one, None, clock.now(), lambda: None):
                 pass
     assert await ledger(telling, "refund-0.breach") == [("json", "sending", 1, False)]
 
