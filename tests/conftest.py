@@ -271,7 +271,7 @@ def prefect_api(postgres: str, short_folder: Path) -> Iterator[str]:
         home=home, host="127.0.0.1", port=port, database_url=database, is_loopback=True
     ) | {
         # nobody here waits for a schedule
-        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "3600",
+        "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
         # whoever finds no free place comes again so much later; half a minute by default
         "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "2",
     }

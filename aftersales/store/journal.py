@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import insert, literal, select, update
+from sqlalchemy import Update, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales.rules import chain
@@ -34,6 +34,28 @@ class Entry:
     due_at: datetime | None
     rule: str
     data: Mapping[str, Any]
+
+
+def _add() -> Update:
+    """
+    Write a row unless its entry is there, and move its case's head to it.
+
+    Under the lock nobody else writes; `on conflict` would be a statement that SQLAlchemy compiles anew each time.
+    """
+    names = ("case_no", "seq", "entry", "kind", "at", "actor", "due_at", "rule", "data", "prev_hash", "hash")
+    new = {name: bindparam(f"new_{name}", type_=JOURNAL.c[name].type) for name in names}
+    is_known = select(JOURNAL.c.seq).where(JOURNAL.c.case_no == new["case_no"], JOURNAL.c.entry == new["entry"])
+    row = select(*new.values()).where(~is_known.exists())
+    written = insert(JOURNAL).from_select(list(names), row).returning(JOURNAL.c.seq).cte("written")
+    return (
+        update(CASES)
+        .where(CASES.c.case_no == new["case_no"], select(written.c.seq).exists())
+        .values(seq=new["seq"], last_hash=new["hash"])
+    )
+
+
+# putting it together takes as long as running it
+_ADD = _add()
 
 
 async def add(
@@ -66,21 +88,8 @@ async def add(
         "data": dict(data or {}),
     }
     new_hash = chain.digest(prev_hash=head.last_hash, row=row)
-    # under the lock nobody else writes; `on conflict` is a statement that SQLAlchemy compiles anew each time
     values = row | {"prev_hash": head.last_hash, "hash": new_hash}
-    is_new = ~select(JOURNAL.c.seq).where(JOURNAL.c.case_no == case_no, JOURNAL.c.entry == entry).exists()
-    columns = [literal(value, JOURNAL.c[name].type) for name, value in values.items()]
-    written = (
-        insert(JOURNAL)
-        .from_select(list(values), select(*columns).where(is_new))
-        .returning(JOURNAL.c.seq)
-        .cte("written")
-    )
-    moved = await connection.execute(
-        update(CASES)
-        .where(CASES.c.case_no == case_no, select(written.c.seq).exists())
-        .values(seq=head.seq + 1, last_hash=new_hash)
-    )
+    moved = await connection.execute(_ADD, {f"new_{name}": value for name, value in values.items()})
     if not moved.rowcount:
         return None
     return entry_of(row)

@@ -57,6 +57,8 @@ def one_of_each_kind(found: list[Moment]) -> list[Moment]:
 async def dies(nursery: Nursery, answering: asyncio.Task[None]) -> bool:
     """Wait until the worker has died; False when the case came to its end without that."""
     await asyncio.wait({nursery.dying, answering}, return_when=asyncio.FIRST_COMPLETED)
+    if answering.done():
+        answering.result()  # what people met that they do not bear says more than that nobody died
     # at the last write of all, the end is seen before the death is
     await asyncio.wait({nursery.dying}, timeout=10)
     return nursery.dying.done() and await nursery.ends() == -signal.SIGKILL
