@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 # what takes seconds to open, and is opened once for all tests that ask for it or once for each page of them
-_SHARED = {"stack": "stack", "house": "house", "served": "", "opened": ""}
+_SHARED = {"stack": "stack", "house": "house", "browser": "browser", "served": "", "opened": ""}
 
 
 def _group(item: pytest.Item) -> str:

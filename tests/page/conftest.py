@@ -22,6 +22,7 @@ import httpx
 import psycopg
 import pytest
 from PIL import Image
+from playwright.async_api import Browser
 
 from aftersales.desk import leg as legs
 from aftersales.desk.bare import Bare
@@ -33,11 +34,13 @@ from aftersales.stack import schema
 from aftersales.store import applications
 from aftersales.store.engine import transaction
 from tasks import intake
+from tests.browser import ui
+from tests.browser.conftest import album, chromium_is_here
 from tests.conftest import free_port
 from tests.steps.conftest import home
 from tests.stories.conftest import Shop, shop
 
-__all__ = ["home", "shop"]
+__all__ = ["album", "chromium_is_here", "home", "shop"]
 
 PHONE = "10212345678"  # of the shop's customer
 ORDER = "D1"
@@ -133,6 +136,13 @@ class Page:
         before = self.books.read()
         yield
         assert self.books.read() == before
+
+
+@pytest.fixture(scope="session")
+async def browser(chromium_is_here: None) -> AsyncIterator[Browser]:
+    """Debian's Chromium, for all of them: each test closes its own window, and nothing goes on in it."""
+    async with ui.chromium() as running:
+        yield running
 
 
 @asynccontextmanager

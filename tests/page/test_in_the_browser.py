@@ -12,12 +12,9 @@ import pytest
 from playwright.async_api import Browser
 from playwright.async_api import Page as Tab
 
-from tests.browser.conftest import album, browser, chromium_is_here
 from tests.page.conftest import ORDER, PHONE, Page, photo, said
 from tests.stories.conftest import Shop
 from tests.stories.on_the_way import inspected, picked_up, self_shipping
-
-__all__ = ["album", "browser", "chromium_is_here"]
 
 pytestmark = [pytest.mark.browser]
 

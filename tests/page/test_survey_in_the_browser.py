@@ -13,9 +13,6 @@ from aftersales.store.engine import transaction
 from tasks import surveys as asking
 from tests.page.conftest import Page, said
 from tests.page.test_in_the_browser import AXE, RULES, fits, keep, phone
-from tests.page.test_in_the_browser import album as album
-from tests.page.test_in_the_browser import browser as browser
-from tests.page.test_in_the_browser import chromium_is_here as chromium_is_here
 from tests.page.test_survey import case as case
 from tests.page.test_survey import path as path
 from tests.page.test_survey import survey_of

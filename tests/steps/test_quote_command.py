@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import sys
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -24,7 +20,7 @@ def sold_line(line_no: int, sku: str, paid: str, **changes) -> SoldLine:
 
 
 @pytest.fixture
-async def aftersales(database, tmp_path):
+async def aftersales(aftersales, monkeypatch):
     """Run `aftersales …` against a shop with a few orders: exit code, stdout, stderr."""
     sale = {"channel": "官网", "ordered_at": datetime(2025, 2, 26, tzinfo=UTC), "payment_route": "支付宝"}
     async with transaction() as connection:
@@ -43,17 +39,11 @@ async def aftersales(database, tmp_path):
             source="test",
         )
 
+    monkeypatch.setenv("COLUMNS", "100")
+
     async def run(*args: str) -> tuple[int | None, str, str]:
-        process = await asyncio.create_subprocess_exec(
-            Path(sys.executable).with_name("aftersales"),
-            *args,
-            env=os.environ | {"AFTERSALES_DATABASE_URL": database, "AFTERSALES_HOME": str(tmp_path), "COLUMNS": "100"},
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, err = await process.communicate()
-        return process.returncode, out.decode(), err.decode().strip()
+        left = await aftersales(*args)
+        return left.code, left.out, left.err
 
     return run
 
