@@ -66,14 +66,18 @@ def house_date(at: datetime, *, house: House) -> date:
     return in_house(at, house=house).date()
 
 
-def house_time(wall: datetime, *, house: House) -> datetime:
+def house_time(wall: datetime, *, house: House, is_second: bool = False) -> datetime:
     """
     Take a time without zone as house time.
 
-    Of a time that happens twice, when the clock is put back, the first is meant; one that is jumped over, when the
-    clock is put forward, is moved on by the jump.
+    Of a time that happens twice, when the clock is put back, the first is meant unless the second is asked for; one
+    that is jumped over, when the clock is put forward, is moved on by the jump.
     """
-    return wall.replace(tzinfo=ZoneInfo(house.timezone)).astimezone(UTC).astimezone(ZoneInfo(house.timezone))
+    return (
+        wall.replace(tzinfo=ZoneInfo(house.timezone), fold=int(is_second))
+        .astimezone(UTC)
+        .astimezone(ZoneInfo(house.timezone))
+    )
 
 
 def end_of_day(on: date, *, house: House) -> datetime:

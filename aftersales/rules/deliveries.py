@@ -137,7 +137,9 @@ def quiet_until(
         return None
     on = local.date() + timedelta(days=1 if begins > ends and minute >= begins else 0)
     wall = datetime.combine(on, time(ends // 60, ends % 60))
-    return clocks.house_time(wall, house=house)
+    until = clocks.house_time(wall, house=house)
+    # on the night the clock is put back the end comes twice, and the first may be over
+    return until if until > at else clocks.house_time(wall, house=house, is_second=True)
 
 
 def try_again_at(at: datetime, *, tries: int, first_at: datetime, sending: Sending) -> datetime | None:

@@ -13,7 +13,7 @@ from aftersales.terms import followup as visiting
 from aftersales.terms.documents import Document, Key, Mistake, Place, example, file_name, inside, rows_at, table_at
 from aftersales.terms.models import CLIMBING, WAITING, Person
 from aftersales.terms.values import nearest
-from aftersales.words import FOLLOWING_UP, LADDER_READERS, NOTICES, REMINDER, Limit, Right, Stage, VisitKind
+from aftersales.words import FOLLOWING_UP, LADDER_READERS, NOTICES, REMINDER, UNWRITTEN, Limit, Right, Stage, VisitKind
 
 # what AMB-09 and AMB-20 allow, but nothing does yet: better refused than silently without effect
 NOT_YET = (("review_on_timeout", "auto_approve", "escalate"), ("choose_route", True, "false"))
@@ -187,6 +187,10 @@ def _check_ladders(escalation: Document, notices: Document) -> None:
     And none is told elsewhere, nor is the reminder's told by a ladder: by the notice the code knows what to withdraw.
     """
     words = [str(name) for name in table_at(notices.data, "expires")]
+    for name in words:
+        # a ladder's would be withdrawn together with what bears that name
+        if name in UNWRITTEN:
+            notices.wrong(("expires", name), f"名称“{name}”由系统自己使用，请给这份通知换一个名称。")
     ladders = table_at(escalation.data, "ladders")
     reminder = table_at(escalation.data, "reminder").get("notice")
     told: list[Place] = [("reminder", "notice")]
@@ -227,9 +231,17 @@ def _check_ladders(escalation: Document, notices: Document) -> None:
             if isinstance(name, str) and ladders and name not in ladders:
                 text = f"没有阶梯“{name}”，{nearest(name, [str(code) for code in ladders])}；不用催办的环节写 null。"
                 escalation.wrong((process, stage), text)
+            elif isinstance(name, str) and process == "followup" and "customer" in _told(ladders, name):
+                text = f"回访的清单没有客户，阶梯“{name}”却要通知 customer，请换一个阶梯。"
+                escalation.wrong((process, stage), text)
         for code in known if stages else ():
             if code not in stages:
                 escalation.wrong((process,), f"环节“{code}”没有写用哪个阶梯，请补上；不用催办的写 {code}: null。")
+
+
+def _told(ladders: Any, name: str) -> set[str]:
+    """Whom a ladder tells."""
+    return {role for rung in rows_at(ladders, name) for role in rows_at(rung, "tell") if isinstance(role, str)}
 
 
 def _check_readers(escalation: Document) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -69,6 +69,26 @@ def test_p01_quiet_hours_end_by_the_wall_clock_also_on_the_nights_it_is_put(zone
         moment = clocks.house_time(datetime.fromisoformat(f"{night} 00:30"), house=house)
         found = deliveries.quiet_until("department:logistics", moment, house=house, sending=SENDING, staff=STAFF)
         assert found is not None and clocks.in_house(found, house=house).strftime("%H:%M") == "08:00"
+
+
+@pytest.mark.parametrize(
+    ("minute", "leaves"),
+    [
+        pytest.param("05:29", "05:30", id="before the first end"),
+        pytest.param("05:30", None, id="at the first end"),
+        pytest.param("06:00", "06:30", id="when the clock has been put back"),
+        pytest.param("06:29", "06:30", id="before the second end"),
+        pytest.param("06:30", None, id="at the second end"),
+    ],
+)
+def test_p01_quiet_hours_whose_end_comes_twice_end_after_every_moment_within(minute: str, leaves: str | None):
+    house = HOUSE.model_copy(update={"timezone": "America/New_York"})
+    sending = SENDING.model_copy(update={"quiet": {"logistics": "21:00-01:30"}})
+    moment = datetime.fromisoformat(f"2025-11-02T{minute}Z")
+
+    found = deliveries.quiet_until("department:logistics", moment, house=house, sending=sending, staff=STAFF)
+
+    assert (found and found.astimezone(UTC)) == (leaves and datetime.fromisoformat(f"2025-11-02T{leaves}Z"))
 
 
 @pytest.mark.parametrize(

@@ -703,6 +703,11 @@ def test_the_shipped_terms_are_right():
             id="a notice that the code tells has no words",
         ),
         pytest.param(
+            "notices.yaml", "expires:", "expires:\n  DESK: null", 3, "expires.DESK",
+            "名称“DESK”由系统自己使用，请给这份通知换一个名称。",
+            id="ESC-04 a notice under a name of the house's own",
+        ),
+        pytest.param(
             "escalation.yaml", "notice: NTC-15", "notice: NTC15", 5, "ladders.stage[2].notice",
             "notices.yaml 没有通知“NTC15”，是不是想写“NTC-15”。",
             id="ESC-04 a notice without words",
@@ -804,6 +809,18 @@ def test_a_mistake_says_where_and_what_to_write(folder, file, old, new, line, ke
     folder.change(file, old, new)
 
     assert Mistake(file, line, key, text) in folder.mistakes()
+
+
+def test_esc10_a_list_of_visits_has_no_customer_to_tell(folder):
+    ladder = "  apology:\n    - {name: breach, rule: ESC-08, notice: ESC-08, tell: [customer]}\n"
+    folder.change("escalation.yaml", "returns: {", f"{ladder}returns: {{")
+    folder.change("escalation.yaml", "{visit: stage", "{visit: apology")
+
+    (mistake,) = folder.mistakes()
+    assert (mistake.key, mistake.text) == (
+        "followup.visit",
+        "回访的清单没有客户，阶梯“apology”却要通知 customer，请换一个阶梯。",
+    )
 
 
 @pytest.mark.parametrize(
