@@ -67,8 +67,9 @@ class RestingDesk:
             os.environ.update(self.environment)
         else:
             os.kill(self.pid, signal.SIGSTOP)
+            current = os.environ.get("PYTEST_CURRENT_TEST", "")  # pytest's own, and of another test by now
             os.environ.clear()
-            os.environ.update(self.before)
+            os.environ.update(self.before, PYTEST_CURRENT_TEST=current)
         from prefect.context import refresh_global_settings_context
 
         refresh_global_settings_context()
