@@ -40,6 +40,9 @@ def _group(item: pytest.Item) -> str:
     for name, shared in _SHARED.items():
         if name in item.fixturenames:  # type: ignore[attr-defined]
             return shared or page
+    if "prefect_api" in item.fixturenames:  # type: ignore[attr-defined]
+        # two servers are enough, for the two halves of the alphabet: to start one and deploy to it takes half a minute
+        return "prefect-a" if item.path.name < "test_o" else "prefect-o"
     return page if item.get_closest_marker("stack") else ""
 
 

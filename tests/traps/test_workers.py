@@ -31,7 +31,13 @@ KILLED = [
         id="after the intent to refund",
         marks=pytest.mark.soak,
     ),
-    pytest.param("after", "refund-0", ("review", "pickup", "receipt", "inspection"), id="after the refund's call"),
+    pytest.param(
+        "after",
+        "refund-0",
+        ("review", "pickup", "receipt", "inspection"),
+        id="after the refund's call",
+        marks=pytest.mark.soak,
+    ),
 ]
 
 
