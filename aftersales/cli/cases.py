@@ -129,15 +129,11 @@ def _is_overdue(row: Listed) -> bool:
 
 
 def _print_list(rows: Sequence[Listed], house: House) -> None:
-    from rich.table import Table
     from rich.text import Text
 
     from aftersales import clock
 
-    table = Table()
-    for heading in ("售后单号", "订单", "环节", "部门", "截止"):
-        table.add_column(heading, overflow="fold")
-    table.add_column("金额（元）", justify="right")
+    table = make_table("", "售后单号", "订单", "环节", "部门", "截止", "金额（元）", right=("金额（元）",))
     for row in rows:
         due = _due(row.due_at, row.provisional, clock.now(row), house) if row.closed_at is None else ""
         table.add_row(

@@ -191,11 +191,39 @@ def screen(width: int = 160) -> Any:
     return console
 
 
-def make_table(title: str, *headings: str, right: Sequence[str] = ()) -> Any:
-    """A table with these headings; those in `right` hold numbers."""
-    from rich.table import Table
+SHORT = 20  # columns of the screen; what is no longer is a number, a date, a name: to be read and copied whole
 
-    table = Table(title=title or None, title_justify="left")
+
+def make_table(title: str, *headings: str, right: Sequence[str] = ()) -> Any:
+    """
+    A table with these headings; those in `right` hold numbers.
+
+    Short cells are never broken; on a screen too narrow for that, each row is told line by line.
+    """
+    from rich.cells import cell_len
+    from rich.table import Table
+    from rich.text import Text
+
+    def width(cell: Any) -> int:
+        return cell_len(cell.plain if isinstance(cell, Text) else str(cell))
+
+    class Rows(Table):
+        def __rich_console__(self, console: Any, options: Any) -> Any:
+            widest = [max(map(width, (column.header, *column.cells))) for column in self.columns]
+            for column, wide in zip(self.columns, widest, strict=True):
+                column.no_wrap = wide <= SHORT
+            if sum(min(wide, SHORT) + 3 for wide in widest) < options.max_width or not console.is_terminal:
+                yield from super().__rich_console__(console, options)
+                return
+            if self.title:
+                yield Text(str(self.title))
+            for row in zip(*(column.cells for column in self.columns), strict=True):
+                for column, cell in zip(self.columns, row, strict=True):
+                    if width(cell):
+                        yield Text.assemble(f"{column.header}：" if column.header else "", cell)
+                yield Text()
+
+    table = Rows(title=title or None, title_justify="left")
     for heading in headings:
         table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
     return table

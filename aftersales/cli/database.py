@@ -31,6 +31,7 @@ async def connected() -> AsyncIterator[str]:
         stack = running()
         url = settings().database_url or (stack.database_url if stack else "")
         if not url:
+            schema.newest()  # outside of the project nothing is begun
             home = postgres.make_home(settings().home)
             try:
                 alone.enter_context(state.hold(home))

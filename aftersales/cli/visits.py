@@ -54,7 +54,7 @@ def list_(agent: str | None, as_json: bool) -> None:
             Text(each.order_no),
             Text(each.masked_name),
             each.masked_phone,
-            VisitKind(each.kind).label,
+            Text(VisitKind(each.kind).label + (f"（一并：{each.merged}）" if each.merged else "")),
             each.due_on.isoformat(),
             str(each.tries),
         )
@@ -127,6 +127,7 @@ def show(visit_id: int, as_json: bool) -> None:
         ("回访", f"{one.id} {VisitKind(one.kind).label}（{_state(one)}）"),
         ("订单", one.order_no),
         ("售后单", one.case_no or ""),
+        ("一并", one.merged),
         ("客户", f"{one.masked_name} {one.masked_phone}".strip()),
         ("客服", who(one.agent or "")),
         ("清单", one.list_no or ""),

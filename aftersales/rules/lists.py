@@ -69,6 +69,16 @@ class Visit:
         return " ".join(filter(None, (str(self.id), self.order_no, self.masked_name, VisitKind(self.kind).label)))
 
     @property
+    def merged(self) -> str:
+        """What is asked in the same call, each with what it is about: `新购回访 D2、退货回访 RT-…`; empty: nothing."""
+        parts = (
+            f"{VisitKind(each['kind']).label} {each.get('case_no') or each.get('order_no') or ''}".strip()
+            for each in self.also
+            if each.get("kind")
+        )
+        return "、".join(parts)
+
+    @property
     def calls(self) -> Sequence[Mapping[str, Any]]:
         """Every call so far: `at`, `by`, `outcome`, and the list and entry that tell the rest."""
         return self.data.get("calls", ())

@@ -322,6 +322,11 @@ def visits_summary(
     return _told(parts, (), history, reader)
 
 
+def _subject(data: Mapping[str, Any]) -> str:
+    """What a notice is about, without the case's number: that is the page's."""
+    return re.sub(r"\s*[（(][A-Z]{2,4}-[A-Z0-9-]+[)）]$|[A-Z]{2,4}-[A-Z0-9-]+\s*", "", data.get("subject", "")).strip()
+
+
 def visits_table(visits: Sequence[Visit], *, on: date) -> str:
     """Whom a list still names, as a Markdown table, as on a day."""
     # the form is narrow: what is short must not break
@@ -337,12 +342,11 @@ def visits_table(visits: Sequence[Visit], *, on: date) -> str:
     rows = []
     for visit in visits:
         late = " **超时**" if visit.due_on < on else ""
-        also = "、".join(VisitKind(each["kind"]).label for each in visit.also if each.get("kind"))
         cells = [
             str(visit.id),
             cell(f"{visit.order_no} 售后单 {visit.case_no}" if visit.case_no else visit.order_no),
             cell(f"{visit.masked_name} {visit.masked_phone}".strip()),
-            VisitKind(visit.kind).label + (f"（一并：{also}）" if also else ""),
+            cell(VisitKind(visit.kind).label + (f"（一并：{visit.merged}）" if visit.merged else "")),
             f"{visit.due_on.month}月{visit.due_on.day}日{late}",
             f"{visit.tries}次" if visit.tries else "",
             cell(visit.said if len(visit.said) <= MOST_SAID else f"{visit.said[:MOST_SAID]}…"),
@@ -462,10 +466,10 @@ def _what(entry: Dated, reader: Reader) -> tuple[str, str]:
         case "sample":
             return SAMPLED, "由质检人员复核处理结果"
         case "notice":
-            # the case's number stands at the end of every subject; here it is the page's
-            return "通知客户", re.sub(r"\s*[（(][A-Z]{2,4}-[A-Z0-9-]+[)）]$", "", data.get("subject", ""))
+            return "通知客户", _subject(data)
         case "delivery":
-            return f"通知{reader.recipient(data['to'])}", data["text"]
+            subject = _subject(data)
+            return f"通知{reader.recipient(data['to'])}", (f"“{subject}”" if subject else "") + data["text"]
         case "cancelled":
             return "取消售后单", data.get("reason", "")
         case "closed":

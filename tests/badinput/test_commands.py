@@ -146,7 +146,7 @@ COMMANDS = [
     cannot("account with nobody's name", ["case", "account", "{review}", "--as", "C07", "holder= ", "bank=工行", "number=622588"], "收款账户没有填对（户名：请填写1～60 字，不含控制字符），请改正后重新提交。"),
     cannot("account for a case that is not there", "case account RT-1 --as C07 holder=赵一 bank=工行 number=622588", "没有售后单 RT-1，请核对单号（可用 aftersales case list 查看）。"),
     cannot("customer of an order that is not there", "customer show D404 --as C01", "没有订单 D404，请核对订单号。"),
-    cannot("customer by somebody without the right", "customer show D1 --as C07", "经办人 C07 王小明 没有“查看联系方式”权限，请换有权限的员工处理。"),
+    cannot("customer by somebody without the right", "customer show D1 --as L02", "经办人 L02 孙磊 没有“查看联系方式”权限，请换有权限的员工处理。"),
     cannot("customer for a reason too long", ["customer", "show", "D1", "--as", "C01", "--reason", "长" * 501], "查看理由超过 500 字，请写短一些，或作为文件登记。"),
     cannot("customer for a reason with a sign nobody types", ["customer", "show", "D1", "--as", "C01", "--reason", "\a"], "查看理由含有不可见的控制字符，请删去后重填。"),
     # quote

@@ -187,6 +187,21 @@ def test_outside_the_project_the_sentence_says_where_to_go(tmp_path):
     assert done.stdout == "config：没有这个文件夹，请在项目的根目录运行，那里有 config/。\n"
 
 
+def test_outside_of_the_project_no_database_is_begun(tmp_path: Path):
+    done = subprocess.run(
+        [Path(sys.executable).with_name("aftersales"), "visit", "list"],
+        cwd=tmp_path,
+        env={name: value for name, value in os.environ.items() if not name.startswith("AFTERSALES_")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "这里不是项目目录（没有 migrations 文件夹），请先 cd 到项目根目录再运行。\n"
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("year", [2004, 2008, 2015, 2020, 2025, 2026])
 def test_a_shipped_calendar_is_what_the_command_writes(year):
     done = aftersales("calendar", str(year))

@@ -87,6 +87,16 @@ def test_fup06_what_is_not_solved_lives_on_though_another_visit_asked(effect: st
     assert [(p["key"], p["order_no"], p["case_no"], day) for p, day, _ in told] == ([] if effect else follows)
 
 
+def test_a_list_names_what_else_the_call_is_about():
+    parts = [
+        {"kind": "purchase", "order_no": "D2", "case_no": None},
+        {"kind": "return", "order_no": "D3", "case_no": "RT-1"},
+    ]
+
+    assert a_visit(also=parts).merged == "新购回访 D2、退换货回访 RT-1"
+    assert a_visit().merged == ""
+
+
 @pytest.mark.parametrize(
     ("left", "due_at", "behind"),
     [

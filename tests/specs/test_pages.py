@@ -205,6 +205,22 @@ def test_a_notice_is_told_by_its_subject_and_its_rule(subject: str):
     assert (row.what, row.result, row.rule) == ("通知客户", "退货申请已收到", "NTC-01")
 
 
+@pytest.mark.parametrize(
+    ("subject", "said"),
+    [
+        pytest.param("即将到期：RT-20261120-0001 退款", "“即将到期：退款”没有发送：已办理", id="of a ladder"),
+        pytest.param(
+            "退款延迟，向您致歉（RT-20261120-0001）", "“退款延迟，向您致歉”没有发送：已办理", id="of a customer"
+        ),
+        pytest.param("", "没有发送：已办理", id="written before notices named it"),
+    ],
+)
+def test_a_notice_that_was_not_sent_is_told_by_its_subject(subject: str, said: str):
+    data = {"to": "department:aftersales", "subject": subject, "text": "没有发送：已办理"}
+
+    assert READER.told(Told("refund-0.reminder.withdrawn", "delivery", data, "system")).result == said
+
+
 def test_fup04_the_page_of_a_second_revisit_says_what_the_customer_answered():
     begun = Told("begun", "begun", {"about": "RT-1", "answers": [["问题解决得满意吗？", "否"], ["总体满意度", "2 星"]]})
     order = {"order_no": "SO-1", "channel": "官方网站", "name": "徐**", "phone": ""}

@@ -711,7 +711,7 @@ async def test_gen10_nobody_can_make_a_look_undone(aftersales, shop, database, a
 @pytest.mark.parametrize(
     ("args", "code", "sentence"),
     [
-        pytest.param(["D1", "--as", "C07"], 1, "没有“查看联系方式”权限", id="no right"),
+        pytest.param(["D1", "--as", "L02"], 1, "没有“查看联系方式”权限", id="no right"),
         pytest.param(["D1", "--as", "X9"], 1, "“X9”不在员工名单中", id="unknown operator"),
         pytest.param(["D7", "--as", "C02"], 1, "没有订单 D7，请核对订单号。", id="unknown order"),
         pytest.param(["D1"], 2, "缺少选项 --as", id="nobody"),
