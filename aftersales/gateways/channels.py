@@ -14,9 +14,10 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import ContextVar, copy_context
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -39,10 +40,14 @@ PER_MINUTE = {"dingtalk": 20, "wecombot": 20, "feishu": 100, "lark": 100}
 MOST_BYTES = {"wecombot": 2048, "dingtalk": 20_000, "feishu": 20_000, "lark": 20_000, SMS: 1_000}
 # a send ends within this, with an answer or without
 LONGEST_SEND = 30.0
-# sends at once; more would not be faster in one process
-THREADS = 8
+# notices on their way at once; more would not be faster in one process
+AT_ONCE = 8
+# sends to one host that were given up and go on in their threads; while there are so many, it gets no more
+MOST_ABANDONED = 2
 # it may have arrived
 SILENT = "没有在规定时间内回复"
+# it was not sent, so it has not arrived
+STUCK = "对方没有结束之前的回复，这次没有发出"
 # kept before an import looked at it
 NOT_ONE = "登记的邮箱不是一个邮箱地址"
 _WAITS = "cto=5&rto=15&retry=0"
@@ -56,6 +61,11 @@ class Address:
     mark: str
     channel: str
     url: str = field(repr=False)
+
+    @property
+    def host(self) -> str:
+        """Who is spoken to there: a server, or of a robot its token; a secret too."""
+        return urlsplit(self.url).netloc.rpartition("@")[2]
 
     @property
     def per_minute(self) -> int | None:
@@ -237,7 +247,7 @@ def mark(url: str) -> str:
 
 # --- Apprise --------------------------------------------------------------------------------------------------------
 
-# what one send was told by the other side; each send runs in a context of its own
+# what one send was told by the other side; each send runs in a thread, and so in a context, of its own
 _told: ContextVar[list[str] | None] = ContextVar("aftersales_told", default=None)
 
 
@@ -327,14 +337,19 @@ async def _by_apprise(address: Address, subject: str, body: str) -> Outcome:
             return None
         return bool(plugin.notify(body=body, title=subject))
 
+    if _is_stuck(address.host):
+        return Outcome("failed", reason=STUCK)
+    sending = _in_thread(send)
     try:
-        # in threads of our own: those of the loop look up names for everybody, and a dead channel would keep them all
-        sending = asyncio.get_running_loop().run_in_executor(_threads(), copy_context().run, send)
-        is_sent = await asyncio.wait_for(sending, LONGEST_SEND)
+        async with asyncio.timeout(LONGEST_SEND):
+            is_sent = await asyncio.wrap_future(sending)
     except TimeoutError:
         return Outcome("unknown", reason=SILENT)
     except Exception as error:  # whatever a plugin raises: its text may quote the address
         return Outcome("failed", reason=f"渠道出错（{type(error).__name__}）")
+    finally:
+        if not sending.done():
+            _abandoned.setdefault(address.host, []).append(sending)
     if is_sent is None:
         return Outcome("failed", reason="地址不能用了，请检查渠道文件")
     if is_sent:
@@ -343,9 +358,36 @@ async def _by_apprise(address: Address, subject: str, body: str) -> Outcome:
     return Outcome("unknown" if why == SILENT else "failed", reason=why)
 
 
-@functools.cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(THREADS, thread_name_prefix="channels")
+def _in_thread(work: Callable[[], bool | None]) -> Future[bool | None]:
+    """
+    Run a send in a thread of its own, which the end of the process does not wait for.
+
+    Apprise bounds each read and not the whole: who drips a byte now and then is listened to for days, and no thread can
+    be ended from outside. Threads of a pool would all be lost to one such host, and be joined at the end.
+    """
+    outcome: Future[bool | None] = Future()
+    outcome.set_running_or_notify_cancel()  # whoever gives it up cancels nothing: it is done when its thread is
+
+    def run() -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, name="channel", daemon=True).start()
+    return outcome
+
+
+# what nobody waits for any more although its thread still listens, by host
+_abandoned: dict[str, list[Future[bool | None]]] = {}
+
+
+def _is_stuck(host: str) -> bool:
+    """Whether a host keeps so many threads of given-up sends that it gets no more of them."""
+    still = [each for each in _abandoned.pop(host, []) if not each.done()]
+    if still:
+        _abandoned[host] = still
+    return len(still) >= MOST_ABANDONED
 
 
 def _why(told: Sequence[str]) -> str:

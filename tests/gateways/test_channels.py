@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import logging
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ from aftersales.gateways.channels import Address, Channels
 from aftersales.settings import Settings
 from aftersales.terms import load
 from aftersales.words import Unable
-from tests.gateways.receivers import Mailbox, Receiver
+from tests.gateways.receivers import Drip, Mailbox, Receiver, dripping
 
 LIVE = load()
 TOKEN = "5ecre7t0ken5ecre7t0ken5ecre7t0ken0123456789abcdef0123456789abcdef"
@@ -247,14 +250,51 @@ async def test_no_address_comes_into_any_log(receiver: Receiver, caplog: pytest.
 
 
 async def test_two_sends_at_once_are_each_told_their_own_reason(receiver: Receiver):
-    import asyncio
-
     receiver.answers |= {"/a": (500, b""), "/b": (403, b"")}
     receiver.delay = 0.1
 
     first, second, third = await asyncio.gather(*(send(receiver.url(name)) for name in "abc"))
 
     assert "500" in first.reason and "403" in second.reason and third.outcome == "done"
+
+
+async def test_a_host_that_never_ends_its_answer_takes_no_other_along_and_is_left_alone(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+):
+    """Each read of it ends in time, so that no time-out of the connection ever comes."""
+    assert (await send(receiver.url("first"))).outcome == "done"  # Apprise is loaded by now
+    monkeypatch.setattr(channels, "LONGEST_SEND", 2.0)
+    with dripping() as drip:
+        hung = await asyncio.gather(*(send(drip.url()) for _ in range(channels.AT_ONCE)))
+        assert {(each.outcome, each.reason) for each in hung} == {("unknown", channels.SILENT)}
+
+        assert [(await send(receiver.url(name))).outcome for name in "abc"] == ["done"] * 3
+        refused = await send(drip.url("other"))
+        assert (refused.outcome, refused.reason) == ("failed", channels.STUCK)
+        assert drip.asked == channels.AT_ONCE, "it was not asked again, so that nothing can have arrived"
+
+    async with asyncio.timeout(20):
+        while (await send(drip.url())).reason == channels.STUCK:  # noqa: ASYNC110 - its threads end by themselves
+            await asyncio.sleep(0.05)
+    assert (await send(drip.url())).reason == "连接失败或被拒绝", "once its connections are gone it is asked again"
+
+
+ENDS = """
+import asyncio, sys
+from aftersales.gateways import channels
+
+channels.LONGEST_SEND = 2.0
+address = channels.Address("mark", "json", sys.argv[1])
+print(asyncio.run(channels.Channels().send(address, "已超时", "请尽快办理", key="notice-1")).outcome)
+"""
+
+
+def test_a_command_ends_though_a_send_of_it_never_does(drip: Drip):
+    told = subprocess.run(
+        [sys.executable, "-c", ENDS, drip.url()], check=False, capture_output=True, text=True, timeout=20
+    )
+
+    assert (told.returncode, told.stdout, told.stderr) == (0, "unknown\n", "")
 
 
 def test_an_address_is_named_by_a_mark_that_does_not_tell_it():
