@@ -51,6 +51,8 @@ STUCK = "对方没有结束之前的回复，这次没有发出"
 # kept before an import looked at it
 NOT_ONE = "登记的邮箱不是一个邮箱地址"
 _WAITS = "cto=5&rto=15&retry=0"
+# whatever the address or the service would have: what people typed stands in a notice, and is no markup
+_PLAIN = "format=text"
 _SCHEMA = re.compile(r"[a-z][a-z0-9+.-]{1,20}://", re.IGNORECASE)
 
 
@@ -257,7 +259,8 @@ def _plugin(url: str) -> Any:
 
     _quiet()
     _listen()
-    return apprise.Apprise.instantiate(f"{url}{'&' if urlsplit(url).query else '?'}{_WAITS}", suppress_exceptions=True)
+    told = f"{url}{'&' if urlsplit(url).query else '?'}{_WAITS}&{_PLAIN}"  # what is said last counts
+    return apprise.Apprise.instantiate(told, suppress_exceptions=True)
 
 
 @functools.cache
@@ -331,11 +334,13 @@ async def _by_apprise(address: Address, subject: str, body: str) -> Outcome:
     told: list[str] = []
 
     def send() -> bool | None:
+        from apprise import NotifyFormat
+
         _told.set(told)
         plugin = _plugin(address.url)
         if plugin is None:
             return None
-        return bool(plugin.notify(body=body, title=subject))
+        return bool(plugin.notify(body=body, title=subject, body_format=NotifyFormat.TEXT))
 
     if _is_stuck(address.host):
         return Outcome("failed", reason=STUCK)

@@ -189,6 +189,21 @@ async def test_a_robot_that_refuses_with_http_200_has_not_been_told(
     assert outcome.outcome == "failed" and reason in outcome.reason and TOKEN not in outcome.reason
 
 
+async def test_dingtalk_shows_what_it_is_sent_though_its_address_asks_for_markdown(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+):
+    from apprise.plugins import dingtalk
+
+    monkeypatch.setattr(
+        dingtalk.NotifyDingTalk, "notify_url", f"http://{receiver.base}/robot/send?access_token={{token}}"
+    )
+
+    assert (await send(f"dingtalk://{TOKEN}/?format=markdown", body="[点这里](http://e.example)")).outcome == "done"
+
+    assert receiver.received[0].body["msgtype"] == "text"
+    assert receiver.texts() == ["已超时\r\n[点这里](http://e.example)"]
+
+
 async def test_dingtalk_signs_with_its_secret(receiver: Receiver, monkeypatch: pytest.MonkeyPatch):
     from apprise.plugins import dingtalk
 
@@ -224,6 +239,30 @@ async def test_mail_arrives_in_chinese(mailbox: Mailbox):
     ((to, mail),) = mailbox.received
     assert to == ["l@shop.example"] and str(mail["Subject"]) == "已超时"
     assert "请尽快办理" in mail.get_body(("plain", "html")).get_content()
+
+
+@pytest.mark.parametrize("more", ["", "&format=html", "&Format=markdown"])
+async def test_mail_is_plain_text_and_keeps_its_lines(mailbox: Mailbox, more: str):
+    """What a customer typed, an order number or a reason, is told as it is and is no markup."""
+    typed = '订单 <img src="//e.example/p.png"> & *其他*\n第二行 A < B'
+
+    await send(f"mailto://127.0.0.1:{mailbox.port}?from=a@shop.example&to=l@shop.example{more}", body=typed)
+
+    ((_, mail),) = mailbox.received
+    assert mail.get_content_type() == "text/plain" and not mail.is_multipart()
+    assert mail.get_content().splitlines() == typed.splitlines()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        pytest.param("tgram://123456789:abcdefg_hijklmnop/12315544/", id="HTML else"),
+        pytest.param("rocket://user:pass@localhost/#a", id="Markdown else"),
+        pytest.param("dingtalk://token/?format=markdown", id="Markdown as the address asks"),
+    ],
+)
+def test_no_channel_reads_a_notice_as_markup(url: str):
+    assert channels._plugin(url).notify_format == "text"
 
 
 async def test_mail_that_is_refused_has_failed(mailbox: Mailbox):

@@ -361,6 +361,25 @@ async def test_a_customer_gets_mail_about_the_case_and_no_address_is_kept(
     assert "example.com" not in str(rows) and [row.state for row in rows] == ["sent"]
 
 
+async def test_what_a_customer_typed_is_no_markup_in_a_mail(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    mailbox: Mailbox,
+):
+    typed = '<img src="//e.example/p.png">'
+    await shop.order(typed, email="li@example.com")
+    await shop.tell({**shop.application(), "order_no": typed})
+    await many(12)  # a digest, of several lines
+    url = f"mailto://127.0.0.1:{mailbox.port}?from=a@shop.example"
+
+    await sending.look(known(departments={"aftersales": [f"{url}&to=as@shop.example"]}, customers={"email": url}))
+
+    told = {to: mail for (to,), mail in mailbox.received}
+    assert {mail.get_content_type() for mail in told.values()} == {"text/plain"}
+    assert f"我们已收到订单 {typed} 的退货申请" in told["li@example.com"].get_content()
+    assert len(told["as@shop.example"].get_content().splitlines()) > 12
+
+
 async def test_a_customer_is_told_in_the_order_in_which_it_happened(
     shop: Shop,
     time: Any,  # noqa: F811
