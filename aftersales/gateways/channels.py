@@ -20,7 +20,7 @@ from concurrent.futures import Future
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from aftersales.forms.records import EMAIL as MAIL
 from aftersales.gateways import Outcome
@@ -63,6 +63,8 @@ class Address:
     mark: str
     channel: str
     url: str = field(repr=False)
+    # of mail to a customer the recipient, whom `url` does not name
+    to: str = field(default="", repr=False)
 
     @property
     def host(self) -> str:
@@ -123,8 +125,7 @@ class Channels:
         mail = contact.get("email", "")
         is_one = MAIL.fits(mail)
         if self.email and is_one:
-            url = f"{self.email}{'&' if urlsplit(self.email).query else '?'}to={quote(mail, safe='@')}"
-            found.append(Address(EMAIL, "mailto", url))
+            found.append(Address(EMAIL, "mailto", self.email, mail))
         return tuple(found), NOT_ONE if self.email and mail and not is_one else ""
 
     def without(self, house: House) -> list[str]:
@@ -253,14 +254,17 @@ def mark(url: str) -> str:
 _told: ContextVar[list[str] | None] = ContextVar("aftersales_told", default=None)
 
 
-def _plugin(url: str) -> Any:
-    """Apprise's own object for an address, None when it knows none such."""
+def _plugin(url: str, to: str = "") -> Any:
+    """Apprise's own object for an address, None when it knows none such; of mail `to` is its one recipient."""
     import apprise
 
     _quiet()
     _listen()
     told = f"{url}{'&' if urlsplit(url).query else '?'}{_WAITS}&{_PLAIN}"  # what is said last counts
-    return apprise.Apprise.instantiate(told, suppress_exceptions=True)
+    plugin: Any = apprise.Apprise.instantiate(told, suppress_exceptions=True)
+    if plugin is not None and to:
+        plugin.targets = [(False, to)]  # Apprise reads no address with two `+`, and might read one as several
+    return plugin
 
 
 @functools.cache
@@ -337,7 +341,7 @@ async def _by_apprise(address: Address, subject: str, body: str) -> Outcome:
         from apprise import NotifyFormat
 
         _told.set(told)
-        plugin = _plugin(address.url)
+        plugin = _plugin(address.url, address.to)
         if plugin is None:
             return None
         return bool(plugin.notify(body=body, title=subject, body_format=NotifyFormat.TEXT))

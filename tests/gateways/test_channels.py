@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import logging
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from aftersales.forms.records import EMAIL
 from aftersales.gateways import channels
 from aftersales.gateways.channels import Address, Channels
 from aftersales.settings import Settings
@@ -347,9 +349,42 @@ MAILS = Channels(email="mailto://127.0.0.1:25?from=a@shop.example")
 
 @pytest.mark.parametrize("mail", ["li.xiaohong@example.com", "a+b@mail.qq.com", "_a-b@x-y.cn", f"{'a' * 64}@x.com"])
 def test_a_customers_mail_goes_to_exactly_this_address(mail: str):
-    (address,), lack = MAILS.of_customer({"email": mail})
+    assert_goes_to(mail)
 
-    assert [to for _, to in channels._plugin(address.url).targets] == [mail] and lack == ""
+
+def assert_goes_to(mail: str) -> None:
+    """A customer's mail has this recipient and no other, open or in secret."""
+    (address,), lack = MAILS.of_customer({"email": mail})
+    plugin = channels._plugin(address.url, address.to)
+
+    assert [to for _, to in plugin.targets] == [mail] and not plugin.cc and not plugin.bcc and lack == ""
+
+
+def made_up(count: int) -> list[str]:
+    """Addresses that fit, the same every time; more than one `+` is what Apprise itself cannot read."""
+    dice, found = random.Random(7), ["li+shop+cn@example.com"]
+    while len(found) < count:
+        local, host = ("".join(dice.choices(letters, k=dice.randint(1, 9))) for letters in ("aZ1_-.+", "aZ1-."))
+        mail = f"{local}@{host}.{dice.choice(['cn', 'com', 'museum'])}"
+        found += [mail] if EMAIL.fits(mail) else []
+    return found
+
+
+def test_every_mail_that_may_be_registered_goes_to_exactly_this_address():
+    for mail in made_up(150):
+        assert_goes_to(mail)
+
+
+async def test_mail_to_every_address_that_may_be_registered_arrives_there(mailbox: Mailbox):
+    known = Channels(email=f"mailto://127.0.0.1:{mailbox.port}?from=a@shop.example")
+    mails = made_up(20)
+
+    for mail in mails:
+        (address,), _ = known.of_customer({"email": mail})
+        assert (await known.send(address, "您的申请", "已收到", key="notice-1")).outcome == "done"
+
+    assert [to for to, _ in mailbox.received] == [[mail] for mail in mails]
+    assert [str(mail["To"]) for _, mail in mailbox.received] == mails
 
 
 @pytest.mark.parametrize(
