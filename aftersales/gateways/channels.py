@@ -20,7 +20,6 @@ from concurrent.futures import Future
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 from aftersales.forms.records import EMAIL as MAIL
 from aftersales.gateways import Outcome
@@ -69,7 +68,7 @@ class Address:
     @property
     def host(self) -> str:
         """Who is spoken to there: a server, or of a robot its token; a secret too."""
-        return urlsplit(self.url).netloc.rpartition("@")[2]
+        return re.split("[/?]", self.url.partition("://")[2], maxsplit=1)[0].rpartition("@")[2]
 
     @property
     def per_minute(self) -> int | None:
@@ -218,23 +217,47 @@ def _addresses(urls: Any, where: str) -> tuple[Address, ...]:
             raise Unable(
                 f"{here} Apprise 不认识，请对照 Apprise 的写法检查，如 dingtalk://令牌/、mailtos://用户:密码@主机。"
             )
-        if len(plugin) > 1:
-            raise Unable(f"{here}里有几个收件人，送到与否要分别记录，请一个收件人写一个地址。")
+        _check_one(plugin, here)
         address = Address(mark(url), _channel(plugin), url)
         if address.mark not in [each.mark for each in found]:
             found.append(address)
     return tuple(found)
 
 
+def _check_one(plugin: Any, here: str) -> None:
+    """See that an address is one recipient. Raises Unable."""
+    to, copies = _recipients(plugin)
+    if _is_mail(plugin) and not to:
+        raise Unable(f"{here}里没有 Apprise 认得的收件人，请写成 mailtos://用户:密码@主机?to=收件地址 这样。")
+    # of several whom a service takes at once, Apprise counts one
+    if max(len(plugin), len(to)) + len(copies) > 1:
+        raise Unable(f"{here}里有几个收件人（抄送也算），送到与否要分别记录，请一个收件人写一个地址。")
+
+
 def _check_mail(url: Any, where: str) -> None:
-    is_mail = isinstance(url, str) and re.match(r"mailtos?://", url) and not re.search(r"[?&]b?(to|cc)=", url)
-    if not is_mail:
-        raise Unable(f"{where} 应当是发信的邮箱，写成 mailtos://用户:密码@主机?from=发件地址，不写收件人。")
-    plugin = _plugin(f"{url}{'&' if '?' in url else '?'}to=a@example.com")
+    """See that customers' mail names nobody yet: whoever it named would get every customer's mail. Raises Unable."""
+    shape = "写成 mailtos://用户:密码@主机?from=发件地址"
+    if not isinstance(url, str) or not re.match(r"mailtos?://", url):
+        raise Unable(f"{where} 应当是发信的邮箱，{shape}，不写收件人。")
+    plugin = _plugin(url)
     if plugin is None:
-        raise Unable(f"{where} Apprise 不认识，请写成 mailtos://用户:密码@主机?from=发件地址。")
-    if len(plugin) != 1:  # somebody named behind the host would get every customer's mail
-        raise Unable(f"{where} 的主机后面写着收件人，请删去，写成 mailtos://用户:密码@主机?from=发件地址。")
+        raise Unable(f"{where} Apprise 不认识，请{shape}，不写收件人。")
+    to, copies = _recipients(plugin)
+    # where no recipient is written, Apprise takes the sender
+    if copies or [mail for _, mail in to] != [plugin.from_addr[1]]:
+        raise Unable(f"{where} 写着收件人，请删去（抄送也是），{shape}。")
+
+
+def _recipients(plugin: Any) -> tuple[list[Any], list[Any]]:
+    """To whom an address leads and who gets a copy, as Apprise has read it: one thing may be written in many ways."""
+    to, cc, bcc = (getattr(plugin, name, None) for name in ("targets", "cc", "bcc"))
+    # a few services keep a table of settings under that name
+    return list(to) if isinstance(to, list | tuple | set) else [], [*(cc or ()), *(bcc or ())]
+
+
+def _is_mail(plugin: Any) -> bool:
+    """Whether a service sends mail: those know secret copies."""
+    return hasattr(plugin, "bcc")
 
 
 def _channel(plugin: Any) -> str:
@@ -260,7 +283,7 @@ def _plugin(url: str, to: str = "") -> Any:
 
     _quiet()
     _listen()
-    told = f"{url}{'&' if urlsplit(url).query else '?'}{_WAITS}&{_PLAIN}"  # what is said last counts
+    told = f"{url}{'&' if '?' in url else '?'}{_WAITS}&{_PLAIN}"  # what is said last counts
     plugin: Any = apprise.Apprise.instantiate(told, suppress_exceptions=True)
     if plugin is not None and to:
         plugin.targets = [(False, to)]  # Apprise reads no address with two `+`, and might read one as several

@@ -101,6 +101,7 @@ def test_a_file_that_others_can_read_is_refused(tmp_path: Path, mode: int):
         pytest.param("departments: {logistics: ['json://a', 5]}", "第 2 个地址不是 Apprise 地址", id="a number"),
         pytest.param("departments: {logistics: {a: b}}", "第 1 个地址不是 Apprise 地址", id="a table for a list"),
         pytest.param(f"departments: {{logistics: ['nonsense://{TOKEN}']}}", "Apprise 不认识", id="no such service"),
+        pytest.param(f"departments: {{logistics: ['json://[{TOKEN}/a']}}", "Apprise 不认识", id="a host that is none"),
         pytest.param("departments: {logistics: ['wecombot://']}", "Apprise 不认识", id="a service without its key"),
         pytest.param(
             "departments: {logistics: ['mailto://h:25?from=a@b.cn&to=c@d.cn,e@f.cn']}", "有几个收件人", id="two at once"
@@ -121,6 +122,46 @@ def test_what_cannot_be_read_is_one_sentence_that_quotes_no_address(text: str, s
     sentence = str(refused.value)
     assert says in sentence and "\n" not in sentence and sentence.endswith("。")
     assert TOKEN not in sentence and "环境变量 AFTERSALES_CHANNELS" in sentence
+
+
+COPIES = ["&cc=", "&bcc=", "&Bcc=", "&CC=", "&%63c=", "& cc=", "&cc =", ";cc=", "&b%63c="]
+
+
+@pytest.mark.parametrize("copy", COPIES)
+def test_a_copy_is_a_second_recipient_however_it_is_written(copy: str):
+    url = f"mailtos://u:p@h.cn?from=a@b.cn&to=c@d.cn{copy}boss@shop.example"
+
+    for document in ({"departments": {"logistics": [url]}}, {"staff": {"A01": url}}, {"rehearsal": [url]}):
+        with pytest.raises(Unable, match="第 1 个地址里有几个收件人（抄送也算）"):
+            read(json.dumps(document))
+
+
+@pytest.mark.parametrize("named", [*COPIES, "&to=", "&To=", ";to=", "&%74o="])
+def test_customers_mail_has_no_recipient_of_its_own_however_it_is_written(named: str):
+    url = f"mailtos://u:p@h.cn?from=a@b.cn{named}boss@shop.example"
+
+    with pytest.raises(Unable, match=r"customers\.email 写着收件人，请删去") as refused:
+        read(json.dumps({"customers": {"email": url}}))
+
+    assert "boss" not in str(refused.value)
+
+
+@pytest.mark.parametrize("to", ["?to=nobody", "?to=li+shop+cn@example.com", "/nobody", "?from=a@b.cn&to=a%20b"])
+def test_mail_to_nobody_is_refused_at_once(to: str):
+    with pytest.raises(Unable, match="第 1 个地址里没有 Apprise 认得的收件人"):
+        read(json.dumps({"staff": {"A01": f"mailtos://u:p@h.cn{to}"}}))
+
+
+def test_what_a_service_takes_at_once_is_counted_one_by_one():
+    """Apprise counts a batch as one."""
+    with pytest.raises(Unable, match="有几个收件人"):
+        read("staff: {A01: 'mailgun://u@h.cn/0123456789-0123456789-0123456789/a@b.cn/c@d.cn?batch=yes'}")
+
+
+def test_mail_without_a_recipient_goes_to_its_sender_and_robots_name_none():
+    found = read("staff: {A01: ['mailtos://u:p@h.cn', 'dingtalk://token/', 'dingtalk://token/13800000000']}")
+
+    assert len(found.staff["A01"]) == 3
 
 
 def test_a_robot_named_by_its_web_address_is_the_same_robot():
