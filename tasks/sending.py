@@ -35,7 +35,7 @@ from tasks.cases import current_terms
 
 log = logging.getLogger("aftersales.notices")
 
-AT_ONCE = channels.THREADS
+AT_ONCE = channels.AT_ONCE
 # how often a worker looks for what was just written
 SECONDS = 2.0
 # how long a send may take before it counts as begun by somebody who died; longer than any send

@@ -27,7 +27,7 @@ import pytest
 
 if TYPE_CHECKING:
     from tests.gateways.provider import Running
-    from tests.gateways.receivers import Mailbox, Receiver
+    from tests.gateways.receivers import Drip, Mailbox, Receiver
 
 
 # what takes seconds to open, and is opened once for all tests that ask for it or once for each page of them
@@ -347,6 +347,15 @@ def mailbox() -> Iterator[Mailbox]:
     from tests.gateways.receivers import mailing
 
     with mailing() as running:
+        yield running
+
+
+@pytest.fixture
+def drip() -> Iterator[Drip]:
+    """A server that answers a byte now and then and never ends."""
+    from tests.gateways.receivers import dripping
+
+    with dripping() as running:
         yield running
 
 

@@ -10,7 +10,7 @@ from aftersales.forms.base import Form, Needs
 from aftersales.forms.fields import Code, StaffOption, Text
 from aftersales.forms.returns import CASE_NO
 
-# exactly one recipient, and all of it: what else an address may hold, Apprise splits or cuts off
+# exactly one recipient, and all of it: what else an address may hold, something on its way splits or cuts off
 EMAIL = Code(
     r"(?=[^@]{1,64}@)[A-Za-z0-9_-]+(?:[.+][A-Za-z0-9_-]+)*@"
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]{2,}",

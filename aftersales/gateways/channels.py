@@ -14,12 +14,12 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import ContextVar, copy_context
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, urlsplit
 
 from aftersales.forms.records import EMAIL as MAIL
 from aftersales.gateways import Outcome
@@ -39,13 +39,19 @@ PER_MINUTE = {"dingtalk": 20, "wecombot": 20, "feishu": 100, "lark": 100}
 MOST_BYTES = {"wecombot": 2048, "dingtalk": 20_000, "feishu": 20_000, "lark": 20_000, SMS: 1_000}
 # a send ends within this, with an answer or without
 LONGEST_SEND = 30.0
-# sends at once; more would not be faster in one process
-THREADS = 8
+# notices on their way at once; more would not be faster in one process
+AT_ONCE = 8
+# sends to one host that were given up and go on in their threads; while there are so many, it gets no more
+MOST_ABANDONED = 2
 # it may have arrived
 SILENT = "没有在规定时间内回复"
+# it was not sent, so it has not arrived
+STUCK = "对方没有结束之前的回复，这次没有发出"
 # kept before an import looked at it
 NOT_ONE = "登记的邮箱不是一个邮箱地址"
 _WAITS = "cto=5&rto=15&retry=0"
+# whatever the address or the service would have: what people typed stands in a notice, and is no markup
+_PLAIN = "format=text"
 _SCHEMA = re.compile(r"[a-z][a-z0-9+.-]{1,20}://", re.IGNORECASE)
 
 
@@ -56,6 +62,13 @@ class Address:
     mark: str
     channel: str
     url: str = field(repr=False)
+    # of mail to a customer the recipient, whom `url` does not name
+    to: str = field(default="", repr=False)
+
+    @property
+    def host(self) -> str:
+        """Who is spoken to there: a server, or of a robot its token; a secret too."""
+        return re.split("[/?]", self.url.partition("://")[2], maxsplit=1)[0].rpartition("@")[2]
 
     @property
     def per_minute(self) -> int | None:
@@ -111,8 +124,7 @@ class Channels:
         mail = contact.get("email", "")
         is_one = MAIL.fits(mail)
         if self.email and is_one:
-            url = f"{self.email}{'&' if urlsplit(self.email).query else '?'}to={quote(mail, safe='@')}"
-            found.append(Address(EMAIL, "mailto", url))
+            found.append(Address(EMAIL, "mailto", self.email, mail))
         return tuple(found), NOT_ONE if self.email and mail and not is_one else ""
 
     def without(self, house: House) -> list[str]:
@@ -205,23 +217,47 @@ def _addresses(urls: Any, where: str) -> tuple[Address, ...]:
             raise Unable(
                 f"{here} Apprise 不认识，请对照 Apprise 的写法检查，如 dingtalk://令牌/、mailtos://用户:密码@主机。"
             )
-        if len(plugin) > 1:
-            raise Unable(f"{here}里有几个收件人，送到与否要分别记录，请一个收件人写一个地址。")
+        _check_one(plugin, here)
         address = Address(mark(url), _channel(plugin), url)
         if address.mark not in [each.mark for each in found]:
             found.append(address)
     return tuple(found)
 
 
+def _check_one(plugin: Any, here: str) -> None:
+    """See that an address is one recipient. Raises Unable."""
+    to, copies = _recipients(plugin)
+    if _is_mail(plugin) and not to:
+        raise Unable(f"{here}里没有 Apprise 认得的收件人，请写成 mailtos://用户:密码@主机?to=收件地址 这样。")
+    # of several whom a service takes at once, Apprise counts one
+    if max(len(plugin), len(to)) + len(copies) > 1:
+        raise Unable(f"{here}里有几个收件人（抄送也算），送到与否要分别记录，请一个收件人写一个地址。")
+
+
 def _check_mail(url: Any, where: str) -> None:
-    is_mail = isinstance(url, str) and re.match(r"mailtos?://", url) and not re.search(r"[?&]b?(to|cc)=", url)
-    if not is_mail:
-        raise Unable(f"{where} 应当是发信的邮箱，写成 mailtos://用户:密码@主机?from=发件地址，不写收件人。")
-    plugin = _plugin(f"{url}{'&' if '?' in url else '?'}to=a@example.com")
+    """See that customers' mail names nobody yet: whoever it named would get every customer's mail. Raises Unable."""
+    shape = "写成 mailtos://用户:密码@主机?from=发件地址"
+    if not isinstance(url, str) or not re.match(r"mailtos?://", url):
+        raise Unable(f"{where} 应当是发信的邮箱，{shape}，不写收件人。")
+    plugin = _plugin(url)
     if plugin is None:
-        raise Unable(f"{where} Apprise 不认识，请写成 mailtos://用户:密码@主机?from=发件地址。")
-    if len(plugin) != 1:  # somebody named behind the host would get every customer's mail
-        raise Unable(f"{where} 的主机后面写着收件人，请删去，写成 mailtos://用户:密码@主机?from=发件地址。")
+        raise Unable(f"{where} Apprise 不认识，请{shape}，不写收件人。")
+    to, copies = _recipients(plugin)
+    # where no recipient is written, Apprise takes the sender
+    if copies or [mail for _, mail in to] != [plugin.from_addr[1]]:
+        raise Unable(f"{where} 写着收件人，请删去（抄送也是），{shape}。")
+
+
+def _recipients(plugin: Any) -> tuple[list[Any], list[Any]]:
+    """To whom an address leads and who gets a copy, as Apprise has read it: one thing may be written in many ways."""
+    to, cc, bcc = (getattr(plugin, name, None) for name in ("targets", "cc", "bcc"))
+    # a few services keep a table of settings under that name
+    return list(to) if isinstance(to, list | tuple | set) else [], [*(cc or ()), *(bcc or ())]
+
+
+def _is_mail(plugin: Any) -> bool:
+    """Whether a service sends mail: those know secret copies."""
+    return hasattr(plugin, "bcc")
 
 
 def _channel(plugin: Any) -> str:
@@ -237,17 +273,21 @@ def mark(url: str) -> str:
 
 # --- Apprise --------------------------------------------------------------------------------------------------------
 
-# what one send was told by the other side; each send runs in a context of its own
+# what one send was told by the other side; each send runs in a thread, and so in a context, of its own
 _told: ContextVar[list[str] | None] = ContextVar("aftersales_told", default=None)
 
 
-def _plugin(url: str) -> Any:
-    """Apprise's own object for an address, None when it knows none such."""
+def _plugin(url: str, to: str = "") -> Any:
+    """Apprise's own object for an address, None when it knows none such; of mail `to` is its one recipient."""
     import apprise
 
     _quiet()
     _listen()
-    return apprise.Apprise.instantiate(f"{url}{'&' if urlsplit(url).query else '?'}{_WAITS}", suppress_exceptions=True)
+    told = f"{url}{'&' if '?' in url else '?'}{_WAITS}&{_PLAIN}"  # what is said last counts
+    plugin: Any = apprise.Apprise.instantiate(told, suppress_exceptions=True)
+    if plugin is not None and to:
+        plugin.targets = [(False, to)]  # Apprise reads no address with two `+`, and might read one as several
+    return plugin
 
 
 @functools.cache
@@ -321,20 +361,27 @@ async def _by_apprise(address: Address, subject: str, body: str) -> Outcome:
     told: list[str] = []
 
     def send() -> bool | None:
+        from apprise import NotifyFormat
+
         _told.set(told)
-        plugin = _plugin(address.url)
+        plugin = _plugin(address.url, address.to)
         if plugin is None:
             return None
-        return bool(plugin.notify(body=body, title=subject))
+        return bool(plugin.notify(body=body, title=subject, body_format=NotifyFormat.TEXT))
 
+    if _is_stuck(address.host):
+        return Outcome("failed", reason=STUCK)
+    sending = _in_thread(send)
     try:
-        # in threads of our own: those of the loop look up names for everybody, and a dead channel would keep them all
-        sending = asyncio.get_running_loop().run_in_executor(_threads(), copy_context().run, send)
-        is_sent = await asyncio.wait_for(sending, LONGEST_SEND)
+        async with asyncio.timeout(LONGEST_SEND):
+            is_sent = await asyncio.wrap_future(sending)
     except TimeoutError:
         return Outcome("unknown", reason=SILENT)
     except Exception as error:  # whatever a plugin raises: its text may quote the address
         return Outcome("failed", reason=f"渠道出错（{type(error).__name__}）")
+    finally:
+        if not sending.done():
+            _abandoned.setdefault(address.host, []).append(sending)
     if is_sent is None:
         return Outcome("failed", reason="地址不能用了，请检查渠道文件")
     if is_sent:
@@ -343,9 +390,36 @@ async def _by_apprise(address: Address, subject: str, body: str) -> Outcome:
     return Outcome("unknown" if why == SILENT else "failed", reason=why)
 
 
-@functools.cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(THREADS, thread_name_prefix="channels")
+def _in_thread(work: Callable[[], bool | None]) -> Future[bool | None]:
+    """
+    Run a send in a thread of its own, which the end of the process does not wait for.
+
+    Apprise bounds each read and not the whole: who drips a byte now and then is listened to for days, and no thread can
+    be ended from outside. Threads of a pool would all be lost to one such host, and be joined at the end.
+    """
+    outcome: Future[bool | None] = Future()
+    outcome.set_running_or_notify_cancel()  # whoever gives it up cancels nothing: it is done when its thread is
+
+    def run() -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, name="channel", daemon=True).start()
+    return outcome
+
+
+# what nobody waits for any more although its thread still listens, by host
+_abandoned: dict[str, list[Future[bool | None]]] = {}
+
+
+def _is_stuck(host: str) -> bool:
+    """Whether a host keeps so many threads of given-up sends that it gets no more of them."""
+    still = [each for each in _abandoned.pop(host, []) if not each.done()]
+    if still:
+        _abandoned[host] = still
+    return len(still) >= MOST_ABANDONED
 
 
 def _why(told: Sequence[str]) -> str:

@@ -1,8 +1,10 @@
-"""Real receivers on loopback: an HTTP server that takes what robots and JSON hooks are sent, and a mail server."""
+"""Real receivers on loopback: an HTTP server for robots and JSON hooks, a mail server, and one that never ends."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -121,3 +123,45 @@ def mailing() -> Iterator[Mailbox]:
         yield box
     finally:
         controller.stop()
+
+
+@dataclass
+class Drip:
+    """A server that begins to answer and never ends: a byte now and then, so that no read of it waits for long."""
+
+    port: int = 0
+    asked: int = 0
+    every: float = 0.05
+
+    def url(self, name: str = "") -> str:
+        """A JSON address of Apprise that ends here."""
+        return f"json://127.0.0.1:{self.port}/{name}"
+
+
+@contextmanager
+def dripping() -> Iterator[Drip]:
+    """A dripping server on a free port; whoever still listens at the end is hung up on."""
+    drip, is_over = Drip(), threading.Event()
+
+    def answer(caller: socket.socket) -> None:
+        with caller, contextlib.suppress(OSError):
+            caller.recv(65536)
+            caller.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+            while not is_over.wait(drip.every):
+                caller.sendall(b"x")
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while not is_over.is_set():
+                caller, _ = server.accept()
+                drip.asked += 1
+                threading.Thread(target=answer, args=(caller,), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0), backlog=50) as server:
+        drip.port = server.getsockname()[1]
+        threading.Thread(target=accept, daemon=True).start()
+        try:
+            yield drip
+        finally:
+            is_over.set()
+            server.shutdown(socket.SHUT_RDWR)

@@ -27,7 +27,7 @@ from aftersales.store.engine import transaction
 from aftersales.terms import load
 from tasks import audits, escalation, records, sending
 from tests.gateways.provider import KEY, Running
-from tests.gateways.receivers import Mailbox, Receiver
+from tests.gateways.receivers import Drip, Mailbox, Receiver
 from tests.killing import killed
 from tests.stories.conftest import Shop, Telling
 from tests.stories.test_escalation import at, at_refund, time  # noqa: F401
@@ -361,6 +361,25 @@ async def test_a_customer_gets_mail_about_the_case_and_no_address_is_kept(
     assert "example.com" not in str(rows) and [row.state for row in rows] == ["sent"]
 
 
+async def test_what_a_customer_typed_is_no_markup_in_a_mail(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    mailbox: Mailbox,
+):
+    typed = '<img src="//e.example/p.png">'
+    await shop.order(typed, email="li@example.com")
+    await shop.tell({**shop.application(), "order_no": typed})
+    await many(12)  # a digest, of several lines
+    url = f"mailto://127.0.0.1:{mailbox.port}?from=a@shop.example"
+
+    await sending.look(known(departments={"aftersales": [f"{url}&to=as@shop.example"]}, customers={"email": url}))
+
+    told = {to: mail for (to,), mail in mailbox.received}
+    assert {mail.get_content_type() for mail in told.values()} == {"text/plain"}
+    assert f"我们已收到订单 {typed} 的退货申请" in told["li@example.com"].get_content()
+    assert len(told["as@shop.example"].get_content().splitlines()) > 12
+
+
 async def test_a_customer_is_told_in_the_order_in_which_it_happened(
     shop: Shop,
     time: Any,  # noqa: F811
@@ -599,6 +618,37 @@ async def test_one_dead_channel_holds_up_no_other(
     assert await outbox_states() == {"sent": 10 * len(people) + 10, "given_up": 10}, "and the next level is told"
     told = sorted(text.splitlines()[0] for text in receiver.texts("C01")[10:])
     assert told == [f"没有送达：提醒 {number}" for number in range(10)]
+
+
+async def test_p11_a_channel_that_never_ends_its_answer_holds_up_no_other(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+    drip: Drip,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(channels, "LONGEST_SEND", 2.0)
+    both = known(staff={"C07": [drip.url()], "L01": [receiver.url("L01")]})
+    await many(9, "staff:C07")
+    await many(3, "staff:L01")
+    await sending.look(both)
+    asked = drip.asked
+
+    time("2025-03-13 10:02")
+    await many(3, "staff:L01")
+    await sending.look(both)
+
+    told = receiver.texts("L01")
+    assert len(told) == 6 and not any(each.startswith("【可能重复】") for each in told)
+    query = "select channel, told, state, tries, is_doubtful, reason from deliveries order by id"
+    async with transaction() as connection:
+        rows = (await connection.execute(text(query))).all()
+    of_l01 = [row for row in rows if row.told == "staff:L01"]
+    assert {(row.state, row.tries, row.is_doubtful) for row in of_l01} == {("sent", 1, False)}
+    of_c07 = [row for row in rows if row.told == "staff:C07"]
+    assert 0 < drip.asked == asked < sending.AT_ONCE + channels.MOST_ABANDONED
+    assert channels.STUCK in {row.reason for row in of_c07}
+    assert sum(row.is_doubtful for row in of_c07) == asked, "what was not sent cannot have arrived"
 
 
 async def test_a_worker_that_is_about_to_leave_begins_nothing_more(
