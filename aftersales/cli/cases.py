@@ -685,8 +685,11 @@ def list_evidence(case_no: str, as_json: bool) -> None:
     for piece in pieces:
         table.add_row(reader.time(piece.at), Text(reader.who(piece.actor)), Text(piece.label))
     screen().print(table)
-    if any(piece.file for piece in pieces):
-        click.echo(f"文件存放在 {settings().home / 'files'}，文件名是 SHA-256（--json 可见全部）。")
+    if files := [piece for piece in pieces if piece.file]:
+        click.echo(f"文件存放在 {settings().home / 'files'}，文件名：")
+        # a column would fold a name, so that it could not be copied
+        for piece in files:
+            click.echo(f"{piece.file}  {piece.label}")
 
 
 # --- customer -------------------------------------------------------------------------------------------------------

@@ -601,6 +601,7 @@ async def test_pol08_the_list_has_what_forms_and_commands_brought(aftersales, ap
 
     assert "https://pics.example/1" in shown.out
     assert "b.png（文件 " in shown.out
+    assert f"\n{hashlib.sha256(b'png').hexdigest()}  b.png" in shown.out, "whole, to be found in the folder"
     assert [(piece["actor"], piece["sha256"]) for piece in listed.data] == [
         ("C07", None),
         ("C07", hashlib.sha256(b"png").hexdigest()),
