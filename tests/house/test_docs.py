@@ -55,6 +55,27 @@ def quoted(page: Path) -> Iterator[str]:
             yield command
 
 
+def commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:
+    """A group and everything below it, with what is typed for it."""
+    yield path, group
+    for word in group.list_commands(click.Context(group)):
+        command = group.get_command(click.Context(group), word)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{path} {word}")
+        else:
+            yield f"{path} {word}", command
+
+
+def test_no_help_page_has_words_of_click():
+    for path, command in commands(root, "aftersales"):
+        told = command.get_help(click.Context(command, info_name=path, help_option_names=["-h", "--help"]))
+        assert told.startswith(f"用法：{path} "), told
+        assert "显示这段说明。" in told, told
+        for english in ("Usage", "Options", "Commands:", "Show this", "[required", "[default", "[OPTIONS]", "COMMAND"):
+            assert english not in told, (path, english)
+
+
 COMMANDS_QUOTED = sorted({(name(page), command) for page in PAGES for command in quoted(page)})
 
 
