@@ -157,6 +157,6 @@ async def test_kpi40_how_many_were_done_by_their_day(aftersales, listed: list[in
 
     told = await aftersales("visit", "figures", "--from", TODAY, "--to", TODAY, "--format", "json")
 
-    assert [(row["agent"], row["due"], row["in_time"], row["late"], row["still_open"], row["share"]) for row in told.data] == [
+    assert [(row["agent"], row["due"], row["in_time"], row["late"], row["overdue"], row["share"]) for row in told.data] == [
         ("C07 王小明", "2", "1", "1", "0", "50.0"), ("C08 陈晓", "1", "0", "0", "1", "0.0"), ("合计", "3", "1", "1", "1", "33.3"),
     ]  # fmt: skip
