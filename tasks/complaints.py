@@ -64,5 +64,6 @@ async def open_complaint(
         data={"about": about or leg.case.case_no, "order_no": order_no, "reason": reason},
         rule="CMP-01",
     )
-    await notices.tell_department(connection, leg, entry, owner, told.replace(NUMBER, complaint_no))
+    text = told.replace(NUMBER, complaint_no)
+    await notices.tell_department(connection, leg, entry, owner, text, about=complaint_no)
     return complaint_no

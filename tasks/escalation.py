@@ -55,6 +55,22 @@ class Told:
     notices: tuple[Notice, ...] = ()
     failed: str = ""
 
+    def by_rung(self, reader: pages.Reader, terms: Terms) -> list[str]:
+        """What each rung that somebody is told of is, for when, and whom it tells: `超时 3月19日（周三）24:00：售后服务部`."""
+        told: dict[tuple[datetime, str], list[str]] = {}
+        for notice in self.notices:
+            whom = reader.recipient(notice.to) + (f"（不发：{notice.withdrawn}）" if notice.withdrawn else "")
+            told.setdefault((notice.rung.at, self._kind(notice.rung)), []).append(whom)
+        return [
+            f"{kind} {clocks.spoken(at, house=terms.house)}：{'、'.join(whom)}"
+            for (at, kind), whom in sorted(told.items())
+        ]
+
+    def _kind(self, rung: Rung) -> str:
+        if rung.name == ladders.REMINDER:
+            return ladders.called(rung)
+        return "升级" if self.due_at is not None and rung.at > self.due_at else "超时"
+
     def delay(self, at: datetime) -> dict[str, str]:
         """What the sender needs to name the delay anew, for it may send much later (P-10)."""
         assert self.due_at is not None
@@ -85,10 +101,7 @@ class Round:
                 each.case_no,
                 matter(each.stage),
                 clocks.spoken(each.due_at, house=terms.house),
-                "、".join(
-                    reader.recipient(notice.to) + (f"（不发：{notice.withdrawn}）" if notice.withdrawn else "")
-                    for notice in each.notices
-                ),
+                "；".join(each.by_rung(reader, terms)),
             )
             for each in self.told
         ]

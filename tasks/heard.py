@@ -117,10 +117,12 @@ def not_left(number: Any, visit: Visit | None, list_no: str, terms: Terms) -> st
     last = visit.calls[-1] if visit.calls else None
     if last is not None and (visit.state == lists.DONE or last["list_no"] == list_no):
         at = reader.time(datetime.fromisoformat(last["at"]))
-        return (
-            f"回访 {visit.id} 已由 {reader.who(last['by'])} 于 {at} 登记为“{Outcome(last['outcome']).label}”，"
-            "您的提交未被采用，无需再处理。"
-        )
+        first = f"回访 {visit.id} 已由 {reader.who(last['by'])} 于 {at} 登记为“{Outcome(last['outcome']).label}”，"
+        if visit.state == lists.PLANNED:
+            # who was not reached is called again: it is not settled, as what is done is
+            again = clocks.spoken_day(visit.due_on)
+            return f"{first}一天只登记一次，您的提交未被采用；{again}列入清单后再打，打完再登记。"
+        return f"{first}您的提交未被采用，无需再处理。"
     if visit.state == lists.DROPPED:
         return f"回访 {visit.id} 已取消，不用再联系这位客户。"
     if visit.state == lists.LISTED:

@@ -138,12 +138,17 @@ async def tell_staff(connection: AsyncConnection, leg: Leg, entry: str, staff_id
     await put(connection, leg, "STAFF", entry, to=f"staff:{staff_id}", subject=f"{leg.case.case_no} 提醒", body=text)
 
 
-async def tell_department(connection: AsyncConnection, leg: Leg, entry: str, department: str, text: str) -> None:
-    """Put a sentence for a department into the outbox, once for each entry it is about."""
+async def tell_department(
+    connection: AsyncConnection, leg: Leg, entry: str, department: str, text: str, *, about: str = ""
+) -> None:
+    """
+    Put a sentence for a department into the outbox, once for each entry it is about.
+
+    `about` is the case that its title names, where that is not the leg's.
+    """
     assert leg.case is not None
-    await put(
-        connection, leg, "DESK", entry, to=f"department:{department}", subject=f"{leg.case.case_no} 提醒", body=text
-    )
+    subject = f"{about or leg.case.case_no} 提醒"
+    await put(connection, leg, "DESK", entry, to=f"department:{department}", subject=subject, body=text)
 
 
 async def tell_without_case(

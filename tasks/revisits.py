@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from aftersales.desk import leg as legs
 from aftersales.desk.leg import Leg
 from aftersales.rules import clocks, masking
+from aftersales.rules.deliveries import CUSTOMER
 from aftersales.store import cases, journal
 from aftersales.store.cases import Case
 from aftersales.terms import Terms
@@ -28,11 +29,13 @@ async def open_revisit(
     terms: Terms,
     answers: Sequence[tuple[str, str]],
     at: datetime,
+    actor: str = CUSTOMER,
 ) -> str:
     """
     Open the second revisit of a dissatisfied customer, once a case; answers its number (SVY-05, FUP-04).
 
-    `answers` are what was asked and what they said, as people read it; personal data in it is masked. Whoever is to
+    `answers` are what was asked and what they said, as people read it; personal data in it is masked. `actor` is who
+    wrote that down: the customer on their page, or the agent who asked them by phone. Whoever is to
     call is told at once (NTC-20). The run is started by `tellers.begin_from_outside` after the commit, else by the
     reconciling round.
     """
@@ -63,7 +66,7 @@ async def open_revisit(
         "begun",
         kind="begun",
         at=at,
-        actor="customer",
+        actor=actor,
         data={"about": about.case_no, "answers": said},
         rule=promised.rule,
     )

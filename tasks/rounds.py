@@ -48,7 +48,7 @@ async def escalate() -> str:
     wrong = f"，{len(told.failed)} 项出错，下一分钟再试" if told.failed else ""
     wrong += f"；{len(untagged)} 张单的标签没有更新，下一分钟再试，例如 {untagged[0]}" if untagged else ""
     if not told.told:
-        return f"没有到期的提醒{wrong}"
+        return f"没有到期的提醒，也没有超时{wrong}"
     return f"处理了 {len(told.told) - len(told.failed)} 项到期的提醒{wrong}"
 
 

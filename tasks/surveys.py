@@ -417,7 +417,7 @@ async def _record(
     revisit_no = complaint_no = ""
     if is_dissatisfied:
         told = rules.told(said, survey)
-        revisit_no = await revisits.open_revisit(connection, case, terms=terms, answers=told, at=at)
+        revisit_no = await revisits.open_revisit(connection, case, terms=terms, answers=told, at=at, actor=actor)
     if other_need:
         leg = Leg(driver=None, case=case, terms=terms)  # type: ignore[arg-type]  # nobody tells the story here
         complaint_no = await complaints.open_complaint(

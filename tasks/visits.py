@@ -20,7 +20,7 @@ from aftersales.desk import leg as legs
 from aftersales.desk import runs
 from aftersales.desk.deployments import STORIES
 from aftersales.desk.leg import Leg
-from aftersales.rules import clocks, lists, visits
+from aftersales.rules import authority, clocks, lists, visits
 from aftersales.rules import figures as counting
 from aftersales.rules.figures import Kept
 from aftersales.rules.lists import Visit
@@ -311,6 +311,7 @@ async def _record(
             raise _unknown(visit_id)
         if visit.list_no is None or visit.list_no != (list_no or visit.list_no):
             last = list_no or (visit.calls[-1]["list_no"] if visit.calls else "")
+            _check(visit, operator, answer, opening.current_terms())
             raise heard.NotLeft(heard.not_left(visit_id, visit, last, opening.current_terms()))
         case, terms = await outside.found(connection, visit.list_no)
         await cases.lock(connection, case.case_no)
@@ -319,6 +320,7 @@ async def _record(
         decided = [each for each in leg.history if each.kind == "decision"]
         if any(each.data.get("ended") for each in decided) or "closed" in leg.entries:
             now = await store.read(connection, visit_id)
+            _check(visit, operator, answer, terms)
             raise heard.NotLeft(heard.not_left(visit_id, now, case.case_no, terms))
         entry = _round_after(leg.history)
         if f"{entry}.asked" not in leg.entries:
@@ -342,6 +344,25 @@ async def _record(
         now = await store.read(connection, visit_id)
     assert now is not None, "a visit stays"
     return now, written
+
+
+def _check(visit: Visit, operator: str, answer: Mapping[str, Any], terms: Terms) -> None:
+    """
+    Tell what is wrong with an answer itself before who was first: else the wrong word is typed again another day.
+
+    Raises gates.Refused and forms.Misfilled.
+    """
+    department = terms.house.departments.get(visit.owner)
+    no = authority.objection(
+        operator=terms.staff().get(operator),
+        named=operator,
+        right=authority.RIGHTS["visit"],
+        department=visit.owner,
+        department_name=department.name if department else visit.owner,
+    )
+    if no:
+        raise gates.Refused(no)
+    forms.read(forms.VisitForm, {**answer, "visit": str(visit.id), "gate": "-", "operator": operator})
 
 
 async def read(visit_id: int) -> Visit:

@@ -12,7 +12,10 @@ import sys
 
 import click
 
+from aftersales.cli import helping
 from aftersales.words import Unable
+
+helping.speak_chinese()
 
 # command → where it lives, and its line on the help page (none: not for people); in the order of the help page
 COMMANDS: dict[str, tuple[str, str]] = {

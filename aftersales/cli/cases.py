@@ -32,7 +32,7 @@ from aftersales.cli.common import (
     run,
     screen,
 )
-from aftersales.words import AWAITED, Event, Shipping, Stage, Unable, matter
+from aftersales.words import AWAITED, Event, Process, Shipping, Stage, Unable, matter
 
 if TYPE_CHECKING:
     from aftersales.rules.pages import Reader
@@ -53,6 +53,10 @@ WORLD = {
     Event.FREIGHT_REIMBURSED: "payment",
     Event.CASE_CANCELLED: "customer",
 }
+
+
+# where a complaint stands that is not closed
+COMPLAINT_IN_WORK = "投诉处理"
 
 
 # --- case list ------------------------------------------------------------------------------------------------------
@@ -108,7 +112,7 @@ def _listed_data(row: Listed, house: House) -> dict[str, Any]:
         "case_no": row.case_no,
         "order_no": row.order_no,
         "stage": row.stage.value,
-        "stage_label": row.stage.label,
+        "stage_label": _stage(row),
         "department": row.owner,
         "department_name": department_name(row.owner, house),
         "opened_at": iso(row.opened_at, house),
@@ -125,21 +129,20 @@ def _is_overdue(row: Listed) -> bool:
     from aftersales import clock
     from aftersales.rules import clocks
 
-    return row.due_at is not None and clocks.is_overdue(due_at=row.due_at, at=clock.now(row))
+    is_past = row.due_at is not None and clocks.is_overdue(due_at=row.due_at, at=clock.now(row))
+    return is_past and not row.is_customers
 
 
 def _print_list(rows: Sequence[Listed], house: House) -> None:
     from rich.text import Text
 
-    from aftersales import clock
-
     table = make_table("", "售后单号", "订单", "环节", "部门", "截止", "金额（元）", right=("金额（元）",))
     for row in rows:
-        due = _due(row.due_at, row.provisional, clock.now(row), house) if row.closed_at is None else ""
+        due = _listed_due(row, house) if row.closed_at is None else ""
         table.add_row(
             Text(row.case_no + ("（演练）" if row.rehearsal else "")),
             Text(row.order_no),
-            row.stage.label,
+            _stage(row),
             "" if row.stage.is_over else department_name(row.owner, house),
             Text(due, style="bold red" if _is_overdue(row) else ""),
             "" if row.amount is None else f"{row.amount:.2f}",
@@ -150,7 +153,21 @@ def _print_list(rows: Sequence[Listed], house: House) -> None:
         click.echo("没有符合条件的售后单。")
 
 
-def _due(due_at: Any, provisional: bool, now: Any, house: House) -> str:
+def _stage(row: Listed | Case) -> str:
+    """Where a case stands. A complaint has no stages, and no story moves it: it is in work until `case done`."""
+    is_open_complaint = row.process == Process.COMPLAINT and row.stage is Stage.OPENED
+    return COMPLAINT_IN_WORK if is_open_complaint else row.stage.label
+
+
+def _listed_due(row: Listed, house: House) -> str:
+    from aftersales import clock
+
+    if row.process == Process.COMPLAINT:
+        return "无时限"
+    return _due(row.due_at, row.provisional, clock.now(row), house, is_customers=row.is_customers)
+
+
+def _due(due_at: Any, provisional: bool, now: Any, house: House, *, is_customers: bool) -> str:
     """A due time as people read it, and by how much it has passed; between two gates nobody owes anything."""
     from aftersales.rules import clocks
     from aftersales.rules.pages import spoken_difference
@@ -158,8 +175,15 @@ def _due(due_at: Any, provisional: bool, now: Any, house: House) -> str:
     if due_at is None:
         return "办理中"
     spoken = f"{clocks.spoken(due_at, house=house)} 前{'（暂定）' if provisional else ''}"
-    late = f"，{spoken_difference(now, due_at)}" if clocks.is_overdue(due_at=due_at, at=now) else ""
+    late = (
+        f"，{_timing(spoken_difference(now, due_at), is_customers)}" if clocks.is_overdue(due_at=due_at, at=now) else ""
+    )
     return spoken + late
+
+
+def _timing(spoken: str, is_customers: bool) -> str:
+    """How early or late something was; what waits for its customer is not late, however long it takes them."""
+    return f"{spoken.replace('超时', '已过')}（等客户）" if is_customers and "超时" in spoken else spoken
 
 
 # --- case show ------------------------------------------------------------------------------------------------------
@@ -237,7 +261,7 @@ def _page_data(page: Page) -> dict[str, Any]:
         "order_no": page.case.order_no,
         "channel": page.case.channel,
         "stage": page.case.stage.value,
-        "stage_label": page.case.stage.label,
+        "stage_label": _stage(page.case),
         "department": page.case.owner,
         "department_name": department_name(page.case.owner, house),
         "operator": page.case.operator,
@@ -294,9 +318,8 @@ def _promise_data(promise: Mapping[str, Any], page: Page) -> dict[str, Any]:
         "due_at": iso(promise["due_at"], house),
         "provisional": promise["provisional"],
         "ended_at": iso(promise["ended_at"], house),
-        "is_overdue": clocks.is_overdue(
-            due_at=promise["due_at"], at=clock.now(page.case) if is_open else promise["ended_at"]
-        ),
+        "is_overdue": promise["lapses_at"] is None
+        and clocks.is_overdue(due_at=promise["due_at"], at=clock.now(page.case) if is_open else promise["ended_at"]),
         "trace": clocks.explain(promise["trace"]),
     }
 
@@ -309,7 +332,7 @@ def _print_page(page: Page) -> None:
     stage = page.case.stage
     owner = "" if stage.is_over else f"，由{department_name(page.case.owner, house)}处理"
     rows = [
-        ("售后单", f"{page.case.case_no}  {stage.label}{owner}" + ("（演练）" if page.case.rehearsal else "")),
+        ("售后单", f"{page.case.case_no}  {_stage(page.case)}{owner}" + ("（演练）" if page.case.rehearsal else "")),
         ("订单", f"{page.case.order_no}  {page.case.channel}"),
         ("客户", "  ".join(filter(None, page.customer.values())) or "未知"),
         ("另行登记的联系人", page.recorded.get("contact", "")),
@@ -338,10 +361,12 @@ def _print_page(page: Page) -> None:
         for label in page.evidence:
             console.print(Text(f"  {label}"), soft_wrap=True)
 
+    customers = {promise["entry"] for promise in page.promises if promise["lapses_at"] is not None}
     history = make_table("经过", "时间", "谁", "事项", "结果", "早/晚")
     for entry in page.history:
         told = page.reader.told(entry)
-        history.add_row(*map(Text, (told.at, told.actor, told.what, told.result, told.timing)))
+        timing = _timing(told.timing, entry.entry in customers)
+        history.add_row(*map(Text, (told.at, told.actor, told.what, told.result, timing)))
     console.print(history)
 
 
@@ -381,7 +406,8 @@ def _promise_row(promise: Mapping[str, Any], page: Page) -> list[Any]:
     from aftersales.rules.standing import asks
 
     house, ended_at = page.terms.house, promise["ended_at"]
-    due = _due(promise["due_at"], promise["provisional"], ended_at or clock.now(page.case), house)
+    is_customers, now = promise["lapses_at"] is not None, ended_at or clock.now(page.case)
+    due = _due(promise["due_at"], promise["provisional"], now, house, is_customers=is_customers)
     stage, done = matter(promise["stage"]), "（已办）"
     if any(each.entry == promise["entry"] and asks(each.data) for each in page.history):
         done = "（已暂停）"
@@ -655,8 +681,11 @@ def list_evidence(case_no: str, as_json: bool) -> None:
     for piece in pieces:
         table.add_row(reader.time(piece.at), Text(reader.who(piece.actor)), Text(piece.label))
     screen().print(table)
-    if any(piece.file for piece in pieces):
-        click.echo(f"文件存放在 {settings().home / 'files'}，文件名是 SHA-256（--json 可见全部）。")
+    if files := [piece for piece in pieces if piece.file]:
+        click.echo(f"文件存放在 {settings().home / 'files'}，文件名：")
+        # a column would fold a name, so that it could not be copied
+        for piece in files:
+            click.echo(f"{piece.file}  {piece.label}")
 
 
 # --- customer -------------------------------------------------------------------------------------------------------

@@ -180,7 +180,7 @@ def _show(screen: Console, played: Sequence[Played], ui_url: str) -> None:
     for title in ("售后单", "经过", "结果"):
         table.add_column(title, no_wrap=wide or title != "经过")
     table.add_column("退款（元）", justify="right", no_wrap=True)
-    table.add_column("逾期", justify="right", no_wrap=True)
+    table.add_column("超时", justify="right", no_wrap=True)
     if wide:
         table.add_column("在界面中打开", no_wrap=True)
     for each in played:

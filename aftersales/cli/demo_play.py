@@ -496,6 +496,9 @@ class _Play:
             assert case is not None, "a case is never deleted"
             terms = await terms_of(connection, case)
             history = sorted((await journal.read(connection, case.case_no)).values(), key=lambda entry: entry.seq)
+            promises = await cases.promises(connection, case.case_no)
+        # nobody is late while it is the customer who is waited for
+        customers = {promise["entry"] for promise in promises if promise["lapses_at"] is not None}
         returns = terms.returns.on(case.channel)
         played.paid = [Decimal(refund["amount"]) for refund in standing(history).refunds]
         played.expected = [
@@ -507,7 +510,10 @@ class _Play:
         played.late = sum(
             1
             for entry in history
-            if entry.kind == "decision" and entry.due_at and clocks.is_overdue(due_at=entry.due_at, at=entry.at)
+            if entry.kind == "decision"
+            and entry.due_at
+            and entry.entry not in customers
+            and clocks.is_overdue(due_at=entry.due_at, at=entry.at)
         )
 
 

@@ -621,7 +621,7 @@ WAYS: tuple[Way, ...] = (
     ),
     Way(
         "never sent",
-        "自行寄回的商品一直没寄，提醒后自动关闭",
+        "自行寄回的商品一直没寄，提醒后自动结案",
         (
             _apply(shipping=Shipping.SELF),
             _approve(),
@@ -632,7 +632,7 @@ WAYS: tuple[Way, ...] = (
     ),
     Way(
         "never corrected",
-        "驳回后七天无人补正，自动关闭",
+        "驳回后七天无人补正，自动结案",
         (
             _apply(),
             _reject("看不清吊牌", "吊牌照片"),
@@ -662,7 +662,7 @@ WAYS: tuple[Way, ...] = (
     ),
     Way(
         "never answered",
-        "审核请客户补充，七天没有答复，自动关闭",
+        "审核请客户补充，七天没有答复，自动结案",
         (
             _apply(),
             _asked("review", {"decision": Review.ASK, "question": "请补拍吊牌照片"}, 1, "客服请客户补充照片"),

@@ -32,7 +32,7 @@ def escalate(dry_run: bool, moment: str | None) -> None:
             table.add_row(*row)
         screen().print(table)
     done = len(told.told) - len(told.failed)
-    click.echo(f"{'将通知' if dry_run else '已写入待发'} {done} 项。" if done else "没有到期的提醒。")
+    click.echo(f"{'将通知' if dry_run else '已写入待发'} {done} 项。" if done else "没有到期的提醒，也没有超时。")
     if told.failed:
         first = told.failed[0]
         raise Unable(f"有 {len(told.failed)} 项出错，例如 {first.case_no}：{first.failed}；请解决后再运行一次。")

@@ -28,12 +28,20 @@ def test(whom: str) -> None:
     """
     outcomes = asyncio.run(_test(whom))
     table = make_table("", "渠道", "结果")
-    for channel, reason in outcomes:
+    for channel, (_, reason) in zip(_numbered([channel for channel, _ in outcomes]), outcomes, strict=True):
         table.add_row(channel, reason or "已送达")
     screen().print(table)
     failed = [reason for _, reason in outcomes if reason]
     if failed:
         raise Unable(f"{len(outcomes)} 个渠道中有 {len(failed)} 个没有送达，请照上面的原因检查渠道文件。")
+
+
+def _numbered(channels: Sequence[str]) -> list[str]:
+    """Tell addresses of one kind apart, as they follow each other in the file of channels: `json 1`, `json 2`."""
+    return [
+        f"{channel} {channels[:place].count(channel) + 1}" if channels.count(channel) > 1 else channel
+        for place, channel in enumerate(channels)
+    ]
 
 
 async def _test(whom: str) -> list[tuple[str, str]]:

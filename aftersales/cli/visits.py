@@ -195,8 +195,8 @@ def figures(since: date, until: date, by: str, form: str, out: Path | None) -> N
 
     in_order(since, until)
     heads = {
-        by: GROUPS[by], "due": "应回访", "in_time": "按时完成", "late": "逾期完成", "still_open": "未完成",
-        "pending": "其中未到期", "not_reached": "其中未联系上", "problems": "其中发现问题", "share": "完成率 %",
+        by: GROUPS[by], "due": "应回访", "in_time": "按时完成", "late": "逾期完成", "overdue": "逾期未完成",
+        "pending": "未到期", "not_reached": "其中未联系上", "problems": "其中发现问题", "share": "完成率（%）",
     }  # fmt: skip
     counts = [name for name in heads if name not in (by, "share")]
     rows = [

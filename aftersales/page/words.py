@@ -327,7 +327,8 @@ class Words:
 
     def wrong(self, wrong: surveys.Wrong) -> str:
         """What is wrong with an answer."""
-        known = (", " if self.language == "en" else "、").join(wrong.known)
+        names = {spoken: self(f"survey.{code}") for code, spoken in surveys.SPOKEN.items()}
+        known = (", " if self.language == "en" else "、").join(names.get(each, each) for each in wrong.known)
         return self(f"survey.wrong.{wrong.what}", label=wrong.label[self.language], known=known)
 
     def _either(self, chinese: str, english: str) -> tuple[str, str]:

@@ -57,11 +57,6 @@ class Kept:
         return Kept(**{each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(Kept)})
 
     @property
-    def still_open(self) -> int:
-        """How many are not done, late or not."""
-        return self.overdue + self.pending
-
-    @property
     def completion(self) -> Decimal | None:
         """Per cent that were done by their due day, of those whose day is over or that are done; None when none is (KPI-40)."""
         return per_cent(self.in_time, self.due - self.pending)

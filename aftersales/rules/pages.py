@@ -524,7 +524,7 @@ def _items(data: Mapping[str, Any]) -> str:
 
 def _decision(name: str, data: Mapping[str, Any], reader: Reader) -> str:
     if data.get("lapsed"):
-        return "客户未答复，自动关闭" if name == QUESTION else "期限内无人答复，自动关闭"
+        return "客户未答复，自动结案" if name == QUESTION else "客户没有回应，自动结案"
     if asks(data):
         return f"请客户补充，暂停计时：{data['question']}"
     match name:

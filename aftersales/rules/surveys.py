@@ -154,15 +154,15 @@ def read(given: Mapping[str, str], survey: Survey) -> dict[str, str]:
             wrong[code] = Wrong("unreadable", labels)
             continue
         scale = Scale(question.scale)
-        if scale is Scale.YES_NO:
-            answer = next((key for key, spoken in SPOKEN.items() if answer == spoken), answer.lower())
+        if scale is not Scale.TEXT:
+            answer = _code(answer, scale)
         if not answer:
             if code == survey.overall:
                 wrong[code] = Wrong("missing", labels)
         elif scale is Scale.TEXT and len(answer) > MOST_CHARACTERS:
             wrong[code] = Wrong("too_long", labels)
         elif scale is not Scale.TEXT and answer not in scale.answers:
-            wrong[code] = Wrong("not_offered", labels, scale.answers)
+            wrong[code] = Wrong("not_offered", labels, offered(question))
         else:
             said[code] = answer
     if wrong:
@@ -253,6 +253,12 @@ def told(said: Mapping[str, str], survey: Survey) -> list[tuple[str, str]]:
 def words(answers: Iterable[Mapping[str, str]], survey: Survey) -> list[tuple[str, str]]:
     """Give what was written in free text, with its question, as it was written."""
     return [(survey.question(each["code"]).zh, each["answer"]) for each in answers if each["scale"] == Scale.TEXT]
+
+
+def _code(answer: str, scale: Scale) -> str:
+    """Read an answer as it is kept: people type what `survey show` prints, `是` and `4 星` as well as `yes` and `4`."""
+    typed = answer.lower().replace(" ", "")
+    return next((code for code in scale.answers if typed == spoken(code, scale).replace(" ", "")), typed)
 
 
 def _place(question: Question, answer: str | None) -> int:

@@ -41,9 +41,14 @@ REHEARSALS = RehearsalRow.__table__  # type: ignore[attr-defined]
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A case in a list: where it stands, until when, and about how much money. `due_at` is None between two gates."""
+    """
+    A case in a list: where it stands, until when, and about how much money. `due_at` is None between two gates.
+
+    `is_customers` where it is the customer who is waited for, which is never late.
+    """
 
     case_no: str
+    process: str
     order_no: str
     stage: Stage
     owner: str
@@ -51,6 +56,7 @@ class Listed:
     closed_at: datetime | None
     due_at: datetime | None
     provisional: bool
+    is_customers: bool
     amount: Decimal | None
     rehearsal: str | None
     rehearsal_at: datetime | None
@@ -61,7 +67,7 @@ async def listed(
 ) -> list[Listed]:
     """List open cases, the most urgent first, of a stage or an owning department when named; or all, newest first."""
     due = (
-        select(PROMISES.c.due_at, PROMISES.c.provisional)
+        select(PROMISES.c.due_at, PROMISES.c.provisional, PROMISES.c.lapses_at)
         .where(
             PROMISES.c.case_no == CASES.c.case_no,
             PROMISES.c.ended_at.is_(None),
@@ -91,6 +97,7 @@ async def listed(
     )
     query: Select = select(
         CASES.c.case_no,
+        CASES.c.process,
         CASES.c.order_no,
         CASES.c.stage,
         CASES.c.owner,
@@ -98,6 +105,7 @@ async def listed(
         CASES.c.closed_at,
         due.c.due_at,
         func.coalesce(due.c.provisional, False).label("provisional"),
+        due.c.lapses_at.is_not(None).label("is_customers"),
         money.c.amount,
         CASES.c.rehearsal,
         REHEARSALS.c.now_at.label("rehearsal_at"),

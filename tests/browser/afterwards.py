@@ -253,7 +253,7 @@ async def walk(browser: Browser, shop: Shop, receiver: Receiver, album: Path | N
             await rehearsals.jump(
                 connection, rehearsal, clocks.house_time(datetime.combine(DUE_ON, time(10)), house=house)
             )
-        await desk.finds("回访", name, picture="visit-runs")
+        await desk.finds("回访", name)
         form = await desk.form(run)
         visit = await desk.summary(form)
         (offered,) = await ui.choices(desk.page, form, "回访对象")

@@ -11,8 +11,10 @@ from urllib.parse import unquote
 import click
 import pytest
 
+from aftersales import forms
 from aftersales.cli import COMMANDS, root
 from aftersales.settings import Settings
+from aftersales.words import Stage
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -53,6 +55,41 @@ def quoted(page: Path) -> Iterator[str]:
         command = words.split(" #")[0].strip()
         if re.match(r"(\.venv/bin/)?aftersales [a-z]", command) and "…" not in command:
             yield command
+
+
+def commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:
+    """A group and everything below it, with what is typed for it."""
+    yield path, group
+    for word in group.list_commands(click.Context(group)):
+        command = group.get_command(click.Context(group), word)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{path} {word}")
+        else:
+            yield f"{path} {word}", command
+
+
+def test_no_help_page_has_words_of_click():
+    for path, command in commands(root, "aftersales"):
+        told = command.get_help(click.Context(command, info_name=path, help_option_names=["-h", "--help"]))
+        assert told.startswith(f"用法：{path} "), told
+        assert "显示这段说明。" in told, told
+        for english in ("Usage", "Options", "Commands:", "Show this", "[required", "[default", "[OPTIONS]", "COMMAND"):
+            assert english not in told, (path, english)
+
+
+@pytest.mark.parametrize("gate", forms.GATES)
+def test_the_page_of_commands_tells_how_to_decide_at_every_gate(gate: str):
+    page = (ROOT / "docs/handbook/commands.md").read_text()
+
+    assert f"**{Stage(gate).label.removeprefix('待')}**" in page
+
+
+def test_the_handbook_names_every_field_that_an_error_may_name():
+    page = (ROOT / "docs/handbook/returns.md").read_text().partition("### 英文项目名")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`([a-z_]+)`", page))
+
+    assert {field for form in forms.GATES.values() for field in form.model_fields} <= named
 
 
 COMMANDS_QUOTED = sorted({(name(page), command) for page in PAGES for command in quoted(page)})

@@ -139,6 +139,7 @@ def test_kpi41_who_may_not_hear_a_customer_out(worked: set[str], able: list[str]
         pytest.param({"overall": " 4 ", "speed": ""}, {"overall": "4"}, id="what is left empty is no answer"),
         pytest.param({"overall": "5", "solved": "是"}, {"overall": "5", "solved": "yes"}, id="yes, as people say it"),
         pytest.param({"overall": "5", "solved": "NO"}, {"overall": "5", "solved": "no"}, id="no, in capitals"),
+        pytest.param({"overall": "4 星", "solved": " 否"}, {"overall": "4", "solved": "no"}, id="as answers are shown"),
         pytest.param({"overall": "5", "comment": " 谢谢！\u200b"}, {"overall": "5", "comment": "谢谢！"}, id="words"),
         pytest.param(
             {"overall": "5", "comment": "好" * 500}, {"overall": "5", "comment": "好" * 500}, id="500 of them"
@@ -159,7 +160,9 @@ def test_svy03_read(given: dict[str, str], said: dict[str, str]):
         pytest.param({"overall": "4.5"}, "不在可选值中", id="half a star"),
         pytest.param({"overall": "５"}, "不在可选值中", id="full width"),
         pytest.param(
-            {"overall": "5", "solved": "maybe"}, "“问题解决得满意吗？”的答案不在可选值中，请从 no、yes", id="maybe"
+            {"overall": "5", "solved": "不满意"},
+            "“问题解决得满意吗？”的答案不在可选值中，请从 是、否 里选一个。",
+            id="words that are not offered",
         ),
         pytest.param(
             {"overall": "5", "comment": "好" * 501}, "“还想说的”超过 500 字，请写短一些。", id="501 characters"
@@ -194,6 +197,13 @@ def test_what_is_wrong_with_an_answer_is_said_on_the_page_as_by_the_command(what
 
     assert chinese == str(wrong)
     assert "“Overall satisfaction”" in english and "{" not in english
+
+
+def test_what_is_offered_is_named_in_the_language_of_the_page():
+    wrong = Wrong("not_offered", {"zh": "解决了吗", "en": "Solved"}, ("是", "否"))
+
+    assert Words("zh", LIVE).wrong(wrong).endswith("请从 是、否 里选一个。")
+    assert Words("en", LIVE).wrong(wrong).endswith("Please choose one of Yes, No.")
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,13 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
+from aftersales.desk.leg import Leg
 from aftersales.stack import schema
 from aftersales.store import cases
 from aftersales.store.engine import transaction
+from aftersales.terms import load
 from aftersales.words import Event
+from tasks import complaints
 from tests.steps.conftest import Left
 from tests.stories.conftest import Shop, Telling
 
@@ -121,6 +124,46 @@ async def test_what_is_late_says_by_how_much_and_stands_first(aftersales, shop, 
 
     assert "超时 2 天" in shown.out
     assert [(row["case_no"], row["is_overdue"]) for row in listed.data] == [(late.case_no, True)]
+
+
+async def test_a_customer_who_takes_their_time_is_not_late(aftersales, shop):
+    await shop.order()
+    waiting = await shop.tell(shop.application(shipping="self"))
+    await waiting.decide("review", "C08", decision="approve")
+    await query_none(
+        "update promises set started_at = now() - interval '12 days', due_at = now() - interval '9 days 1 minute' "
+        "where case_no = :c and stage = 'pickup'",
+        c=waiting.case_no,
+    )
+
+    shown = [await aftersales("case", *words) for words in (["list"], ["show", waiting.case_no])]
+    listed = await aftersales("case", "list", "--json")
+    page = await aftersales("case", "show", waiting.case_no, "--json")
+
+    assert all("已过 9 天（等客户）" in each.out.replace("\n", "") and "超时" not in each.out for each in shown)
+    assert [row["is_overdue"] for row in listed.data] == [False]
+    assert [each["is_overdue"] for each in page.data["promises"] if each["stage"] == "pickup"] == [False]
+
+
+async def test_a_complaint_has_no_stage_of_a_return_and_no_window(aftersales, shop, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    await shop.order()
+    telling = await shop.tell(shop.application())
+    async with transaction() as connection:
+        case = await cases.read(connection, telling.case_no)
+        leg = Leg(driver=None, case=case, terms=load())
+        complaint_no = await complaints.open_complaint(
+            connection, leg, entry="complaint-0", about=telling.case_no, order_no=case.order_no, channel=case.channel,
+            reason="坏了", operator="C07", told=f"转为投诉 {complaints.NUMBER}。",
+        )  # fmt: skip
+
+    shown, page = await aftersales("case", "list"), await aftersales("case", "show", complaint_no)
+
+    (line,) = [line for line in shown.out.splitlines() if complaint_no in line]
+    assert "投诉处理" in line and "无时限" in line
+    assert f"{complaint_no}  投诉处理，由客户服务部处理" in page.out
+    ((subject, recipient),) = await query("select subject, recipient from outbox where entry = 'complaint-0'")
+    assert (subject, recipient) == (f"{complaint_no} 提醒", "department:customer_service")
 
 
 async def query_none(sql: str, **values: Any) -> None:
@@ -558,6 +601,7 @@ async def test_pol08_the_list_has_what_forms_and_commands_brought(aftersales, ap
 
     assert "https://pics.example/1" in shown.out
     assert "b.png（文件 " in shown.out
+    assert f"\n{hashlib.sha256(b'png').hexdigest()}  b.png" in shown.out, "whole, to be found in the folder"
     assert [(piece["actor"], piece["sha256"]) for piece in listed.data] == [
         ("C07", None),
         ("C07", hashlib.sha256(b"png").hexdigest()),

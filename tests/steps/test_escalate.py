@@ -34,6 +34,20 @@ async def test_escalate_dry_run_says_who_would_be_told_and_writes_nothing(shop: 
     assert await outbox(telling) == [] and await reached(telling) == []
 
 
+async def test_each_rung_says_what_it_is_and_for_when(shop: Shop, time: Any):
+    await at_refund(shop, time)
+    soon, late = [
+        (await escalation.look(at=time(at), dry_run=True)).rows()[0][3]
+        for at in ("2025-03-19 10:00", "2025-03-22 00:00")
+    ]
+
+    assert soon == "到期前提醒 3月19日（周三）09:00：售后服务部"
+    assert late == (
+        "到期前提醒 3月19日（周三）09:00：售后服务部（不发：到点前已超时，由超时通知代替）；"
+        "超时 3月19日（周三）24:00：售后服务部；升级 3月20日（周四）24:00：客户；升级 3月21日（周五）24:00：A01 何静"
+    )
+
+
 async def test_escalate_tells_now(shop: Shop, time: Any, aftersales: Any):
     telling = await at_refund(shop, time)
     time("2025-03-20 00:00")
@@ -41,7 +55,7 @@ async def test_escalate_tells_now(shop: Shop, time: Any, aftersales: Any):
     told = await aftersales("escalate")
     again = await aftersales("escalate")
 
-    assert "已写入待发 1 项" in told.out and again.out == "没有到期的提醒。\n"
+    assert "已写入待发 1 项" in told.out and again.out == "没有到期的提醒，也没有超时。\n"
     assert len(await outbox(telling)) == 1
 
 

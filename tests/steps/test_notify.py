@@ -55,6 +55,18 @@ async def test_a_test_message_that_fails_says_why_and_ends_with_1(aftersales: An
     assert channels.base not in told.out + told.err, "the address is a secret"
 
 
+async def test_addresses_of_one_kind_are_told_apart(aftersales: Any, channels: Receiver, monkeypatch: Any):
+    two = known(departments={"aftersales": [channels.url("a"), channels.url("b")]})
+    monkeypatch.setattr(sending, "_known", two)
+    channels.answers["/b"] = (404, b"")
+
+    told = await aftersales("notify", "test", "aftersales")
+
+    lines = told.out.splitlines()
+    assert any("json 1" in line and "已送达" in line for line in lines)
+    assert any("json 2" in line and "HTTP 404" in line for line in lines)
+
+
 @pytest.mark.parametrize(
     ("whom", "sentence"),
     [

@@ -47,6 +47,9 @@ async def test_record_then_show_list_and_figures(aftersales: Any, case: Telling)
     counted = await aftersales("survey", "figures", *days, "--by", "agent", "--format", "csv")
 
     assert done.code == 0 and "客户不满意：已建立二次回访 HF-" in done.out, done
+    revisit_no = done.out.partition("已建立二次回访 ")[2].split("。")[0]
+    revisit = await aftersales("case", "show", revisit_no, "--json")
+    assert revisit.data["history"][0]["who"] == "C02 刘洋", "who wrote it down, not the customer"
     answers = {each["code"]: each["answer"] for each in shown.data["answers"]}
     assert (answers["solved"], answers["overall"], answers["speed"]) == ("否", "2 星", "")
     assert answers["comment"] == "打 138****5678 没人接"

@@ -71,6 +71,39 @@ async def test_fup12_a_call_is_recorded_once_and_the_second_is_told_who_was_firs
     assert "已联系上；表扬；好用" in shown.out and "李**" in shown.out
 
 
+async def test_fup12_who_was_not_reached_is_recorded_once_a_day_and_called_again(aftersales, listed: list[int]):
+    said = ("visit", "record", str(listed[0]), "--by", "C07", "--outcome")
+    await aftersales(*said, "未联系上")
+
+    again = await aftersales(*said, "已联系上", "--note", "好用")
+
+    assert (again.code, again.out) == (1, "")
+    assert again.err == (
+        f"回访 {listed[0]} 已由 C07 王小明 于 {TODAY} 10:00 登记为“未联系上”，一天只登记一次，您的提交未被采用；"
+        "3月13日（周四）列入清单后再打，打完再登记。"
+    )
+
+
+@pytest.mark.parametrize(
+    ("by", "outcome", "sentence"),
+    [
+        pytest.param("C07", "打不通", "回访结果：请选择：已联系上", id="no outcome"),
+        pytest.param("W02", "未联系上", "经办人 W02 ", id="another department"),
+        pytest.param("C99", "未联系上", "经办人“C99”不在员工名单中", id="nobody"),
+    ],
+)
+async def test_what_is_wrong_itself_is_told_before_who_was_first(
+    aftersales, listed: list[int], by: str, outcome: str, sentence: str
+):
+    number = str(listed[0])
+    await aftersales("visit", "record", number, "--by", "C07", "--outcome", "未联系上")
+
+    told = await aftersales("visit", "record", number, "--by", by, "--outcome", outcome)
+
+    assert told.code == 1
+    assert sentence in told.err and "已由" not in told.err
+
+
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
@@ -124,6 +157,6 @@ async def test_kpi40_how_many_were_done_by_their_day(aftersales, listed: list[in
 
     told = await aftersales("visit", "figures", "--from", TODAY, "--to", TODAY, "--format", "json")
 
-    assert [(row["agent"], row["due"], row["in_time"], row["late"], row["still_open"], row["share"]) for row in told.data] == [
+    assert [(row["agent"], row["due"], row["in_time"], row["late"], row["overdue"], row["share"]) for row in told.data] == [
         ("C07 王小明", "2", "1", "1", "0", "50.0"), ("C08 陈晓", "1", "0", "0", "1", "0.0"), ("合计", "3", "1", "1", "1", "33.3"),
     ]  # fmt: skip

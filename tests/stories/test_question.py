@@ -281,7 +281,7 @@ async def test_num223_a_review_without_answer_is_closed_after_seven_days(shop: S
 
     assert (await telling.case()).stage is Stage.CANCELLED
     assert "未在期限内收到您的答复" in await body(telling, "NTC-09")
-    assert desks.reader(load()).told((await telling.journal())["question-0"]).result == "客户未答复，自动关闭"
+    assert desks.reader(load()).told((await telling.journal())["question-0"]).result == "客户未答复，自动结案"
     assert not await telling.rows("units", "*", "and state = 'held'")
     assert {state for _, _, state in await notices(telling, "NTC-17", "NTC-18")} == {"withdrawn"}
     assert await notices(telling, *BY_TIME) == [], "P-07: closed from within the pause it was never overdue"

@@ -346,6 +346,15 @@ async def test_a_jump_over_a_due_time_stops_there(database):
     assert decided == datetime(2026, 11, 29, 1, 30, tzinfo=UTC)
 
 
+async def test_a_customer_who_never_sends_makes_nobody_late(database):
+    """Their window passes days before the case is ended (RET-05)."""
+    (silent,), _ = await rehearse("never sent")
+
+    assert (silent.stage, silent.late) == (Stage.CANCELLED, 0)
+    ((is_past,),) = await rows("select at > due_at from journal where entry = 'pickup-0' and kind = 'decision'")
+    assert is_past
+
+
 async def test_fup10_each_morning_that_the_clock_reaches_has_its_visits(database):
     """What was bought and is not on its way back is asked about, on the rehearsal's clock and its lists."""
     await rehearse("given up", "main", "storm")

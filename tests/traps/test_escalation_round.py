@@ -72,7 +72,7 @@ async def test_a_form_that_no_worker_has_read_yet_is_not_told_as_late(desk: Desk
 
     assert status == "ACCEPT", reason
     assert await reconcile.being_told(desk.client, {number}) == {number}
-    assert await rounds.escalate() == "没有到期的提醒"
+    assert await rounds.escalate() == "没有到期的提醒，也没有超时"
     async with desk.worker():
         await run.at("pickup-0-1")
     assert await breaches(run) == []
