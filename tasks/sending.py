@@ -44,7 +44,6 @@ A_MINUTE = timedelta(minutes=1)
 # an address whose last sends failed, all in the last minute, rests a minute, so that it holds up no other
 FAILURES = 3
 EXPIRED = "过了有效时间，不再发送"
-NO_CHANNEL = "没有渠道，等待设置"
 NO_CONTACT = "没有可用的联系方式"
 ELSEWHERE = "改发其他地址"
 RESTING = "渠道连续失败，暂停一分钟"
@@ -241,9 +240,7 @@ async def _begin(
     await outbox.put_off(connection, row["id"], at + LEASE)
     if stale := await _stale(connection, row, at, terms):
         return stale
-    is_person = row["recipient"].startswith("staff:")
-    away = await outbox.absences(connection, clocks.house_date(at, house=terms.house)) if is_person else {}
-    to = deliveries.whom(row["recipient"], away=away, house=terms.house, staff=staff)
+    to = await _whom(connection, row["recipient"], known, at, terms, is_rehearsed=rehearsal is not None)
     own = await records.quiet_of_customer(connection, row["case_no"]) if to.recipient == CUSTOMER else ""
     quiet = deliveries.quiet_until(to.recipient, at, house=terms.house, sending=terms.sending, staff=staff, own=own)
     if quiet is not None:
@@ -254,7 +251,7 @@ async def _begin(
         addresses, called = known.rehearsal, f"（发给{_reader().recipient(to.recipient)}）"
     elif to.recipient == CUSTOMER:
         if not known.reach_customers:
-            await outbox.put_off(connection, row["id"], None, NO_CHANNEL)
+            await outbox.put_off(connection, row["id"], None, outbox.NO_CHANNEL)
             return None
         called = ""
         addresses, lack = known.of_customer(await records.reach_customer(connection, row["case_no"]))
@@ -268,10 +265,30 @@ async def _begin(
                 await outbox.put_off(connection, row["id"], at + A_MINUTE, MANY)
                 return None
     if not addresses:
-        await outbox.put_off(connection, row["id"], None, NO_CHANNEL)
+        # absences go by days: by the next one whoever has a channel may be back
+        on = clocks.house_date(at, house=terms.house)
+        until = clocks.end_of_day(on, house=terms.house) if to.note else None
+        await outbox.put_off(connection, row["id"], until, outbox.NO_CHANNEL)
         return None
     return await _address(
         connection, row, to, addresses, called, at, terms, is_rehearsed=rehearsal is not None, left_out=left_out
+    )
+
+
+async def _whom(
+    connection: AsyncConnection, recipient: str, known: Channels, at: datetime, terms: Terms, *, is_rehearsed: bool
+) -> Whom:
+    """Tell who gets what is meant for a recipient now: of those who stand in, whoever can be reached."""
+    if not recipient.startswith("staff:"):
+        return Whom(recipient)
+    staff = terms.staff()
+    return deliveries.whom(
+        recipient,
+        away=await outbox.absences(connection, clocks.house_date(at, house=terms.house)),
+        house=terms.house,
+        staff=staff,
+        # a rehearsal's channel reaches everybody
+        is_reached=lambda each: is_rehearsed or bool(known.of(each, staff)[0]),
     )
 
 

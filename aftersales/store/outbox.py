@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import DateTime, Select, String, bindparam, case, func, null, or_, select, true, update
+from sqlalchemy import DateTime, Select, String, and_, bindparam, case, func, null, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -29,6 +29,8 @@ RUNS = RunRow.__table__  # type: ignore[attr-defined]
 DIGEST = "DIGEST"
 # whose time is still to come: also those that went into a digest which nobody has sent yet
 WAITING = ("queued", "digested")
+# why a notice waits that has nowhere to go
+NO_CHANNEL = "没有渠道，等待设置"
 # what a digest takes in; a department with more gets another
 MOST_DIGESTED = 500
 
@@ -133,18 +135,20 @@ async def waiting(connection: AsyncConnection, limit: int) -> tuple[list[Mapping
 
 
 async def put_off(connection: AsyncConnection, outbox_id: int, until: datetime | None, reason: str = "") -> None:
-    """Look at a notice again then; None: when there is a channel for it."""
+    """Look at a notice again then; None: when there is a channel for it (`look_again`)."""
     await connection.execute(
         update(OUTBOX).where(OUTBOX.c.id == outbox_id).values(next_at=until, **({"reason": reason} if reason else {}))
     )
 
 
 async def look_again(connection: AsyncConnection, recipients: Collection[str], at: datetime) -> int:
-    """Let what waits for a channel be looked at, of recipients who have one now."""
+    """Let what waits for a channel, their own or that of whoever stands in, be looked at, of recipients who have one now."""
+    is_under_way = select(DELIVERIES.c.id).where(DELIVERIES.c.outbox_id == OUTBOX.c.id, DELIVERIES.c.state == "sending")
     waiting = select(OUTBOX.c.id).select_from(OUTBOX.outerjoin(CASES, CASES.c.case_no == OUTBOX.c.case_no))
     waiting = waiting.where(
         OUTBOX.c.state == "queued",
-        OUTBOX.c.next_at.is_(None),
+        # the reason stays while it is sent after all
+        or_(OUTBOX.c.next_at.is_(None), and_(OUTBOX.c.reason == NO_CHANNEL, ~is_under_way.exists())),
         OUTBOX.c.recipient.in_(recipients),
         CASES.c.rehearsal.is_(None),
     )
