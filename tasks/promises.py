@@ -13,7 +13,7 @@ from aftersales.rules import clocks, ladders, lists, offers
 from aftersales.rules import standing as standings
 from aftersales.rules.clocks import Pause
 from aftersales.rules.ladders import Rung
-from aftersales.store import cases, journal
+from aftersales.store import cases, journal, outbox
 from aftersales.store import lists as listed
 from aftersales.store import rungs as climbed
 from aftersales.store.engine import transaction
@@ -190,9 +190,7 @@ async def give(
         due, trace = _resumed(leg.terms, paused, asked)
         if due.due_at == paused["due_at"]:
             behind = paused["rungs"]
-            untold = await climbed.untold(
-                connection, leg.case.case_no, asked.entry, reason=ASKED, until=paused["ended_at"]
-            )
+            untold = await climbed.untold(connection, leg.case.case_no, asked.entry, reason=ASKED)
         await cases.carry_on(connection, paused["id"], entry)
     lapses_at = lapse(leg.terms, stage, due.due_at) if lapses else None
     pauses = clocks.pauses_of(trace)
@@ -238,7 +236,7 @@ async def _tell_again(
             to=row["recipient"],
             subject=row["subject"],
             body=row["body"],
-            data=row["data"],
+            data={name: value for name, value in row["data"].items() if name != outbox.HAD},
         )
     for told, recipients in to.items():
         before = await journal.find(connection, leg.case.case_no, told)

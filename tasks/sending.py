@@ -72,6 +72,8 @@ class Message:
     subject: str
     body: str
     short: str
+    # itself, or what of a digest it tells
+    told: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +173,7 @@ async def _one(found: Round, known: Channels, rehearsal: str | None, at: datetim
             await _end(found, row, begun, known, at)
         elif begun is not None:
             outcomes = await asyncio.gather(*(_send(begun, address, known) for address in begun.now))
-            async with transaction() as connection:
-                await _record(connection, begun, outcomes, known, at, found)
+            await _after(begun, outcomes, known, at, found)
         return True
     except (sqlalchemy.exc.OperationalError, OSError):
         raise
@@ -365,7 +366,7 @@ async def _address(
             await outbox.put_off(connection, row["id"], min(later))
             return None
         # nothing is left to send here: it is only concluded
-        return Message(is_rehearsed, row, to, (), frozenset(), frozenset(), addresses, "", "", "")
+        return Message(is_rehearsed, row, to, (), frozenset(), frozenset(), addresses, "", "", "", ())
     words = await _words(connection, row, called, at, terms, left_out)
     if left_out:
         return None
@@ -417,29 +418,31 @@ async def _stale(connection: AsyncConnection, row: Mapping[str, Any], at: dateti
 
 async def _words(
     connection: AsyncConnection, row: Mapping[str, Any], called: str, at: datetime, terms: Terms, left_out: LeftOut
-) -> tuple[str, str, str] | None:
-    """What a notice says now: subject, text, and text for SMS; None when nothing of it is left to say."""
+) -> tuple[str, str, str, tuple[int, ...]] | None:
+    """What a notice says now: subject, text, text for SMS, and of which notices; None when nothing is left to say."""
     subject, body, short = row["subject"], row["body"], row["data"].get("short", "")
+    told: tuple[int, ...] = (row["id"],)
     if row["notice"] == outbox.DIGEST:
-        members = []
+        members: dict[int, tuple[str, str]] = {}
         # whoever withdraws one waits until it is written down that the digest is under way with it
         for member in await outbox.digested(connection, row["id"], is_locked=True):
             if why := await _stale(connection, member, at, terms):
                 left_out.append((member, why))
             else:
                 delay = f"（{_delay(member, at)}）" if member["data"].get("late") else ""
-                members.append((f"{member['subject']}{delay}", await _link(connection, member)))
+                members[member["id"]] = (f"{member['subject']}{delay}", await _link(connection, member))
         if not members:
             return None
-        subject, body = deliveries.digest(members)
+        told = tuple(members)
+        subject, body = deliveries.digest(list(members.values()))
     elif late := row["data"].get("late"):
         # at night it was another delay (P-10)
-        body, short = (told.replace(late, _delay(row, at), 1) for told in (body, short))
+        body, short = (each.replace(late, _delay(row, at), 1) for each in (body, short))
     if row["recipient"] == CUSTOMER:
-        return subject, f"{called}{body}", short or body
+        return subject, f"{called}{body}", short or body, told
     link = await _link(connection, row)
     body = "\n".join([f"{called}{body}", *([f"查看和办理：{link}"] if link else []), f"通知编号：{row['id']}"])
-    return subject, body, body
+    return subject, body, body, told
 
 
 def _delay(row: Mapping[str, Any], at: datetime) -> str:
@@ -467,6 +470,26 @@ async def _send(message: Message, address: Address, known: Channels) -> Outcome:
     return await known.send(address, subject, body, key=key, again=address.mark in message.again)
 
 
+async def _after(message: Message, outcomes: Sequence[Outcome], known: Channels, at: datetime, found: Round) -> None:
+    """Write down what came of a notice, and have the last word of what was withdrawn while it was under way."""
+    row = message.row
+    async with transaction() as connection:
+        far = await _record(connection, message, outcomes, known, at, found)
+        if row["notice"] != outbox.DIGEST and not await outbox.was_withdrawn(connection, row["id"]):
+            return
+    async with transaction() as connection:
+        gone = await outbox.withdrawn_under_way(connection, message.told)
+    for each in gone:
+        async with transaction() as connection:
+            # first the case, then its notice, as everybody does
+            if each["case_no"] is not None:
+                await cases.lock(connection, each["case_no"])
+            had = each["data"][outbox.HAD]
+            now = await outbox.have_come(connection, each["id"], had, far)
+            if each["case_no"] is not None and each["state"] == "withdrawn":
+                await notices.say_last(connection, each, before=outbox.how_far(had), came=outbox.how_far(now), at=at)
+
+
 async def _record(
     connection: AsyncConnection,
     message: Message,
@@ -474,14 +497,15 @@ async def _record(
     known: Channels,
     at: datetime,
     found: Round,
-) -> None:
-    """Write down what came of a notice at each address, and whether it is at its end."""
+) -> dict[str, str]:
+    """Write down what came of a notice at each address, and whether it is at its end; answers how far it came where."""
     row, terms = message.row, current_terms()
     is_sent = any(each.outcome == "done" for each in outcomes)
     if row["case_no"] is not None and (message.to.note or not is_sent):
         await cases.lock(connection, row["case_no"])
     before = await outbox.deliveries(connection, row["id"])
     who = _reader().recipient(message.to.recipient)
+    far: dict[str, str] = {}
     for address, outcome in zip(message.now, outcomes, strict=True):
         stood = before[address.mark]
         again = deliveries.try_again_at(at, tries=stood["tries"], first_at=stood["first_at"], sending=terms.sending)
@@ -499,18 +523,18 @@ async def _record(
         }
         await outbox.keep(connection, row["id"], address.mark, **stands)
         before[address.mark] = {**stood, **stands}
+        # also a text may have arrived that nobody asks the gateway about any more
+        may_have = stands["is_doubtful"] or outcome.outcome == "unknown"
+        far[address.mark] = outbox.SENT if state == "sent" else outbox.MAYBE if may_have else ""
         if state == "sent":
             found.sent += 1
         else:
             told = f"{outcome.reason}，{'稍后再试' if state == 'failed' else '不再发送'}"
             found.told.append(Told(row["id"], row["case_no"] or "", who, address.channel, told))
-    if is_sent and row["case_no"] is not None:
-        if message.to.note:
-            await notices.say(connection, row, message.to.note, what="stand_in", at=at)
-        if await outbox.was_withdrawn(connection, row["id"]):
-            await cases.lock(connection, row["case_no"])
-            await notices.say(connection, row, "撤回时正在发送，已送达", what="arrived", at=at)
+    if is_sent and row["case_no"] is not None and message.to.note:
+        await notices.say(connection, row, message.to.note, what="stand_in", at=at)
     await _conclude(connection, message, before, known, at)
+    return far
 
 
 async def _conclude(

@@ -6,17 +6,32 @@ The history and the audit say the same of it, also of what was under way when it
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date
 from typing import Any
 
+import pytest
 from sqlalchemy import text
 
+from aftersales import clock
+from aftersales.gateways import channels
+from aftersales.gateways.channels import Channels
 from aftersales.store.engine import transaction
 from tasks import absences, sending
 from tests.gateways.receivers import Receiver
 from tests.stories.conftest import Shop
 from tests.stories.test_escalation import at, time  # noqa: F401
-from tests.stories.test_notices import known, many, outbox_states
+from tests.stories.test_notices import (
+    MINUTE,
+    audited,
+    breached,
+    done,
+    known,
+    many,
+    outbox_states,
+    said,
+    time_has_moved,
+)
 
 # --- whoever stands in has no channel -------------------------------------------------------------------------------
 
@@ -88,3 +103,114 @@ async def test_p11_what_no_stand_in_could_be_told_leaves_at_once_when_another_st
     await sending.look(other)
 
     assert len(receiver.texts("other")) == 1
+
+
+# --- what was under way, or in a digest, when it was withdrawn ------------------------------------------------------
+
+DONE = "已办理，不用再通知"
+
+
+async def under_way(known_: Channels) -> asyncio.Task[Any]:
+    """A look in the middle of a send."""
+    looking = asyncio.create_task(sending.look(known_))
+    async with asyncio.timeout(20), transaction() as connection:
+        while not await connection.scalar(text("select count(*) from deliveries where state = 'sending'")):  # noqa: ASYNC110 - in a row
+            await asyncio.sleep(0.02)
+    return looking
+
+
+@pytest.mark.parametrize("ends", [done, time_has_moved])
+async def test_aud04_an_address_that_its_digest_reached_later_without_it_did_not_get_it(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+    ends: Any,
+):
+    telling = await breached(shop, time)
+    await many(12)
+    receiver.answers["/dead"] = (500, b"{}")
+    two = known(departments={"aftersales": [receiver.url("a"), receiver.url("dead")]})
+    await sending.look(two)
+
+    await ends(telling)
+    receiver.answers.clear()
+    await sending.look(two, at=clock.now() + MINUTE)
+
+    assert [telling.case_no in told for told in receiver.texts("dead")] == [True, False], "the first it refused"
+    assert len(receiver.texts("a")) == 1
+    assert await said(telling) == [f"已送达，其余地址不再发送：{DONE}"]
+    assert await audited(telling, "refund-0.breach") == [("已送达", DONE), ("撤回", DONE)]
+
+
+async def test_aud04_what_a_digest_may_have_told_is_told_so_also_after_it_was_sent_again(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    telling = await breached(shop, time)
+    await many(12)
+    monkeypatch.setattr(channels, "_WAITS", "cto=5&rto=0.3&retry=0")
+    receiver.delay = 1.0
+    one = known(departments={"aftersales": [receiver.url("a")]})
+    await sending.look(one)
+    await done(telling)
+    receiver.delay = 0.0
+
+    time("2025-03-20 09:02")
+    await sending.look(one)
+
+    assert (await outbox_states())["sent"] == 13
+    assert await said(telling) == [f"可能已送达，不再重试：{DONE}"]
+    assert await audited(telling, "refund-0.breach") == [("可能已送达", DONE)]
+
+
+@pytest.mark.parametrize("others", [0, 12])
+@pytest.mark.parametrize(
+    ("answer", "word", "outcome"), [(200, "已送达", "已送达"), (500, "没有送达", "撤回"), (404, "没有送达", "撤回")]
+)
+async def test_aud04_what_was_under_way_gets_a_last_word_also_in_a_digest_and_when_it_fails(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+    others: int,
+    answer: int,
+    word: str,
+    outcome: str,
+):
+    telling = await breached(shop, time)
+    await many(others)
+    receiver.delay = 1.0
+    receiver.answers["/a"] = (answer, b"{}")
+    one = known(departments={"aftersales": [receiver.url("a")]})
+    looking = await under_way(one)
+
+    await done(telling)
+    meanwhile = await audited(telling, "refund-0.breach")
+    await looking
+
+    assert meanwhile == [("可能已送达", DONE)]
+    assert telling.case_no in receiver.texts("a")[0]
+    assert await said(telling) == [f"可能已送达，不再重试：{DONE}", f"撤回时正在发送，{word}"]
+    assert [found for found, _ in await audited(telling, "refund-0.breach")] == [outcome]
+    receiver.answers.clear()
+    await sending.look(one, at=clock.now() + MINUTE)
+    assert [found for found, _ in await audited(telling, "refund-0.breach")] == [outcome], "it went on without it"
+
+
+async def test_aud04_what_was_under_way_and_is_not_answered_may_still_have_arrived(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    telling = await breached(shop, time)
+    monkeypatch.setattr(channels, "_WAITS", "cto=5&rto=1.0&retry=0")
+    receiver.delay = 2.0
+    looking = await under_way(known(departments={"aftersales": [receiver.url("a")]}))
+
+    await done(telling)
+    await looking
+
+    assert await said(telling) == [f"可能已送达，不再重试：{DONE}"]
+    assert await audited(telling, "refund-0.breach") == [("可能已送达", DONE)]
