@@ -277,7 +277,13 @@ async def _begin(
 
 
 async def _whom(
-    connection: AsyncConnection, recipient: str, known: Channels, at: datetime, terms: Terms, *, is_rehearsed: bool
+    connection: AsyncConnection,
+    recipient: str,
+    known: Channels,
+    at: datetime,
+    terms: Terms,
+    *,
+    is_rehearsed: bool = False,
 ) -> Whom:
     """Tell who gets what is meant for a recipient now: of those who stand in, whoever can be reached."""
     if not recipient.startswith("staff:"):
@@ -575,24 +581,20 @@ async def _give_up(
     A level that is reached at the same dead addresses alone is passed over.
     """
     members = await _members(connection, row)
+    if row["notice"] == outbox.DIGEST and not members:
+        await outbox.settle(connection, row["id"], "withdrawn", at=at, reason=deliveries.DONE)
+        return
     if not await outbox.settle(connection, row["id"], "given_up", at=at, reason=why):
         return
-    for member in members:
-        await notices.say(connection, member, f"没有送达：{why}", what="given_up", at=at)
-    terms = current_terms()
-    staff = terms.staff()
     case = await cases.read(connection, row["case_no"]) if row["case_no"] else None
-    if case is not None:
-        await notices.say(connection, row, f"没有送达：{why}", what="given_up", at=at)
-    owner = terms.returns.stages["review"].owner
-    above = row["recipient"]
-    while above := deliveries.above(above, house=terms.house, staff=staff, owner=owner):
-        addresses, _ = known.of(above, staff)
-        if not addresses or set(addresses) - set(dead):
-            break
+    for each in [*members, *([row] if case is not None else [])]:
+        if each["case_no"] is not None:
+            await notices.say(connection, each, f"没有送达：{why}", what="given_up", at=at)
+    above = await _above(connection, row["recipient"], dead, known, at)
     if not above:
         log.warning("Notice %s reached nobody, and nobody is above", row["id"])
         return
+    subject, body = _original(row, members)
     await outbox.put(
         connection,
         is_rehearsed=case is not None and case.rehearsal is not None,
@@ -602,27 +604,49 @@ async def _give_up(
         notice=row["notice"] if row["notice"] != outbox.DIGEST else "DESK",
         recipient=above,
         language=row["language"],
-        subject=f"没有送达：{row['subject']}",
-        body=f"发给{_reader().recipient(row['recipient'])}的通知没有送达（{why}），请另行告知。{_original(row)}",
+        subject=f"没有送达：{subject}",
+        body=f"发给{_reader().recipient(row['recipient'])}的通知没有送达（{why}），请另行告知。{body}",
         data={},
         created_at=at,
         expires_at=None,
     )
 
 
+async def _above(
+    connection: AsyncConnection, recipient: str, dead: Sequence[Address], known: Channels, at: datetime
+) -> str:
+    """Tell who hears of it when nothing reaches a recipient, by themselves or by whoever stands in; empty: nobody."""
+    terms = current_terms()
+    staff, owner = terms.staff(), terms.returns.stages["review"].owner
+    above = recipient
+    while above := deliveries.above(above, house=terms.house, staff=staff, owner=owner):
+        to = await _whom(connection, above, known, at, terms)
+        addresses, _ = known.of(to.recipient, staff)
+        if not addresses or set(addresses) - set(dead):
+            break
+    return above
+
+
 async def _members(connection: AsyncConnection, row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """What a digest still has to tell about cases, under the lock of each of them."""
+    """What a digest still has to tell, under the lock of each of its cases."""
     if row["notice"] != outbox.DIGEST:
         return []
     # first the cases, then their notices, and in one order for all
     for case_no in sorted({each["case_no"] for each in await outbox.digested(connection, row["id"])} - {None}):
         await cases.lock(connection, case_no)
-    return [each for each in await outbox.digested(connection, row["id"]) if each["case_no"] is not None]
+    return await outbox.digested(connection, row["id"])
 
 
-def _original(row: Mapping[str, Any]) -> str:
-    """Quote a notice to others than its recipient; a customer's own link is for nobody else (P-22)."""
-    return "" if row["notice"] in notices.PRIVATE else f"原文：{row['body']}"
+def _original(row: Mapping[str, Any], members: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """
+    Quote a notice to others than its recipient, of a digest what it still has to tell: subject and text.
+
+    A customer's own link is for nobody else (P-22).
+    """
+    subject, body = row["subject"], row["body"]
+    if members:
+        subject, body = deliveries.digest([(each["subject"], "") for each in members])
+    return subject, "" if row["notice"] in notices.PRIVATE else f"原文：{body}"
 
 
 async def _digest(at: datetime) -> None:

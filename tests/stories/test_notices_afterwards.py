@@ -7,7 +7,7 @@ The history and the audit say the same of it, also of what was under way when it
 from __future__ import annotations
 
 import asyncio
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -110,11 +110,12 @@ async def test_p11_what_no_stand_in_could_be_told_leaves_at_once_when_another_st
 DONE = "已办理，不用再通知"
 
 
-async def under_way(known_: Channels) -> asyncio.Task[Any]:
+async def under_way(known_: Channels, **when: datetime) -> asyncio.Task[Any]:
     """A look in the middle of a send."""
-    looking = asyncio.create_task(sending.look(known_))
+    looking = asyncio.create_task(sending.look(known_, **when))
     async with asyncio.timeout(20), transaction() as connection:
-        while not await connection.scalar(text("select count(*) from deliveries where state = 'sending'")):  # noqa: ASYNC110 - in a row
+        begun = text("select count(*) from deliveries where state = 'sending'")
+        while not await connection.scalar(begun):  # noqa: ASYNC110 - in a row
             await asyncio.sleep(0.02)
     return looking
 
@@ -214,3 +215,65 @@ async def test_aud04_what_was_under_way_and_is_not_answered_may_still_have_arriv
 
     assert await said(telling) == [f"可能已送达，不再重试：{DONE}"]
     assert await audited(telling, "refund-0.breach") == [("可能已送达", DONE)]
+
+
+# --- what reached nobody --------------------------------------------------------------------------------------------
+
+
+async def test_p12_whoever_hears_that_a_digest_did_not_arrive_reads_nothing_that_is_done(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+):
+    telling = await breached(shop, time)
+    await many(12)
+    receiver.answers["/dead"] = (500, b"{}")
+    of_all = known(departments={"aftersales": [receiver.url("dead")]}, staff={"A01": [receiver.url("head")]})
+    await sending.look(of_all)
+
+    await done(telling)
+    await sending.look(of_all, at=clock.now() + timedelta(hours=6))
+
+    (told,) = receiver.texts("head")
+    assert told.startswith("没有送达：12 项提醒") and "原文：1. 提醒 0\n" in told and "12. 提醒 11" in told
+    assert telling.case_no not in told
+
+
+async def test_p12_nobody_hears_of_a_digest_that_has_nothing_left_to_tell(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+):
+    telling = await breached(shop, time)
+    await many(12)
+    receiver.answers["/dead"] = (500, b"{}")
+    of_all = known(departments={"aftersales": [receiver.url("dead")]}, staff={"A01": [receiver.url("head")]})
+    await sending.look(of_all)
+    async with transaction() as connection:
+        await connection.execute(text("update outbox set state = 'withdrawn' where entry like 'x%'"))
+    receiver.delay = 1.0
+    looking = await under_way(of_all, at=clock.now() + timedelta(hours=6))
+    await done(telling)
+    await looking
+
+    assert receiver.texts("head") == []
+    async with transaction() as connection:
+        ended = await connection.scalars(text("select state from outbox where notice = 'DIGEST'"))
+        assert list(ended) == ["withdrawn"], "and nothing was written for the next level"
+
+
+async def test_p11_a_head_who_is_away_hears_of_it_by_whoever_stands_in(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+):
+    """A01 has no address of their own, and nobody is above: but C07 can be told."""
+    await many(1, "department:aftersales")
+    await absences.away("A01", date(2025, 3, 13), date(2025, 3, 30), stand_in="C07")
+    receiver.answers["/dead"] = (500, b"{}")
+    of_all = known(departments={"aftersales": [receiver.url("dead")]}, staff={"C07": [receiver.url("other")]})
+    await sending.look(of_all)
+
+    await sending.look(of_all, at=clock.now() + timedelta(hours=6))
+
+    assert ["没有送达：提醒 0" in told for told in receiver.texts("other")] == [True]
