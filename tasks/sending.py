@@ -135,7 +135,8 @@ async def look(
     senders: list[asyncio.Task[None]] = []
 
     def another() -> None:
-        if len(senders) < AT_ONCE:
+        # one that found nothing to do has ended, though there may be much again
+        if sum(not sender.done() for sender in senders) < AT_ONCE:
             senders.append(asyncio.create_task(one_after_the_other()))
 
     async def one_after_the_other() -> None:

@@ -16,11 +16,12 @@ from sqlalchemy import text
 from aftersales import clock
 from aftersales.gateways import channels
 from aftersales.gateways.channels import Channels
+from aftersales.store import outbox
 from aftersales.store.engine import transaction
 from tasks import absences, sending
 from tests.gateways.receivers import Receiver
 from tests.stories.conftest import Shop
-from tests.stories.test_escalation import at, time  # noqa: F401
+from tests.stories.test_escalation import at, at_refund, time  # noqa: F401
 from tests.stories.test_notices import (
     MINUTE,
     audited,
@@ -277,3 +278,44 @@ async def test_p11_a_head_who_is_away_hears_of_it_by_whoever_stands_in(
     await sending.look(of_all, at=clock.now() + timedelta(hours=6))
 
     assert ["没有送达：提醒 0" in told for told in receiver.texts("other")] == [True]
+
+
+# --- several at once ------------------------------------------------------------------------------------------------
+
+
+async def test_a_burst_behind_what_goes_one_after_the_other_is_sent_by_several(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Whoever looked for another meanwhile, and found none that may leave yet, has ended."""
+    telling = await at_refund(shop, time)
+    async with transaction() as connection:
+        await connection.execute(text("update outbox set state = 'withdrawn'"))
+        for number in range(sending.AT_ONCE + 1):
+            await outbox.put(
+                connection, case_no=telling.case_no, entry=f"q{number}", notice="STAFF", recipient="staff:A01",
+                language="zh", subject=f"{number}", body="", data={}, created_at=clock.now(), expires_at=None,
+            )  # fmt: skip
+    others = ("A02", "A03", "A04", "C07")
+    send, sent, running, most = channels.Channels.send, 0, 0, 0
+
+    async def counted(*args: Any, **more: Any) -> Any:
+        nonlocal sent, running, most
+        sent, running = sent + 1, running + 1
+        most = max(most, running)
+        if sent == sending.AT_ONCE + 1:
+            assert most == 1, "one after the other"
+            for person in others:
+                await many(2, f"staff:{person}")
+        await asyncio.sleep(0.2)
+        try:
+            return await send(*args, **more)
+        finally:
+            running -= 1
+
+    monkeypatch.setattr(channels.Channels, "send", counted)
+    await sending.look(known(staff={person: [receiver.url(person)] for person in ("A01", *others)}))
+
+    assert len(receiver.received) == sending.AT_ONCE + 1 + 2 * len(others) and most > 2
