@@ -466,7 +466,7 @@ async def _link(connection: AsyncConnection, row: Mapping[str, Any]) -> str:
 
 async def _send(message: Message, address: Address, known: Channels) -> Outcome:
     is_doubtful = address.mark in message.doubtful
-    subject = f"{deliveries.DOUBTFUL if is_doubtful else ''}{message.subject}"
+    subject = deliveries.doubted(message.subject) if is_doubtful else message.subject
     if message.is_rehearsed:
         subject = f"{REHEARSED}{subject}"
     body = message.short if address.channel == channels.SMS else message.body

@@ -175,6 +175,11 @@ def digest(subjects: Sequence[tuple[str, str]]) -> tuple[str, str]:
     return f"{len(subjects)} 项提醒", "\n".join(lines)
 
 
+def doubted(subject: str) -> str:
+    """Mark what its reader may have had before, once."""
+    return subject if subject.startswith(DOUBTFUL) else f"{DOUBTFUL}{subject}"
+
+
 def fitted(text: str, most: int) -> str:
     """Shorten a text to so many bytes of UTF-8, at the end of a line where there is one."""
     if len(text.encode()) <= most:

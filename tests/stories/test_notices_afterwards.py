@@ -18,7 +18,7 @@ from aftersales.gateways import channels
 from aftersales.gateways.channels import Channels
 from aftersales.store import outbox
 from aftersales.store.engine import transaction
-from tasks import absences, sending
+from tasks import absences, escalation, sending
 from tests.gateways.receivers import Receiver
 from tests.stories.conftest import Shop
 from tests.stories.test_escalation import at, at_refund, time  # noqa: F401
@@ -33,6 +33,7 @@ from tests.stories.test_notices import (
     said,
     time_has_moved,
 )
+from tests.stories.test_question import answered, ask_at_inspection, at_inspection
 
 # --- whoever stands in has no channel -------------------------------------------------------------------------------
 
@@ -216,6 +217,40 @@ async def test_aud04_what_was_under_way_and_is_not_answered_may_still_have_arriv
 
     assert await said(telling) == [f"可能已送达，不再重试：{DONE}"]
     assert await audited(telling, "refund-0.breach") == [("可能已送达", DONE)]
+
+
+@pytest.mark.parametrize("others", [0, 12])
+async def test_p06_what_may_have_arrived_before_a_question_is_told_again_with_a_mark(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+    others: int,
+):
+    telling = await at_inspection(shop, time)
+    time("2025-03-19 09:00")
+    await escalation.look()
+    await many(others, "department:warehouse")
+    monkeypatch.setattr(channels, "_WAITS", "cto=5&rto=0.3&retry=0")
+    receiver.delay = 1.0
+    one = known(departments={"warehouse": [receiver.url("w")]})
+    await sending.look(one)
+
+    time("2025-03-19 09:00:30")
+    await ask_at_inspection(telling)
+    receiver.delay = 0.0
+    time("2025-03-19 10:00")
+    await sending.look(one)
+    time("2025-03-19 11:00")
+    await answered(telling, "x")
+    await escalation.look()
+    await sending.look(one)
+
+    again = f"【可能重复】已超时：{telling.case_no}"
+    assert [told.startswith(again) for told in receiver.texts("w")].count(True) == 1
+    async with transaction() as connection:
+        (data,) = await connection.scalars(text("select data from outbox where subject like '【可能重复】%'"))
+    assert outbox.HAD not in data
 
 
 # --- what reached nobody --------------------------------------------------------------------------------------------
