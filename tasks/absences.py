@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from aftersales import clock
 from aftersales.rules import clocks, deliveries
 from aftersales.store import outbox
@@ -45,6 +47,7 @@ async def away(staff_id: str, from_on: date, until_on: date, *, stand_in: str = 
             actor=by.id,
             created_at=clock.now(),
         )
+        await _look_again(connection, terms)
     days, who = _days(from_on, until_on), _taken(person.id, stand_in, terms)
     if less is None:
         return f"{person.choice} {days} 已登记过，通知{who}，未重复登记。"
@@ -62,9 +65,15 @@ async def back(staff_id: str) -> str:
     person = _person(staff_id, terms)
     async with transaction() as connection:
         count = await outbox.be_back(connection, person.id, on=_today(terms), at=clock.now())
+        await _look_again(connection, terms)
     if not count:
         return f"{person.choice} 没有登记不在的日子，未作更改。"
     return f"已取消 {person.choice} 登记的 {count} 段不在的日子，通知照常发给本人。"
+
+
+async def _look_again(connection: AsyncConnection, terms: Terms) -> None:
+    """Let what nobody who stood in could be told be looked at: whoever is there now may also stand in for others."""
+    await outbox.look_again(connection, [f"staff:{person}" for person in terms.staff()], clock.now())
 
 
 async def listed() -> list[Mapping[str, Any]]:

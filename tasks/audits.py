@@ -17,7 +17,7 @@ from aftersales.rules import audit as checks
 from aftersales.rules import chain, clocks
 from aftersales.rules.audit import Payment
 from aftersales.rules.pages import Reader
-from aftersales.store import audit, facts
+from aftersales.store import audit, facts, outbox
 from aftersales.store import cases as case_store
 from aftersales.store.engine import transaction
 from aftersales.terms import House, Terms
@@ -312,7 +312,12 @@ def _told(row: Mapping[str, Any], reader: Reader, house: House) -> dict[str, str
 
     outcome, is_doubtful = row["outcome"] or row["state"], row["is_doubtful"]
     is_unclear = outcome == "sending" or is_doubtful
-    if row["state"] == "withdrawn" and outcome != "sent" and is_unclear:
+    had = row["data"].get(outbox.HAD)
+    if had is not None and (row["address"] in had or row["digest_id"]):
+        # what its digest told later, it told without it
+        outcome = had.get(row["address"], "withdrawn")
+        is_doubtful = is_doubtful and outcome == outbox.SENT
+    elif row["state"] == "withdrawn" and outcome != "sent" and is_unclear:
         outcome, is_doubtful = "maybe", False
     elif row["state"] in ("withdrawn", "sent") and outcome in ("queued", "failed"):
         # it was withdrawn before this address had it

@@ -103,6 +103,16 @@ async def say_withdrawn(
     await say(connection, row, f"{how}：{reason}", what="withdrawn", at=at)
 
 
+async def say_last(
+    connection: AsyncConnection, row: Mapping[str, Any], *, before: str, came: str, at: datetime
+) -> None:
+    """Let a case's history say what became of a notice that was under way when it was withdrawn, once that is known."""
+    if came == before:
+        return
+    text, what = ("撤回时正在发送，已送达", "arrived") if came else ("撤回时正在发送，没有送达", "lost")
+    await say(connection, row, text, what=what, at=at)
+
+
 async def say(connection: AsyncConnection, row: Mapping[str, Any], text: str, *, what: str, at: datetime) -> None:
     """
     Let a case's history say what became of a notice, where it was not simply sent; `what` once. Under the case's lock.

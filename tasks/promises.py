@@ -9,11 +9,11 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales.desk.leg import Leg
-from aftersales.rules import clocks, ladders, lists, offers
+from aftersales.rules import clocks, deliveries, ladders, lists, offers
 from aftersales.rules import standing as standings
 from aftersales.rules.clocks import Pause
 from aftersales.rules.ladders import Rung
-from aftersales.store import cases, journal
+from aftersales.store import cases, journal, outbox
 from aftersales.store import lists as listed
 from aftersales.store import rungs as climbed
 from aftersales.store.engine import transaction
@@ -190,9 +190,7 @@ async def give(
         due, trace = _resumed(leg.terms, paused, asked)
         if due.due_at == paused["due_at"]:
             behind = paused["rungs"]
-            untold = await climbed.untold(
-                connection, leg.case.case_no, asked.entry, reason=ASKED, until=paused["ended_at"]
-            )
+            untold = await climbed.untold(connection, leg.case.case_no, asked.entry, reason=ASKED)
         await cases.carry_on(connection, paused["id"], entry)
     lapses_at = lapse(leg.terms, stage, due.due_at) if lapses else None
     pauses = clocks.pauses_of(trace)
@@ -221,7 +219,11 @@ async def give(
 async def _tell_again(
     connection: AsyncConnection, leg: Leg, entry: str, untold: Sequence[Mapping[str, Any]], due: Due
 ) -> None:
-    """Tell what a question withdrew before anybody had heard of it, now that its gate is open again; no late reminder."""
+    """
+    Tell what a question withdrew before anybody is known to have heard of it, now that its gate is open again.
+
+    What somebody may have heard says so; a reminder that is late by now is not told.
+    """
     assert leg.case is not None
     assert leg.terms is not None
     is_late = clocks.is_overdue(due_at=due.due_at, at=leg.now())
@@ -236,9 +238,9 @@ async def _tell_again(
             row["notice"],
             _under(entry, row["entry"]),
             to=row["recipient"],
-            subject=row["subject"],
+            subject=deliveries.doubted(row["subject"]) if row["data"].get(outbox.HAD) else row["subject"],
             body=row["body"],
-            data=row["data"],
+            data={name: value for name, value in row["data"].items() if name != outbox.HAD},
         )
     for told, recipients in to.items():
         before = await journal.find(connection, leg.case.case_no, told)

@@ -44,7 +44,6 @@ A_MINUTE = timedelta(minutes=1)
 # an address whose last sends failed, all in the last minute, rests a minute, so that it holds up no other
 FAILURES = 3
 EXPIRED = "过了有效时间，不再发送"
-NO_CHANNEL = "没有渠道，等待设置"
 NO_CONTACT = "没有可用的联系方式"
 ELSEWHERE = "改发其他地址"
 RESTING = "渠道连续失败，暂停一分钟"
@@ -73,6 +72,8 @@ class Message:
     subject: str
     body: str
     short: str
+    # itself, or what of a digest it tells
+    told: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,8 @@ async def look(
     senders: list[asyncio.Task[None]] = []
 
     def another() -> None:
-        if len(senders) < AT_ONCE:
+        # one that found nothing to do has ended, though there may be much again
+        if sum(not sender.done() for sender in senders) < AT_ONCE:
             senders.append(asyncio.create_task(one_after_the_other()))
 
     async def one_after_the_other() -> None:
@@ -164,7 +166,15 @@ async def _one(found: Round, known: Channels, rehearsal: str | None, at: datetim
             if row is None:
                 return False
             outbox_id = row["id"]
-            begun = await _begin(connection, row, known, rehearsal, at, left_out)
+            try:
+                async with connection.begin_nested():
+                    begun = await _begin(connection, row, known, rehearsal, at, left_out)
+            except (sqlalchemy.exc.OperationalError, OSError):
+                raise
+            except Exception as error:
+                # before anybody else gets hold of it
+                await _put_off_bad(connection, outbox_id, error, found, at)
+                begun, left_out = None, []
         another()
         if left_out:
             await _tell_left_out(found, row, left_out, at)
@@ -172,19 +182,25 @@ async def _one(found: Round, known: Channels, rehearsal: str | None, at: datetim
             await _end(found, row, begun, known, at)
         elif begun is not None:
             outcomes = await asyncio.gather(*(_send(begun, address, known) for address in begun.now))
-            async with transaction() as connection:
-                await _record(connection, begun, outcomes, known, at, found)
+            await _after(begun, outcomes, known, at, found)
         return True
     except (sqlalchemy.exc.OperationalError, OSError):
         raise
-    except Exception as error:  # one bad item stops nothing
+    except Exception as error:
         if outbox_id is None:
             raise
-        log.exception("Notice %s cannot be sent", outbox_id)
         async with transaction() as connection:
-            await outbox.put_off(connection, outbox_id, at + LEASE, f"出错（{type(error).__name__}），稍后再试")
-        found.told.append(Told(outbox_id, "", "", "", f"出错：{type(error).__name__}"))
+            await _put_off_bad(connection, outbox_id, error, found, at)
         return True
+
+
+async def _put_off_bad(
+    connection: AsyncConnection, outbox_id: int, error: Exception, found: Round, at: datetime
+) -> None:
+    """One bad item stops nothing: report it, and look at it again later."""
+    log.exception("Notice %s cannot be sent", outbox_id)
+    await outbox.put_off(connection, outbox_id, at + LEASE, f"出错（{type(error).__name__}），稍后再试")
+    found.told.append(Told(outbox_id, "", "", "", f"出错：{type(error).__name__}"))
 
 
 async def _tell_left_out(found: Round, row: Mapping[str, Any], left_out: LeftOut, at: datetime) -> None:
@@ -241,9 +257,7 @@ async def _begin(
     await outbox.put_off(connection, row["id"], at + LEASE)
     if stale := await _stale(connection, row, at, terms):
         return stale
-    is_person = row["recipient"].startswith("staff:")
-    away = await outbox.absences(connection, clocks.house_date(at, house=terms.house)) if is_person else {}
-    to = deliveries.whom(row["recipient"], away=away, house=terms.house, staff=staff)
+    to = await _whom(connection, row["recipient"], known, at, terms, is_rehearsed=rehearsal is not None)
     own = await records.quiet_of_customer(connection, row["case_no"]) if to.recipient == CUSTOMER else ""
     quiet = deliveries.quiet_until(to.recipient, at, house=terms.house, sending=terms.sending, staff=staff, own=own)
     if quiet is not None:
@@ -254,7 +268,7 @@ async def _begin(
         addresses, called = known.rehearsal, f"（发给{_reader().recipient(to.recipient)}）"
     elif to.recipient == CUSTOMER:
         if not known.reach_customers:
-            await outbox.put_off(connection, row["id"], None, NO_CHANNEL)
+            await outbox.put_off(connection, row["id"], None, outbox.NO_CHANNEL)
             return None
         called = ""
         addresses, lack = known.of_customer(await records.reach_customer(connection, row["case_no"]))
@@ -268,10 +282,36 @@ async def _begin(
                 await outbox.put_off(connection, row["id"], at + A_MINUTE, MANY)
                 return None
     if not addresses:
-        await outbox.put_off(connection, row["id"], None, NO_CHANNEL)
+        # absences go by days: by the next one whoever has a channel may be back
+        on = clocks.house_date(at, house=terms.house)
+        until = clocks.end_of_day(on, house=terms.house) if to.note else None
+        await outbox.put_off(connection, row["id"], until, outbox.NO_CHANNEL)
         return None
     return await _address(
         connection, row, to, addresses, called, at, terms, is_rehearsed=rehearsal is not None, left_out=left_out
+    )
+
+
+async def _whom(
+    connection: AsyncConnection,
+    recipient: str,
+    known: Channels,
+    at: datetime,
+    terms: Terms,
+    *,
+    is_rehearsed: bool = False,
+) -> Whom:
+    """Tell who gets what is meant for a recipient now: of those who stand in, whoever can be reached."""
+    if not recipient.startswith("staff:"):
+        return Whom(recipient)
+    staff = terms.staff()
+    return deliveries.whom(
+        recipient,
+        away=await outbox.absences(connection, clocks.house_date(at, house=terms.house)),
+        house=terms.house,
+        staff=staff,
+        # a rehearsal's channel reaches everybody
+        is_reached=lambda each: is_rehearsed or bool(known.of(each, staff)[0]),
     )
 
 
@@ -348,7 +388,7 @@ async def _address(
             await outbox.put_off(connection, row["id"], min(later))
             return None
         # nothing is left to send here: it is only concluded
-        return Message(is_rehearsed, row, to, (), frozenset(), frozenset(), addresses, "", "", "")
+        return Message(is_rehearsed, row, to, (), frozenset(), frozenset(), addresses, "", "", "", ())
     words = await _words(connection, row, called, at, terms, left_out)
     if left_out:
         return None
@@ -400,29 +440,31 @@ async def _stale(connection: AsyncConnection, row: Mapping[str, Any], at: dateti
 
 async def _words(
     connection: AsyncConnection, row: Mapping[str, Any], called: str, at: datetime, terms: Terms, left_out: LeftOut
-) -> tuple[str, str, str] | None:
-    """What a notice says now: subject, text, and text for SMS; None when nothing of it is left to say."""
+) -> tuple[str, str, str, tuple[int, ...]] | None:
+    """What a notice says now: subject, text, text for SMS, and of which notices; None when nothing is left to say."""
     subject, body, short = row["subject"], row["body"], row["data"].get("short", "")
+    told: tuple[int, ...] = (row["id"],)
     if row["notice"] == outbox.DIGEST:
-        members = []
+        members: dict[int, tuple[str, str]] = {}
         # whoever withdraws one waits until it is written down that the digest is under way with it
         for member in await outbox.digested(connection, row["id"], is_locked=True):
             if why := await _stale(connection, member, at, terms):
                 left_out.append((member, why))
             else:
                 delay = f"（{_delay(member, at)}）" if member["data"].get("late") else ""
-                members.append((f"{member['subject']}{delay}", await _link(connection, member)))
+                members[member["id"]] = (f"{member['subject']}{delay}", await _link(connection, member))
         if not members:
             return None
-        subject, body = deliveries.digest(members)
+        told = tuple(members)
+        subject, body = deliveries.digest(list(members.values()))
     elif late := row["data"].get("late"):
         # at night it was another delay (P-10)
-        body, short = (told.replace(late, _delay(row, at), 1) for told in (body, short))
+        body, short = (each.replace(late, _delay(row, at), 1) for each in (body, short))
     if row["recipient"] == CUSTOMER:
-        return subject, f"{called}{body}", short or body
+        return subject, f"{called}{body}", short or body, told
     link = await _link(connection, row)
     body = "\n".join([f"{called}{body}", *([f"查看和办理：{link}"] if link else []), f"通知编号：{row['id']}"])
-    return subject, body, body
+    return subject, body, body, told
 
 
 def _delay(row: Mapping[str, Any], at: datetime) -> str:
@@ -439,7 +481,7 @@ async def _link(connection: AsyncConnection, row: Mapping[str, Any]) -> str:
 
 async def _send(message: Message, address: Address, known: Channels) -> Outcome:
     is_doubtful = address.mark in message.doubtful
-    subject = f"{deliveries.DOUBTFUL if is_doubtful else ''}{message.subject}"
+    subject = deliveries.doubted(message.subject) if is_doubtful else message.subject
     if message.is_rehearsed:
         subject = f"{REHEARSED}{subject}"
     body = message.short if address.channel == channels.SMS else message.body
@@ -450,6 +492,26 @@ async def _send(message: Message, address: Address, known: Channels) -> Outcome:
     return await known.send(address, subject, body, key=key, again=address.mark in message.again)
 
 
+async def _after(message: Message, outcomes: Sequence[Outcome], known: Channels, at: datetime, found: Round) -> None:
+    """Write down what came of a notice, and have the last word of what was withdrawn while it was under way."""
+    row = message.row
+    async with transaction() as connection:
+        far = await _record(connection, message, outcomes, known, at, found)
+        if row["notice"] != outbox.DIGEST and not await outbox.was_withdrawn(connection, row["id"]):
+            return
+    async with transaction() as connection:
+        gone = await outbox.withdrawn_under_way(connection, message.told)
+    for each in gone:
+        async with transaction() as connection:
+            # first the case, then its notice, as everybody does
+            if each["case_no"] is not None:
+                await cases.lock(connection, each["case_no"])
+            had = each["data"][outbox.HAD]
+            now = await outbox.have_come(connection, each["id"], had, far)
+            if each["case_no"] is not None and each["state"] == "withdrawn":
+                await notices.say_last(connection, each, before=outbox.how_far(had), came=outbox.how_far(now), at=at)
+
+
 async def _record(
     connection: AsyncConnection,
     message: Message,
@@ -457,14 +519,15 @@ async def _record(
     known: Channels,
     at: datetime,
     found: Round,
-) -> None:
-    """Write down what came of a notice at each address, and whether it is at its end."""
+) -> dict[str, str]:
+    """Write down what came of a notice at each address, and whether it is at its end; answers how far it came where."""
     row, terms = message.row, current_terms()
     is_sent = any(each.outcome == "done" for each in outcomes)
     if row["case_no"] is not None and (message.to.note or not is_sent):
         await cases.lock(connection, row["case_no"])
     before = await outbox.deliveries(connection, row["id"])
     who = _reader().recipient(message.to.recipient)
+    far: dict[str, str] = {}
     for address, outcome in zip(message.now, outcomes, strict=True):
         stood = before[address.mark]
         again = deliveries.try_again_at(at, tries=stood["tries"], first_at=stood["first_at"], sending=terms.sending)
@@ -482,18 +545,18 @@ async def _record(
         }
         await outbox.keep(connection, row["id"], address.mark, **stands)
         before[address.mark] = {**stood, **stands}
+        # also a text may have arrived that nobody asks the gateway about any more
+        may_have = stands["is_doubtful"] or outcome.outcome == "unknown"
+        far[address.mark] = outbox.SENT if state == "sent" else outbox.MAYBE if may_have else ""
         if state == "sent":
             found.sent += 1
         else:
             told = f"{outcome.reason}，{'稍后再试' if state == 'failed' else '不再发送'}"
             found.told.append(Told(row["id"], row["case_no"] or "", who, address.channel, told))
-    if is_sent and row["case_no"] is not None:
-        if message.to.note:
-            await notices.say(connection, row, message.to.note, what="stand_in", at=at)
-        if await outbox.was_withdrawn(connection, row["id"]):
-            await cases.lock(connection, row["case_no"])
-            await notices.say(connection, row, "撤回时正在发送，已送达", what="arrived", at=at)
+    if is_sent and row["case_no"] is not None and message.to.note:
+        await notices.say(connection, row, message.to.note, what="stand_in", at=at)
     await _conclude(connection, message, before, known, at)
+    return far
 
 
 async def _conclude(
@@ -534,24 +597,20 @@ async def _give_up(
     A level that is reached at the same dead addresses alone is passed over.
     """
     members = await _members(connection, row)
+    if row["notice"] == outbox.DIGEST and not members:
+        await outbox.settle(connection, row["id"], "withdrawn", at=at, reason=deliveries.DONE)
+        return
     if not await outbox.settle(connection, row["id"], "given_up", at=at, reason=why):
         return
-    for member in members:
-        await notices.say(connection, member, f"没有送达：{why}", what="given_up", at=at)
-    terms = current_terms()
-    staff = terms.staff()
     case = await cases.read(connection, row["case_no"]) if row["case_no"] else None
-    if case is not None:
-        await notices.say(connection, row, f"没有送达：{why}", what="given_up", at=at)
-    owner = terms.returns.stages["review"].owner
-    above = row["recipient"]
-    while above := deliveries.above(above, house=terms.house, staff=staff, owner=owner):
-        addresses, _ = known.of(above, staff)
-        if not addresses or set(addresses) - set(dead):
-            break
+    for each in [*members, *([row] if case is not None else [])]:
+        if each["case_no"] is not None:
+            await notices.say(connection, each, f"没有送达：{why}", what="given_up", at=at)
+    above = await _above(connection, row["recipient"], dead, known, at)
     if not above:
         log.warning("Notice %s reached nobody, and nobody is above", row["id"])
         return
+    subject, body = _original(row, members)
     await outbox.put(
         connection,
         is_rehearsed=case is not None and case.rehearsal is not None,
@@ -561,27 +620,49 @@ async def _give_up(
         notice=row["notice"] if row["notice"] != outbox.DIGEST else "DESK",
         recipient=above,
         language=row["language"],
-        subject=f"没有送达：{row['subject']}",
-        body=f"发给{_reader().recipient(row['recipient'])}的通知没有送达（{why}），请另行告知。{_original(row)}",
+        subject=f"没有送达：{subject}",
+        body=f"发给{_reader().recipient(row['recipient'])}的通知没有送达（{why}），请另行告知。{body}",
         data={},
         created_at=at,
         expires_at=None,
     )
 
 
+async def _above(
+    connection: AsyncConnection, recipient: str, dead: Sequence[Address], known: Channels, at: datetime
+) -> str:
+    """Tell who hears of it when nothing reaches a recipient, by themselves or by whoever stands in; empty: nobody."""
+    terms = current_terms()
+    staff, owner = terms.staff(), terms.returns.stages["review"].owner
+    above = recipient
+    while above := deliveries.above(above, house=terms.house, staff=staff, owner=owner):
+        to = await _whom(connection, above, known, at, terms)
+        addresses, _ = known.of(to.recipient, staff)
+        if not addresses or set(addresses) - set(dead):
+            break
+    return above
+
+
 async def _members(connection: AsyncConnection, row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """What a digest still has to tell about cases, under the lock of each of them."""
+    """What a digest still has to tell, under the lock of each of its cases."""
     if row["notice"] != outbox.DIGEST:
         return []
     # first the cases, then their notices, and in one order for all
     for case_no in sorted({each["case_no"] for each in await outbox.digested(connection, row["id"])} - {None}):
         await cases.lock(connection, case_no)
-    return [each for each in await outbox.digested(connection, row["id"]) if each["case_no"] is not None]
+    return await outbox.digested(connection, row["id"])
 
 
-def _original(row: Mapping[str, Any]) -> str:
-    """Quote a notice to others than its recipient; a customer's own link is for nobody else (P-22)."""
-    return "" if row["notice"] in notices.PRIVATE else f"原文：{row['body']}"
+def _original(row: Mapping[str, Any], members: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """
+    Quote a notice to others than its recipient, of a digest what it still has to tell: subject and text.
+
+    A customer's own link is for nobody else (P-22).
+    """
+    subject, body = row["subject"], row["body"]
+    if members:
+        subject, body = deliveries.digest([(each["subject"], "") for each in members])
+    return subject, "" if row["notice"] in notices.PRIVATE else f"原文：{body}"
 
 
 async def _digest(at: datetime) -> None:

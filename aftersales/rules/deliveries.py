@@ -6,7 +6,7 @@ Covers P-10 (quiet hours delay a message, not the breach) and P-11 (one address 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
@@ -31,17 +31,25 @@ class Whom:
     note: str = ""
 
 
-def whom(recipient: str, *, away: Mapping[str, str], house: House, staff: Mapping[str, Staff]) -> Whom:
+def whom(
+    recipient: str,
+    *,
+    away: Mapping[str, str],
+    house: House,
+    staff: Mapping[str, Staff],
+    is_reached: Callable[[str], bool] = lambda _: True,
+) -> Whom:
     """
     Tell who gets what is meant for a recipient while people are away (P-11).
 
     The stand-in; who is away too, or who has none, has the next level in their place. `away` names stand-ins by staff id.
+    Whoever stands in has a channel (`is_reached`); whoever is there themselves is meant in any case.
     """
     if not recipient.startswith("staff:"):
         return Whom(recipient)
     first = recipient.removeprefix("staff:")
     for each in _in_order(first, away=away, house=house, staff=staff):
-        if each in staff and each not in away:
+        if each in staff and each not in away and (each == first or is_reached(f"staff:{each}")):
             return Whom(f"staff:{each}", f"{_named(first, staff)}不在，由{_named(each, staff)}代收" * (each != first))
     owner = staff[first].department if first in staff else ""
     if owner not in house.departments:
@@ -167,6 +175,11 @@ def digest(subjects: Sequence[tuple[str, str]]) -> tuple[str, str]:
     if len(lines) > NAMED:
         lines = [*lines[:NAMED], f"…… 另有 {len(lines) - NAMED} 项，请在看板中查看。"]
     return f"{len(subjects)} 项提醒", "\n".join(lines)
+
+
+def doubted(subject: str) -> str:
+    """Mark what its reader may have had before, once."""
+    return subject if subject.startswith(DOUBTFUL) else f"{DOUBTFUL}{subject}"
 
 
 def fitted(text: str, most: int) -> str:

@@ -213,11 +213,7 @@ async def notices(
     Those of a rehearsal, which go by a clock of their own, only when their case is named.
     """
     # what went into a digest went where the digest did
-    of = and_(
-        DELIVERIES.c.outbox_id == func.coalesce(OUTBOX.c.digest_id, OUTBOX.c.id),
-        # unless it was withdrawn before: what the digest told later, it told without it
-        or_(OUTBOX.c.state != "withdrawn", OUTBOX.c.digest_id.is_(None), DELIVERIES.c.begun_at <= OUTBOX.c.settled_at),
-    )
+    of = DELIVERIES.c.outbox_id == func.coalesce(OUTBOX.c.digest_id, OUTBOX.c.id)
     due = (
         select(JOURNAL.c.due_at)
         .where(JOURNAL.c.case_no == OUTBOX.c.case_no, JOURNAL.c.entry == OUTBOX.c.entry, JOURNAL.c.kind == "rung")
@@ -227,7 +223,10 @@ async def notices(
         select(
             OUTBOX,
             due.label("reached_at"),
-            *(DELIVERIES.c[name] for name in ("channel", "told", "tries", "is_doubtful", "begun_at", "ended_at")),
+            *(
+                DELIVERIES.c[name]
+                for name in ("address", "channel", "told", "tries", "is_doubtful", "begun_at", "ended_at")
+            ),
             DELIVERIES.c.state.label("outcome"),
             DELIVERIES.c.reason.label("why"),
         )

@@ -12,7 +12,8 @@ from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import DateTime, Select, String, bindparam, case, func, null, or_, select, true, update
+from sqlalchemy import DateTime, Select, String, and_, bindparam, case, func, literal, null, or_, select, true, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -29,6 +30,13 @@ RUNS = RunRow.__table__  # type: ignore[attr-defined]
 DIGEST = "DIGEST"
 # whose time is still to come: also those that went into a digest which nobody has sent yet
 WAITING = ("queued", "digested")
+# how far a notice came at an address
+SENT = "sent"
+MAYBE = "maybe"
+# where a withdrawn notice says which addresses have it, and how far it came there
+HAD = "had"
+# why a notice waits that has nowhere to go
+NO_CHANNEL = "没有渠道，等待设置"
 # what a digest takes in; a department with more gets another
 MOST_DIGESTED = 500
 
@@ -133,18 +141,20 @@ async def waiting(connection: AsyncConnection, limit: int) -> tuple[list[Mapping
 
 
 async def put_off(connection: AsyncConnection, outbox_id: int, until: datetime | None, reason: str = "") -> None:
-    """Look at a notice again then; None: when there is a channel for it."""
+    """Look at a notice again then; None: when there is a channel for it (`look_again`)."""
     await connection.execute(
         update(OUTBOX).where(OUTBOX.c.id == outbox_id).values(next_at=until, **({"reason": reason} if reason else {}))
     )
 
 
 async def look_again(connection: AsyncConnection, recipients: Collection[str], at: datetime) -> int:
-    """Let what waits for a channel be looked at, of recipients who have one now."""
+    """Let what waits for a channel, their own or that of whoever stands in, be looked at, of recipients who have one now."""
+    is_under_way = select(DELIVERIES.c.id).where(DELIVERIES.c.outbox_id == OUTBOX.c.id, DELIVERIES.c.state == "sending")
     waiting = select(OUTBOX.c.id).select_from(OUTBOX.outerjoin(CASES, CASES.c.case_no == OUTBOX.c.case_no))
     waiting = waiting.where(
         OUTBOX.c.state == "queued",
-        OUTBOX.c.next_at.is_(None),
+        # the reason stays while it is sent after all
+        or_(OUTBOX.c.next_at.is_(None), and_(OUTBOX.c.reason == NO_CHANNEL, ~is_under_way.exists())),
         OUTBOX.c.recipient.in_(recipients),
         CASES.c.rehearsal.is_(None),
     )
@@ -309,13 +319,14 @@ async def withdraw(connection: AsyncConnection, ids: Collection[int], reason: st
     `sent`: it is only not tried again elsewhere; `maybe`: a send is under way, or was not answered; not named: nobody
     has it. Called under the lock of their cases.
     """
-    came = await _came(connection, ids)
-    is_sent = OUTBOX.c.id.in_([each for each, far in came.items() if far == "sent"])
+    had = await _had(connection, ids)
+    came = {each: how_far(addresses) for each, addresses in had.items()}
+    is_sent = OUTBOX.c.id.in_([each for each, far in came.items() if far == SENT])
     await connection.execute(
         update(OUTBOX)
         .where(OUTBOX.c.id.in_(ids), OUTBOX.c.state.in_(WAITING))
         .values(
-            state=case((is_sent, "sent"), else_="withdrawn"),
+            state=case((is_sent, SENT), else_="withdrawn"),
             reason=reason,
             settled_at=at,
             next_at=None,
@@ -323,24 +334,62 @@ async def withdraw(connection: AsyncConnection, ids: Collection[int], reason: st
             digest_id=case((OUTBOX.c.id.in_(came), OUTBOX.c.digest_id), else_=null()),
         )
     )
+    for each, addresses in had.items():
+        await _keep_had(connection, each, addresses)
     return came
 
 
-async def _came(connection: AsyncConnection, ids: Collection[int]) -> dict[int, str]:
-    """Which notices an address has or may have, by themselves or in a digest."""
+def how_far(had: Mapping[str, str]) -> str:
+    """How far a notice has come of which addresses `had` what: `sent`, `maybe`, or nowhere (empty)."""
+    return SENT if SENT in had.values() else MAYBE if had else ""
+
+
+async def _had(connection: AsyncConnection, ids: Collection[int]) -> dict[int, dict[str, str]]:
+    """Which addresses have or may have a notice that waits, by itself or in a digest, and how far it came there."""
     of = or_(DELIVERIES.c.outbox_id == OUTBOX.c.id, DELIVERIES.c.outbox_id == OUTBOX.c.digest_id)
     rows = await connection.execute(
-        select(OUTBOX.c.id, func.bool_or(DELIVERIES.c.state == "sent").label("is_sent"))
+        select(OUTBOX.c.id, DELIVERIES.c.address, DELIVERIES.c.state)
         .join(DELIVERIES, of)
-        .where(OUTBOX.c.id.in_(ids), DELIVERIES.c.state.in_(("sent", "sending")) | DELIVERIES.c.is_doubtful)
-        .group_by(OUTBOX.c.id)
+        .where(
+            OUTBOX.c.id.in_(ids),
+            OUTBOX.c.state.in_(WAITING),
+            DELIVERIES.c.state.in_((SENT, "sending")) | DELIVERIES.c.is_doubtful,
+        )
+        .order_by(OUTBOX.c.id, DELIVERIES.c.id)
     )
-    return {row.id: "sent" if row.is_sent else "maybe" for row in rows}
+    found: dict[int, dict[str, str]] = {}
+    for row in rows:
+        found.setdefault(row.id, {})[row.address] = SENT if row.state == SENT else MAYBE
+    return found
+
+
+async def _keep_had(connection: AsyncConnection, outbox_id: int, had: Mapping[str, str]) -> None:
+    """Write down which addresses have what was withdrawn: a digest goes on without it."""
+    data = OUTBOX.c.data.op("||")(literal({HAD: dict(had)}, JSONB))
+    await connection.execute(update(OUTBOX).where(OUTBOX.c.id == outbox_id).values(data=data))
 
 
 async def was_withdrawn(connection: AsyncConnection, outbox_id: int) -> bool:
-    """Whether somebody has withdrawn a notice."""
-    return await connection.scalar(select(OUTBOX.c.state).where(OUTBOX.c.id == outbox_id)) == "withdrawn"
+    """Whether somebody has withdrawn a notice that had come somewhere, or was under way."""
+    query = select(OUTBOX.c.id).where(OUTBOX.c.id == outbox_id, OUTBOX.c.data.has_key(HAD))
+    return await connection.scalar(query) is not None
+
+
+async def withdrawn_under_way(connection: AsyncConnection, ids: Collection[int]) -> list[Mapping[str, Any]]:
+    """Which of what was just sent had been withdrawn meanwhile; waits for whoever is about to withdraw some of it."""
+    query = select(OUTBOX).where(OUTBOX.c.id.in_(ids)).order_by(OUTBOX.c.id).with_for_update()
+    return [dict(row) for row in (await connection.execute(query)).mappings() if HAD in row["data"]]
+
+
+async def have_come(
+    connection: AsyncConnection, outbox_id: int, had: Mapping[str, str], far: Mapping[str, str]
+) -> dict[str, str]:
+    """Write down how `far` the sends came that were under way when a notice was withdrawn; answers who has it now."""
+    # whoever is not among them was not being told it
+    now = {address: how for address in had if (how := far.get(address, had[address]))}
+    if now != had:
+        await _keep_had(connection, outbox_id, now)
+    return now
 
 
 # --- absences -------------------------------------------------------------------------------------------------------

@@ -6,15 +6,14 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, exists, or_, select, true, tuple_, update
+from sqlalchemy import select, true, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales.store import outbox
-from aftersales.store.outbox import OUTBOX, WAITING
-from aftersales.store.tables import CaseRow, DeliveryRow, PromiseRow
+from aftersales.store.outbox import HAD, OUTBOX, SENT, WAITING
+from aftersales.store.tables import CaseRow, PromiseRow
 
 CASES = CaseRow.__table__  # type: ignore[attr-defined]
-DELIVERIES = DeliveryRow.__table__  # type: ignore[attr-defined]
 PROMISES = PromiseRow.__table__  # type: ignore[attr-defined]
 
 Place = tuple[datetime, int]
@@ -95,22 +94,12 @@ async def withdraw(
     return [{**row, "came": came.get(row["id"], "")} for row in rows]
 
 
-async def untold(
-    connection: AsyncConnection, case_no: str, promised: str, *, reason: str, until: datetime
-) -> list[Mapping[str, Any]]:
+async def untold(connection: AsyncConnection, case_no: str, promised: str, *, reason: str) -> list[Mapping[str, Any]]:
     """
-    What was withdrawn from the ladder of a promise for a reason, `until` when, and has arrived nowhere; oldest first.
+    What was withdrawn from the ladder of a promise for a reason and is not known to have arrived anywhere; oldest first.
 
-    A send that was under way may have arrived after all; one that had gone into a digest arrived with what of the
-    digest was sent before.
+    A send that was under way may have arrived after all.
     """
-    arrived = exists().where(
-        DELIVERIES.c.state == "sent",
-        or_(
-            DELIVERIES.c.outbox_id == OUTBOX.c.id,
-            and_(DELIVERIES.c.outbox_id == OUTBOX.c.digest_id, DELIVERIES.c.begun_at <= until),
-        ),
-    )
     rows = await connection.execute(
         select(OUTBOX)
         .where(
@@ -118,8 +107,7 @@ async def untold(
             OUTBOX.c.entry.startswith(f"{promised}.", autoescape=True),
             OUTBOX.c.state == "withdrawn",
             OUTBOX.c.reason == reason,
-            ~arrived,
         )
         .order_by(OUTBOX.c.id)
     )
-    return [dict(row) for row in rows.mappings()]
+    return [dict(row) for row in rows.mappings() if outbox.how_far(row["data"].get(HAD, {})) != SENT]
