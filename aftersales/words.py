@@ -432,8 +432,8 @@ _ANY = frozenset({"case_no", "order_no"})
 LADDER_NOTICE = _ANY | {"stage", "owner", "due", "late", "missed"}
 # who reads the ladders' own notices: the customer, or the staff; what a shop adds is for whoever it is told first
 LADDER_READERS = {"ESC-05": "staff", "NTC-10": "staff", "NTC-15": "staff", "ESC-08": "customer"}
-# names of what is written without a file of words: to a department, to a person, many in one
-UNWRITTEN = ("DESK", "STAFF", "DIGEST")
+# what is written without a file of words: to a department, to a person, many in one
+UNWRITTEN = DESK, STAFF, DIGEST = ("DESK", "STAFF", "DIGEST")
 # what the code calls the rung before the breach
 REMINDER = "reminder"
 # what each notice of a return may name besides; the words are in config/notices (NTC-01 to NTC-19)

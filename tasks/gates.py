@@ -24,7 +24,7 @@ from aftersales.store import boards, cases, journal, lists, orders, parks, recor
 from aftersales.store.engine import transaction
 from aftersales.store.journal import Entry
 from aftersales.terms import Terms
-from aftersales.words import AWAITED, Event, Heard, Stage, Unable, matter
+from aftersales.words import AWAITED, DESK, Event, Heard, Stage, Unable, matter
 from tasks import desks, heard, late, money, notices, promises
 
 # the step whose work-list item a gate's answer strikes off
@@ -224,7 +224,7 @@ async def accept(
         await notices.withdraw(connection, case.case_no, entry, notices=("NTC-04",), reason=reason, at=at)
     if gate == Stage.REVISIT:
         await notices.withdraw(
-            connection, case.case_no, entry, notices=("DESK",), rung=notices.OPENED, reason=deliveries.DONE, at=at
+            connection, case.case_no, entry, notices=(DESK,), rung=notices.OPENED, reason=deliveries.DONE, at=at
         )
     if gate == standings.QUESTION:
         reason = "客户没有答复，已过期限" if via == LAPSE else "客户已答复，不用再通知"

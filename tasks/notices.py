@@ -12,6 +12,7 @@ from aftersales.desk.leg import Leg
 from aftersales.rules import clocks
 from aftersales.rules.deliveries import CUSTOMER
 from aftersales.store import journal, outbox, rungs
+from aftersales.words import DESK, STAFF
 
 # what asks the customer something, and reminds of it
 QUESTION = ("NTC-17", "NTC-18")
@@ -145,7 +146,7 @@ async def tell_customer(
 async def tell_staff(connection: AsyncConnection, leg: Leg, entry: str, staff_id: str, text: str) -> None:
     """Put a sentence for one member of staff into the outbox, once for each entry it is about."""
     assert leg.case is not None
-    await put(connection, leg, "STAFF", entry, to=f"staff:{staff_id}", subject=f"{leg.case.case_no} 提醒", body=text)
+    await put(connection, leg, STAFF, entry, to=f"staff:{staff_id}", subject=f"{leg.case.case_no} 提醒", body=text)
 
 
 async def tell_department(
@@ -158,7 +159,7 @@ async def tell_department(
     """
     assert leg.case is not None
     subject = f"{about or leg.case.case_no} 提醒"
-    await put(connection, leg, "DESK", entry, to=f"department:{department}", subject=subject, body=text)
+    await put(connection, leg, DESK, entry, to=f"department:{department}", subject=subject, body=text)
 
 
 async def tell_without_case(
@@ -169,7 +170,7 @@ async def tell_without_case(
         connection,
         case_no=None,
         entry=entry,
-        notice="DESK",
+        notice=DESK,
         recipient=f"department:{department}",
         language=language,
         subject="退货申请提醒",

@@ -29,7 +29,7 @@ from aftersales.settings import settings
 from aftersales.store import cases, outbox, records
 from aftersales.store.engine import transaction
 from aftersales.terms import Terms
-from aftersales.words import Unable
+from aftersales.words import DESK, DIGEST, Unable
 from tasks import desks, notices
 from tasks.cases import current_terms
 
@@ -276,7 +276,7 @@ async def _begin(
             return f"{NO_CONTACT}：{lack}" if lack else NO_CONTACT
     else:
         addresses, called = known.of(to.recipient, staff)
-        if addresses and row["notice"] != outbox.DIGEST:
+        if addresses and row["notice"] != DIGEST:
             most = terms.sending.digest_above
             if await outbox.sent_lately(connection, row["recipient"], at - A_MINUTE, most) >= most:
                 await outbox.put_off(connection, row["id"], at + A_MINUTE, MANY)
@@ -444,7 +444,7 @@ async def _words(
     """What a notice says now: subject, text, text for SMS, and of which notices; None when nothing is left to say."""
     subject, body, short = row["subject"], row["body"], row["data"].get("short", "")
     told: tuple[int, ...] = (row["id"],)
-    if row["notice"] == outbox.DIGEST:
+    if row["notice"] == DIGEST:
         members: dict[int, tuple[str, str]] = {}
         # whoever withdraws one waits until it is written down that the digest is under way with it
         for member in await outbox.digested(connection, row["id"], is_locked=True):
@@ -497,7 +497,7 @@ async def _after(message: Message, outcomes: Sequence[Outcome], known: Channels,
     row = message.row
     async with transaction() as connection:
         far = await _record(connection, message, outcomes, known, at, found)
-        if row["notice"] != outbox.DIGEST and not await outbox.was_withdrawn(connection, row["id"]):
+        if row["notice"] != DIGEST and not await outbox.was_withdrawn(connection, row["id"]):
             return
     async with transaction() as connection:
         gone = await outbox.withdrawn_under_way(connection, message.told)
@@ -597,7 +597,7 @@ async def _give_up(
     A level that is reached at the same dead addresses alone is passed over.
     """
     members = await _members(connection, row)
-    if row["notice"] == outbox.DIGEST and not members:
+    if row["notice"] == DIGEST and not members:
         await outbox.settle(connection, row["id"], "withdrawn", at=at, reason=deliveries.DONE)
         return
     if not await outbox.settle(connection, row["id"], "given_up", at=at, reason=why):
@@ -617,7 +617,7 @@ async def _give_up(
         case_no=row["case_no"],
         entry=f"{row['entry']}.undelivered",
         # of the same kind: when the matter is done, there is nothing to tell here either
-        notice=row["notice"] if row["notice"] != outbox.DIGEST else "DESK",
+        notice=row["notice"] if row["notice"] != DIGEST else DESK,
         recipient=above,
         language=row["language"],
         subject=f"没有送达：{subject}",
@@ -645,7 +645,7 @@ async def _above(
 
 async def _members(connection: AsyncConnection, row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """What a digest still has to tell, under the lock of each of its cases."""
-    if row["notice"] != outbox.DIGEST:
+    if row["notice"] != DIGEST:
         return []
     # first the cases, then their notices, and in one order for all
     for case_no in sorted({each["case_no"] for each in await outbox.digested(connection, row["id"])} - {None}):

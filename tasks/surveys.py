@@ -31,7 +31,7 @@ from aftersales.store.engine import transaction
 from aftersales.terms import Terms
 from aftersales.terms import survey as survey_terms
 from aftersales.terms.survey import Question, Survey
-from aftersales.words import Process, Right, Surveyed, Unable
+from aftersales.words import DESK, Process, Right, Surveyed, Unable
 from tasks import complaints, desks, notices, outside, revisits, sending, tellers
 from tasks.cases import current_terms
 
@@ -287,7 +287,7 @@ async def _expire(connection: AsyncConnection, case: Case, row: Mapping[str, Any
 async def _withdraw(connection: AsyncConnection, case_no: str, reason: str, at: datetime) -> None:
     """Take back what nobody has sent yet (P-12)."""
     await notices.withdraw(connection, case_no, None, notices=notices.PRIVATE, reason=reason, at=at)
-    await notices.withdraw(connection, case_no, FIRST, notices=("DESK",), rung=ASK, reason=reason, at=at)
+    await notices.withdraw(connection, case_no, FIRST, notices=(DESK,), rung=ASK, reason=reason, at=at)
 
 
 def _window(survey: Survey, sent_at: datetime, terms: Terms) -> dict[str, Any]:

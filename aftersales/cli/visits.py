@@ -54,7 +54,7 @@ def list_(agent: str | None, as_json: bool) -> None:
             Text(each.order_no),
             Text(each.masked_name),
             each.masked_phone,
-            Text(VisitKind(each.kind).label + (f"（一并：{each.merged}）" if each.merged else "")),
+            Text(each.label),
             each.due_on.isoformat(),
             str(each.tries),
         )

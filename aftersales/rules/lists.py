@@ -69,6 +69,11 @@ class Visit:
         return " ".join(filter(None, (str(self.id), self.order_no, self.masked_name, VisitKind(self.kind).label)))
 
     @property
+    def label(self) -> str:
+        """What is asked: `新购回访（一并：退换货回访 RT-…）`."""
+        return VisitKind(self.kind).label + (f"（一并：{self.merged}）" if self.merged else "")
+
+    @property
     def merged(self) -> str:
         """What is asked in the same call, each with what it is about: `新购回访 D2、退货回访 RT-…`; empty: nothing."""
         parts = (

@@ -30,7 +30,6 @@ from aftersales.words import (
     Shipping,
     Staff,
     Stage,
-    VisitKind,
     matter,
 )
 
@@ -322,11 +321,6 @@ def visits_summary(
     return _told(parts, (), history, reader)
 
 
-def _subject(data: Mapping[str, Any]) -> str:
-    """What a notice is about, without the case's number: that is the page's."""
-    return re.sub(r"\s*[（(][A-Z]{2,4}-[A-Z0-9-]+[)）]$|[A-Z]{2,4}-[A-Z0-9-]+\s*", "", data.get("subject", "")).strip()
-
-
 def visits_table(visits: Sequence[Visit], *, on: date) -> str:
     """Whom a list still names, as a Markdown table, as on a day."""
     # the form is narrow: what is short must not break
@@ -346,7 +340,7 @@ def visits_table(visits: Sequence[Visit], *, on: date) -> str:
             str(visit.id),
             cell(f"{visit.order_no} 售后单 {visit.case_no}" if visit.case_no else visit.order_no),
             cell(f"{visit.masked_name} {visit.masked_phone}".strip()),
-            cell(VisitKind(visit.kind).label + (f"（一并：{visit.merged}）" if visit.merged else "")),
+            cell(visit.label),
             f"{visit.due_on.month}月{visit.due_on.day}日{late}",
             f"{visit.tries}次" if visit.tries else "",
             cell(visit.said if len(visit.said) <= MOST_SAID else f"{visit.said[:MOST_SAID]}…"),
@@ -510,6 +504,12 @@ def _gate_name(name: str) -> str:
         "cancelled": "取消",
         "extended": "延期",
     }.get(name, name)
+
+
+def _subject(data: Mapping[str, Any]) -> str:
+    """What a notice is about, without the case's number: that is the page's."""
+    number = r"[A-Z]{2,4}-(?:X-)?[0-9]{8}-[0-9]{4,}"
+    return re.sub(rf"\s*[（(]{number}[)）]$|{number}\s*", "", data.get("subject", "")).strip()
 
 
 def _step_name(entry: str) -> str:

@@ -12,8 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel
 
 from aftersales.store.journal import Entry
-from aftersales.store.outbox import DELIVERIES, DIGEST, OUTBOX
+from aftersales.store.outbox import DELIVERIES, OUTBOX
 from aftersales.store.tables import CaseRow, JournalRow, PromiseRow
+from aftersales.words import DIGEST
 
 CASES = CaseRow.__table__  # type: ignore[attr-defined]
 JOURNAL = JournalRow.__table__  # type: ignore[attr-defined]

@@ -19,6 +19,7 @@ CASES = CaseRow.__table__  # type: ignore[attr-defined]
 IMPORTED = ImportedRow.__table__  # type: ignore[attr-defined]
 UNPLACED = UnplacedRow.__table__  # type: ignore[attr-defined]
 
+# what is wanted is put together once, under any plan
 _SOLD = text("""
 with wanted as materialized (
     select distinct * from unnest(cast(:customers as text[]), cast(:skus as text[])) as pair (customer_no, sku)

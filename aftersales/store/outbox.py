@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales.store.tables import AbsenceRow, CaseRow, DeliveryRow, OutboxRow, PromiseRow, RunRow
+from aftersales.words import DIGEST
 
 ABSENCES = AbsenceRow.__table__  # type: ignore[attr-defined]
 CASES = CaseRow.__table__  # type: ignore[attr-defined]
@@ -26,8 +27,6 @@ OUTBOX = OutboxRow.__table__  # type: ignore[attr-defined]
 PROMISES = PromiseRow.__table__  # type: ignore[attr-defined]
 RUNS = RunRow.__table__  # type: ignore[attr-defined]
 
-# many at once for one recipient, as one message
-DIGEST = "DIGEST"
 # whose time is still to come: also those that went into a digest which nobody has sent yet
 WAITING = ("queued", "digested")
 # how far a notice came at an address

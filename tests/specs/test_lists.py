@@ -94,7 +94,8 @@ def test_a_list_names_what_else_the_call_is_about():
     ]
 
     assert a_visit(also=parts).merged == "新购回访 D2、退换货回访 RT-1"
-    assert a_visit().merged == ""
+    assert a_visit(also=parts).label == "新购回访（一并：新购回访 D2、退换货回访 RT-1）"
+    assert (a_visit().merged, a_visit().label) == ("", "新购回访")
 
 
 @pytest.mark.parametrize(

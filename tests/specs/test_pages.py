@@ -212,6 +212,7 @@ def test_a_notice_is_told_by_its_subject_and_its_rule(subject: str):
         pytest.param(
             "退款延迟，向您致歉（RT-20261120-0001）", "“退款延迟，向您致歉”没有发送：已办理", id="of a customer"
         ),
+        pytest.param("订单 SO-1 已超时：RT-X-20261120-0001", "“订单 SO-1 已超时：”没有发送：已办理", id="of an order"),
         pytest.param("", "没有发送：已办理", id="written before notices named it"),
     ],
 )

@@ -711,6 +711,32 @@ async def test_one_bad_notice_stops_nothing(
     assert len(receiver.received) == 5 and await outbox_states() == {"sent": 5}
 
 
+async def test_what_goes_wrong_after_a_send_is_reported_and_the_notice_comes_again_with_a_mark(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    await many(3)
+    record = sending._record
+
+    async def broken(connection: Any, message: Any, *rest: Any) -> Any:
+        if message.row["entry"] == "x1":
+            raise ValueError("broken")
+        return await record(connection, message, *rest)
+
+    one = known(departments={"aftersales": [receiver.url("a")]})
+    with monkeypatch.context() as patch:
+        patch.setattr(sending, "_record", broken)
+        found = await sending.look(one)
+    assert len(receiver.received) == 3 and [each.outcome for each in found.told] == ["出错：ValueError"]
+
+    await sending.look(one, at=clock.now() + sending.LEASE)
+
+    assert [told.startswith("【可能重复】") for told in receiver.texts()].count(True) == 1
+    assert len(receiver.received) == 4 and await outbox_states() == {"sent": 3}
+
+
 # --- a rehearsal ----------------------------------------------------------------------------------------------------
 
 
