@@ -151,7 +151,7 @@ async def test_everything_can_be_done_with_the_keyboard(page: Page, shop: Shop, 
         await tab.get_by_role("heading", name=said("order", order_no=ORDER)).wait_for()
 
 
-@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("language", ["zh", pytest.param("en", marks=pytest.mark.soak)])
 async def test_wcag_aa_by_day_and_by_night(page: Page, shop: Shop, browser: Browser, album: Path | None, language: str):
     await shop.order("PAID")
     await picked_up(shop, order={"order_no": "D2"}, order_no="D2")

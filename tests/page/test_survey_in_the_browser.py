@@ -78,7 +78,7 @@ async def test_a_survey_is_answered_with_the_keyboard(page: Page, browser: Brows
     ("language", "scheme"),
     [
         ("zh", "light"),
-        ("en", "dark"),
+        pytest.param("en", "dark", marks=pytest.mark.soak),
         pytest.param("zh", "dark", marks=pytest.mark.soak),
         pytest.param("en", "light", marks=pytest.mark.soak),
     ],

@@ -836,7 +836,7 @@ async def test_a_sender_killed_between_any_two_writes_loses_nothing_and_says_wha
 @pytest.mark.parametrize(
     ("open_", "due"),
     [
-        pytest.param(600, 500, id="hundreds"),
+        pytest.param(120, 80, id="dozens"),
         pytest.param(20_000, 2_000, id="thousands", marks=[pytest.mark.soak, pytest.mark.timeout(3600)]),
     ],
 )

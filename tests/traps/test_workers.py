@@ -83,6 +83,7 @@ async def test_trap_10_a_run_that_a_dead_worker_had_claimed_is_taken_up(desk: De
     assert len(await run.rows("units")) == 1
 
 
+@pytest.mark.soak
 async def test_two_workers_on_one_pool_tell_every_leg_once(desk: Desk, paper: Paper, caplog: pytest.LogCaptureFixture):
     """Ten cases, two workers, two gates each: each leg is one `Running`, each call is made once, nobody heals a live leg."""
     caplog.set_level(logging.INFO, "aftersales.worker")
@@ -185,6 +186,7 @@ async def test_a_run_of_tomorrow_is_left_until_tomorrow(desk: Desk):
     assert (await desk.client.read_flow_run(later.id)).state_name == "Scheduled"
 
 
+@pytest.mark.soak
 async def test_the_stock_process_worker_tells_the_same_story(desk: Desk):
     """Prefect's own engine, in a process of its own, takes the answer of a form and stops at the next gate."""
     async with desk.worker():
