@@ -205,12 +205,13 @@ class Right(Named):
 
 
 class Process(Named):
-    """What a case is: each process but the complaint is a story of its own in flows/."""
+    """What a case is: each process but the complaint and the regular survey is a story of its own in flows/."""
 
     RETURNS = "returns", "退货"
     COMPLAINT = "complaint", "投诉"
     REVISIT = "revisit", "二次回访"
     VISITS = "visits", "回访"
+    SURVEY = "survey", "定期调查"
 
 
 class Stage(Named):
@@ -452,6 +453,7 @@ NOTICES = {
     "NTC-18": _ANY | {"question", "due"},
     "NTC-19": _ANY | {"stage"},
     "NTC-20": _ANY | {"link", "open"},
+    "SVY-04": _ANY | {"link", "open"},
     "SVY-07": _ANY | {"link", "until"},
 }
 

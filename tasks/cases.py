@@ -529,7 +529,7 @@ async def _plan_survey(connection: AsyncConnection, leg: Leg, stage: Stage) -> N
         rehearsal=case.rehearsal,
         state=(Surveyed.SKIPPED if no else Surveyed.WAITING).value,
         reason=no,
-        terms=survey.model_dump(mode="json"),
+        terms=survey.kept(),
         ended_at=now,
         next_at=None if no else send_at,
     )

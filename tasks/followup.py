@@ -16,6 +16,8 @@ from datetime import date, datetime
 from itertools import groupby
 from typing import Any, TypeVar
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from aftersales import clock
 from aftersales.desk.deployments import STORIES
 from aftersales.rules import clocks, masking, pages, visits
@@ -26,9 +28,10 @@ from aftersales.store import visits as store
 from aftersales.store.engine import transaction
 from aftersales.terms import Terms
 from aftersales.words import LeftOut, Limit, Unable, VisitKind
-from tasks import desks
+from tasks import desks, regular
 from tasks import visits as lists
 from tasks.cases import current_terms
+from tasks.regular import Month
 from tasks.visits import Opened
 
 T = TypeVar("T")
@@ -53,6 +56,7 @@ class Round:
     loads: Mapping[tuple[str, str], int] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
     lists: Opened = field(default_factory=Opened)
+    month: Month = field(default_factory=Month)
 
     @property
     def said(self) -> str:
@@ -60,7 +64,7 @@ class Round:
         if self.day_off:
             return f"{clocks.spoken_day(self.on)}是{self.day_off}，不排回访，顺延到下一个工作日"
         left = len(self.night.left) + self.undelivered[0]
-        return f"{clocks.spoken_day(self.on)}新排 {len(self.night.drawn)} 次回访，{left} 次没有排"
+        return f"{clocks.spoken_day(self.on)}新排 {len(self.night.drawn)} 次回访，{left} 次没有排{self.month.said}"
 
     def agents(self) -> list[tuple[str, str, str]]:
         """What each agent has on that day: who, how many, of which kinds."""
@@ -136,6 +140,10 @@ async def look(
         told = await _draw(world, found, is_future=on > today)
         if not dry_run:
             await _write(world, told.night)
+        told.month = await _month(keeper, world, told.night, is_future=on > today)
+        if not dry_run:
+            # in the transaction that keeps that this day is done
+            await regular.plan(keeper, told.month, on=on, rehearsal=rehearsal, at=at, terms=terms)
             kept["on"] = max(on, world.drawn_until or on)
             await installation.keep(keeper, name, {which: day.isoformat() for which, day in kept.items()})
         told.planned = planned
@@ -394,6 +402,19 @@ async def _write(world: _World, night: Night) -> None:
                 await store.draw_up(connection, now, on=world.on)
             if gone := [one for name in some for one in by_person[name][1]]:
                 await store.drop(connection, gone, at=world.at)
+
+
+async def _month(connection: AsyncConnection, world: _World, night: Night, *, is_future: bool) -> Month:
+    """Draw whom the month's survey asks (SVY-04)."""
+    return await regular.drawn(
+        connection,
+        on=world.on,
+        last=visits.working_day_before(world.on, terms=world.terms) if is_future else world.drawn_until,
+        besides={each.due.person for each in night.drawn},
+        rehearsal=world.rehearsal,
+        at=world.at,
+        terms=world.terms,
+    )
 
 
 async def _finish(world: _World, told: Round, *, dry_run: bool) -> None:

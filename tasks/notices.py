@@ -17,7 +17,7 @@ from aftersales.words import DESK, STAFF
 # what asks the customer something, and reminds of it
 QUESTION = ("NTC-17", "NTC-18")
 # what holds a link that lets its reader answer as the customer
-PRIVATE = ("NTC-20", "SVY-07")
+PRIVATE = ("NTC-20", "SVY-04", "SVY-07")
 
 # what tells a department that a second revisit waits for it
 OPENED = "opened"

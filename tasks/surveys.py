@@ -110,6 +110,7 @@ class Asked:
     at: datetime
     expires_at: datetime | None
     is_rehearsed: bool
+    is_regular: bool
     too_late: str
 
     @property
@@ -203,8 +204,9 @@ async def _send(connection: AsyncConnection, leg: Leg, row: Mapping[str, Any], a
             why = lack or (sending.NO_CONTACT if channels.reach_customers else NO_CHANNEL)
             return await _hand_over(connection, leg, row, at, why)
     open_for = str(survey.open_for) if leg.terms.house.language == "en" else survey.open_for.words
+    notice = "SVY-04" if case.process == Process.SURVEY else "NTC-20"
     await notices.tell_customer(
-        connection, leg, "NTC-20", FIRST, {"link": _link(row, survey, at, leg.terms), "open": open_for}
+        connection, leg, notice, FIRST, {"link": _link(row, survey, at, leg.terms), "open": open_for}
     )
     values: dict[str, Any] = {"state": Surveyed.SENT.value, "asked_by": LINK, "next_at": at + A_MOMENT}
     if case.rehearsal is not None:  # nobody need send what is rehearsed
@@ -238,9 +240,12 @@ async def _see_whether_sent(connection: AsyncConnection, leg: Leg, row: Mapping[
 
 
 async def _hand_over(connection: AsyncConnection, leg: Leg, row: Mapping[str, Any], at: datetime, why: str) -> str:
-    """Let staff ask a customer whom no channel reaches; their time begins now (SVY-04)."""
+    """Let staff ask a customer whom no channel reaches; their time begins now. The month's is for those whom one does (SVY-04)."""
     assert leg.case is not None
     assert leg.terms is not None
+    if leg.case.process == Process.SURVEY:
+        await surveys.change(connection, row["id"], state=Surveyed.SKIPPED.value, reason=why, next_at=None)
+        return "skipped"
     survey = terms_of(row)
     expires_at = rules.until(at, survey.open_for, calendars=leg.terms.calendars, house=leg.terms.house)
     by = clocks.spoken(expires_at, house=leg.terms.house)
@@ -319,7 +324,7 @@ async def read(token: str) -> Asked:
     survey_id = _survey_of(token)
     async with transaction() as connection:
         row = await _standing(connection, survey_id)
-        case = await cases.read(connection, row["case_no"])
+        case, _ = await outside.found(connection, row["case_no"])
     at = clock.now(case)
     why = rules.too_late(state=Surveyed(row["state"]), expires_at=row["expires_at"], at=at)
     return Asked(
@@ -330,6 +335,7 @@ async def read(token: str) -> Asked:
         at=at,
         expires_at=row["expires_at"],
         is_rehearsed=row["rehearsal"] is not None,
+        is_regular=case.process == Process.SURVEY,
         too_late=why,
     )
 
@@ -568,6 +574,15 @@ async def counted(connection: AsyncConnection, *, since: date, until: date) -> l
         tally = Tally(recommended=times, promoters=times * (way > 0), detractors=times * (way < 0))
         found.append((row["operator"], row["day"], tally))
     return found
+
+
+async def analysed(*, since: date, until: date) -> list[tuple[bool, rules.Analysis]]:
+    """Tell by question what was answered to the surveys sent on the days from `since` to `until` (SVY-06)."""
+    terms = current_terms()
+    first, end = clocks.span(since, until, house=terms.house)
+    async with transaction() as connection:
+        rows = await surveys.answers(connection, since=first, until=end)
+    return rules.analysed(rows, terms.survey)
 
 
 async def figures(*, since: date, until: date, by: str = "") -> list[tuple[str, Tally]]:

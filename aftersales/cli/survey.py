@@ -23,7 +23,8 @@ from aftersales.cli.common import (
 )
 from aftersales.cli.reports import in_order, period, report
 from aftersales.cli.reports import show as show_report
-from aftersales.words import Surveyed
+from aftersales.rules.figures import per_cent
+from aftersales.words import Process, Surveyed
 
 if TYPE_CHECKING:
     from tasks.surveys import Shown
@@ -182,6 +183,38 @@ def figures(since: date, until: date, by: str | None, form: str, out: Path | Non
         values = {name: getattr(tally, name) for name in heads if name != "group"}
         rows.append({"group": group} | {name: "" if value is None else str(value) for name, value in values.items()})
     show_report(rows, heads, form, out, right=[name for name in heads if name != "group"])
+
+
+@survey.command()
+@period
+@report
+def analysis(since: date, until: date, form: str, out: Path | None) -> None:
+    """
+    一段时间送达的调查，逐题看：平均分、离散程度、低分和各答案的次数，低分多的在前；演练不计。
+
+    离散是标准差，越大意见越不一。低分指折合 5 分制 2 分及以下，推荐度指 0–6 分。文字题只计次数。
+    """
+    from tasks import surveys
+
+    in_order(since, until)
+    heads = {
+        "about": "调查", "question": "题目", "answered": "回答", "mean": "平均分（5 分制）", "spread": "离散（标准差）",
+        "low": "低分", "low_share": "低分（%）", "chosen": "各答案的次数",
+    }  # fmt: skip
+    rows = []
+    for is_regular, each in run(lambda: surveys.analysed(since=since, until=until)):
+        values = {
+            "about": Process.SURVEY.label if is_regular else "服务后调查",
+            "question": each.question,
+            "answered": each.answered,
+            "mean": each.mean,
+            "spread": each.spread,
+            "low": each.low if each.is_judged else None,
+            "low_share": per_cent(each.low, each.answered) if each.is_judged else None,
+            "chosen": "、".join(f"{answer} {times} 次" for answer, times in each.chosen),
+        }
+        rows.append({name: "" if value is None else str(value) for name, value in values.items()})
+    show_report(rows, heads, form, out, right=["answered", "mean", "spread", "low", "low_share"])
 
 
 def _data(found: Shown, house: Any) -> dict[str, Any]:

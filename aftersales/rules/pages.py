@@ -27,6 +27,7 @@ from aftersales.words import (
     Heard,
     Line,
     Outcome,
+    Process,
     Shipping,
     Staff,
     Stage,
@@ -403,6 +404,8 @@ def _what(entry: Dated, reader: Reader) -> tuple[str, str]:
             return "提交申请", what + owner
         case "begun":
             return "开始二次回访", f"来自 {data['about']}：客户评价不满意"
+        case "drawn":
+            return f"请客户参加{Process.SURVEY.label}", f"{data['month']}，订单 {data['order_no']}"
         case "revisit":
             return "转为二次回访", data["revisit_no"]
         case "listed":

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
+from statistics import pstdev
 from typing import Any
 
 from aftersales.forms.fields import clean, seen
-from aftersales.rules import clocks
+from aftersales.rules import clocks, visits
 from aftersales.rules.standing import Told
-from aftersales.terms import Calendar, House
+from aftersales.terms import Calendar, House, Terms
 from aftersales.terms.survey import Question, Survey
 from aftersales.words import Process, Scale, Stage, Surveyed, Unable
 
@@ -24,6 +26,8 @@ from aftersales.words import Process, Scale, Stage, Surveyed, Unable
 MOST_CHARACTERS = 500
 # from this score on an answer counts as a good one (KPI-09)
 GOOD = Decimal(4)
+# up to this one as a bad one (SVY-06)
+LOW = Decimal(2)
 HUNDREDTH = Decimal("0.01")
 # why a customer who has said no is not asked, and not reminded
 OPTED_OUT = "客户已表示不愿被调查"
@@ -100,6 +104,23 @@ def objection(
 def until(start_at: datetime, limit: Any, *, calendars: Mapping[int, Calendar], house: House) -> datetime:
     """Tell the end of a time of the survey's, exclusive."""
     return clocks.due(start_at=start_at, limit=limit, calendars=calendars, house=house).due_at
+
+
+def is_asked_this_month(on: date, *, last: date | None, terms: Terms) -> bool:
+    """
+    Tell whether the night of a working day draws whom the month's survey asks: the first of the month's (SVY-04).
+
+    `last` is the day of the round before it: after an outage a later one makes up for it. A shop that has just begun (None)
+    and missed the day begins with the next month.
+    """
+    first = visits.working_day_from(on.replace(day=1), terms=terms)
+    return on == first if last is None else on >= first and last < on.replace(day=1)
+
+
+def locked_since(at: datetime, *, terms: Terms) -> datetime:
+    """Tell since when whoever was asked is left alone by the month's survey: the lock time, in whole days (P-22)."""
+    on = visits.day_before(clocks.house_date(at, house=terms.house), terms.survey.lock, terms=terms)
+    return clocks.span(on, on, house=terms.house)[0]
 
 
 # --- who may still answer -------------------------------------------------------------------------------------------
@@ -205,6 +226,73 @@ def on_five(answer: str, scale: Scale) -> Decimal:
 def recommends(answer: str) -> int:
     """Count an answer of 0 to 10 as a promoter's (1), a detractor's (-1) or neither (AMB-31)."""
     return 1 if int(answer) >= 9 else -1 if int(answer) <= 6 else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What was answered to one question: how often each answer, and for a measure the mean and how far answers differ."""
+
+    question: str
+    scale: Scale
+    times: Mapping[str, int]
+    # free text judges nothing, nor does whether something else is needed
+    is_judged: bool
+
+    @property
+    def answered(self) -> int:
+        """How often it was answered."""
+        return sum(self.times.values())
+
+    @property
+    def mean(self) -> Decimal | None:
+        """The mean on five; None where the scale is no measure of satisfaction (AMB-31)."""
+        points = self._points()
+        return (sum(points, Decimal(0)) / len(points)).quantize(HUNDREDTH, ROUND_HALF_UP) if points else None
+
+    @property
+    def spread(self) -> Decimal | None:
+        """How far answers differ: the standard deviation on five (SVY-06)."""
+        points = self._points()
+        return Decimal(pstdev(points)).quantize(HUNDREDTH, ROUND_HALF_UP) if points else None
+
+    @property
+    def low(self) -> int:
+        """How often it was answered badly: 2 of 5 and less, or by somebody who would not recommend us."""
+        if self.scale is Scale.NPS:
+            return sum(times for answer, times in self.times.items() if recommends(answer) < 0)
+        return sum(point <= LOW for point in self._points())
+
+    @property
+    def chosen(self) -> list[tuple[str, int]]:
+        """How often each answer was chosen, the worst first, as people read it; nothing of free text."""
+        return [
+            (spoken(answer, self.scale), self.times[answer]) for answer in self.scale.answers if answer in self.times
+        ]
+
+    def _points(self) -> list[Decimal]:
+        if self.scale is Scale.NPS or not self.is_judged:
+            return []
+        return [on_five(answer, self.scale) for answer, times in self.times.items() for _ in range(times)]
+
+
+def analysed(rows: Iterable[Mapping[str, Any]], survey: Survey) -> list[tuple[bool, Analysis]]:
+    """
+    Add answers up by question, after a case and in the month's survey apart, what is answered badly most first (SVY-06).
+
+    `rows` tell `is_regular`, `code`, `scale`, `answer` and how many `times`; a question is worded as it is today.
+    """
+    times: dict[tuple[bool, str, str], dict[str, int]] = {}
+    for row in rows:
+        times.setdefault((row["is_regular"], row["code"], row["scale"]), {})[row["answer"]] = row["times"]
+    found = []
+    for (is_regular, code, scale), answers in times.items():
+        asked = survey.regular.questions if is_regular else survey.questions
+        question = next((each for each in asked if each.code == code and each.scale == scale), None)
+        is_judged = scale not in (Scale.TEXT, Scale.YES_NO) or (
+            question is not None and question.dissatisfied is not None
+        )
+        found.append((is_regular, Analysis(question.zh if question else code, Scale(scale), answers, is_judged)))
+    return sorted(found, key=lambda each: (each[0], -Fraction(each[1].low, each[1].answered), each[1].question))
 
 
 def raw(said: Mapping[str, str], survey: Survey) -> list[dict[str, str]]:

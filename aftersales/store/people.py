@@ -19,6 +19,10 @@ ORDERS = OrderRow.__table__  # type: ignore[attr-defined]
 VISITS = VisitRow.__table__  # type: ignore[attr-defined]
 
 CUSTOMER, PHONE, ORDER = "c", "p", "o"
+# whose the order `o` is, in SQL: what `person` names
+PERSON = (
+    f"""coalesce('{CUSTOMER}' || o.customer_id, '{PHONE}' || nullif(o.contact_phone, ''), '{ORDER}' || o.order_no)"""
+)
 
 
 def person(*, customer_id: int | None, phone: str, order_no: str) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Date, and_, case, cast, exists, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from aftersales.store import people
 from aftersales.store.tables import CaseRow, JournalRow, OutboxRow, SurveyRow
 from aftersales.words import Heard, Process, Stage, Surveyed
 
@@ -16,6 +18,51 @@ CASES = CaseRow.__table__  # type: ignore[attr-defined]
 JOURNAL = JournalRow.__table__  # type: ignore[attr-defined]
 OUTBOX = OutboxRow.__table__  # type: ignore[attr-defined]
 SURVEYS = SurveyRow.__table__  # type: ignore[attr-defined]
+
+
+# Whoever bought, by person: a guest by the telephone. Each set is found once; they are joined whatever the plan.
+_BUYERS = f"""
+with bought as materialized (
+    select distinct on (who) who, order_no, channel, customer_id from (
+        select {people.PERSON} as who,
+               o.order_no, o.channel, o.customer_id, l.delivered_at
+        from order_lines l join orders o on o.id = l.order_id
+        where l.delivered_at >= :since and l.delivered_at < :until
+          and o.rehearsal is not distinct from cast(:rehearsal as text)
+    ) as theirs
+    order by who, delivered_at desc, order_no desc
+), busy as materialized (
+    select {people.PERSON} as who
+    from (
+        select order_no from cases
+        where closed_at is null and rehearsal is not distinct from cast(:rehearsal as text)
+          and process = any(cast(:processes as text[]))
+        union
+        select order_no from surveys
+        where (state in ('waiting', 'sent') or (state <> 'skipped' and ended_at >= :asked_since))
+          and rehearsal is not distinct from cast(:rehearsal as text)
+    ) as taken join orders o on o.order_no = taken.order_no
+    union
+    select coalesce('c' || v.customer_id, {people.PERSON})
+    from visits v left join orders o on o.order_no = v.order_no
+    where v.state in ('planned', 'listed') and v.agent is not null
+      and v.rehearsal is not distinct from cast(:rehearsal as text)
+    union select unnest(cast(:besides as text[]))
+)
+select b.order_no, b.channel
+from bought b left join customers c on c.id = b.customer_id left join guests g on g.person = b.who
+where not coalesce(c.opted_out, false) and not coalesce(g.opted_out, false)
+  and not exists (select from busy where busy.who = b.who)
+order by md5(b.who || cast(:lot as text)), b.who limit :limit
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Buyer:
+    """Somebody to whom something was delivered, by their last order."""
+
+    order_no: str
+    channel: str
 
 
 # --- one a closure --------------------------------------------------------------------------------------------------
@@ -32,13 +79,15 @@ async def one_order_at_a_time(connection: AsyncConnection, order_no: str) -> Non
 
 
 async def last_of_order(connection: AsyncConnection, order_no: str, *, besides: str) -> tuple[str, datetime] | None:
-    """The case of an order that was asked about last, and when it ended; skipped ones were not asked about."""
+    """The case of an order that was asked about last, and when it ended; skipped ones and the month's were not asked about it."""
     row = (
         await connection.execute(
             select(SURVEYS.c.case_no, SURVEYS.c.ended_at)
+            .join(CASES, CASES.c.case_no == SURVEYS.c.case_no)
             .where(
                 SURVEYS.c.order_no == order_no,
                 SURVEYS.c.case_no != besides,
+                CASES.c.process != Process.SURVEY.value,
                 SURVEYS.c.state != Surveyed.SKIPPED.value,
             )
             .order_by(SURVEYS.c.ended_at.desc())
@@ -69,6 +118,36 @@ async def lock(connection: AsyncConnection, survey_id: int) -> Mapping[str, Any]
 async def change(connection: AsyncConnection, survey_id: int, **values: Any) -> None:
     """Write down how a survey stands now."""
     await connection.execute(update(SURVEYS).where(SURVEYS.c.id == survey_id).values(**values))
+
+
+async def buyers(
+    connection: AsyncConnection,
+    *,
+    delivered: tuple[datetime, datetime],
+    asked_since: datetime,
+    processes: Sequence[str],
+    besides: Collection[str],
+    lot: str,
+    rehearsal: str | None,
+    limit: int,
+) -> list[Buyer]:
+    """
+    Draw by lot some of those to whom something was delivered in a span, the same ones whenever it is drawn (SVY-04).
+
+    Not whoever wants none, has an open case of these processes, is about to be called (`besides` too), was asked since
+    `asked_since` or is being asked.
+    """
+    values = {
+        "since": delivered[0],
+        "until": delivered[1],
+        "asked_since": asked_since,
+        "processes": processes,
+        "besides": list(besides),
+        "lot": lot,
+        "rehearsal": rehearsal,
+        "limit": limit,
+    }
+    return [Buyer(**row) for row in (await connection.execute(text(_BUYERS), values)).mappings()]
 
 
 # --- what is due ----------------------------------------------------------------------------------------------------
@@ -131,7 +210,7 @@ def _day(at: Any, zone: str) -> Any:
 async def tallies(
     connection: AsyncConnection, *, since: datetime, until: datetime, zone: str, good: int
 ) -> Sequence[Mapping[str, Any]]:
-    """What came of the surveys that were sent in a time, by day and whoever had the case first (KPI-09, KPI-44)."""
+    """What came of the surveys about cases that were sent in a time, by day and whoever had the case first (KPI-09, KPI-44)."""
     s = SURVEYS.c
     day = _day(s.sent_at, zone)
     is_answered = s.state == Surveyed.ANSWERED.value
@@ -148,7 +227,7 @@ async def tallies(
             func.count().filter(s.other_need.is_(True)).label("other_need"),
         )
         .select_from(SURVEYS.join(CASES, CASES.c.case_no == s.case_no))
-        .where(s.sent_at >= since, s.sent_at < until, s.rehearsal.is_(None))
+        .where(s.sent_at >= since, s.sent_at < until, s.rehearsal.is_(None), CASES.c.process != Process.SURVEY.value)
         .group_by(CASES.c.operator, day)
     )
     return [dict(row) for row in rows.mappings()]
@@ -168,9 +247,25 @@ async def recommendations(
             SURVEYS.c.sent_at >= since,
             SURVEYS.c.sent_at < until,
             SURVEYS.c.rehearsal.is_(None),
+            CASES.c.process != Process.SURVEY.value,
             value.op("->>")("scale") == "nps",
         )
         .group_by(CASES.c.operator, text("2"), day)
+    )
+    return [dict(row) for row in rows.mappings()]
+
+
+async def answers(connection: AsyncConnection, *, since: datetime, until: datetime) -> Sequence[Mapping[str, Any]]:
+    """How often each answer was chosen in the surveys sent in a time, the month's apart; free text is only counted (SVY-06)."""
+    answer = func.jsonb_array_elements(SURVEYS.c.answers).table_valued("value").render_derived()
+    code, scale, chosen = (answer.c.value.op("->>")(name).label(name) for name in ("code", "scale", "answer"))
+    is_regular = (CASES.c.process == Process.SURVEY.value).label("is_regular")
+    said = case((scale == "text", ""), else_=chosen).label("answer")
+    rows = await connection.execute(
+        select(is_regular, code, scale, said, func.count().label("times"))
+        .select_from(SURVEYS.join(CASES, CASES.c.case_no == SURVEYS.c.case_no).join(answer, text("true")))
+        .where(SURVEYS.c.sent_at >= since, SURVEYS.c.sent_at < until, SURVEYS.c.rehearsal.is_(None))
+        .group_by(text("1, 2, 3, 4"))
     )
     return [dict(row) for row in rows.mappings()]
 

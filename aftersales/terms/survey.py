@@ -1,4 +1,4 @@
-"""The shape of `config/survey.yaml`: what customers are asked after a case has ended, when, and what an answer means."""
+"""The shape of `config/survey.yaml`: what customers are asked after a case and every month, when, and what an answer means."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from aftersales.words import Scale
 
 # more is no survey of three minutes (AMB-30)
 MOST_QUESTIONS = 15
+# more is no sample, and more cases than one night should open
+MOST_CUSTOMERS = 5000
 
 ScaleText = Literal["stars5", "points5", "points10", "nps", "yes_no", "text"]
 assert set(get_args(ScaleText)) == set(Scale)
@@ -45,26 +47,12 @@ class Question(Strict):
         return self.en if language == "en" else self.zh
 
 
-class Survey(Strict):
-    """`survey.yaml`: when a customer is asked and what (SVY-01 to SVY-07, AMB-30, AMB-31, NUM-208)."""
+class Questionnaire(Strict):
+    """What is asked, and which of it tells satisfaction and another need (SVY-03)."""
 
-    owner: Text
-    send_after: LimitText
-    remind_after: LimitText
-    open_for: LimitText
-    lock: LimitText
     questions: list[Question] = Field(min_length=1, max_length=MOST_QUESTIONS)
     overall: Text
     other_need: str | None
-
-    @field_validator("open_for")
-    @classmethod
-    def _outlives_its_reminder(cls, open_for: LimitText, info: ValidationInfo) -> LimitText:
-        """Refuse a reminder of what is over."""
-        first = info.data.get("remind_after")
-        if first is not None and open_for.unit is first.unit and open_for.amount <= first.amount:
-            raise ValueError(f"{open_for} 不长于 remind_after 的 {first}，请写更长的时间：先提醒客户，后截止。")
-        return open_for
 
     @field_validator("questions")
     @classmethod
@@ -102,6 +90,42 @@ class Survey(Strict):
     def question(self, code: str) -> Question:
         """A question by its code."""
         return next(question for question in self.questions if question.code == code)
+
+
+class Regular(Questionnaire):
+    """The wider survey of each month: whether there is one, how many customers it asks at most, and what (SVY-04)."""
+
+    is_on: bool
+    customers: int = Field(ge=1, le=MOST_CUSTOMERS)
+
+
+class Survey(Questionnaire):
+    """`survey.yaml`: when a customer is asked and what (SVY-01 to SVY-07, AMB-30, AMB-31, NUM-208)."""
+
+    owner: Text
+    send_after: LimitText
+    remind_after: LimitText
+    open_for: LimitText
+    lock: LimitText
+    regular: Regular
+
+    @field_validator("open_for")
+    @classmethod
+    def _outlives_its_reminder(cls, open_for: LimitText, info: ValidationInfo) -> LimitText:
+        """Refuse a reminder of what is over."""
+        first = info.data.get("remind_after")
+        if first is not None and open_for.unit is first.unit and open_for.amount <= first.amount:
+            raise ValueError(f"{open_for} 不长于 remind_after 的 {first}，请写更长的时间：先提醒客户，后截止。")
+        return open_for
+
+    def kept(self) -> dict[str, Any]:
+        """What a survey that is written now keeps of its terms (GEN-07)."""
+        return self.model_dump(mode="json", exclude={"regular"})
+
+    def kept_of_the_month(self) -> dict[str, Any]:
+        """What a survey of the month keeps: its own questions, and the times of every survey (SVY-04)."""
+        asked = self.regular.model_dump(mode="json", include=set(Questionnaire.model_fields))
+        return self.kept() | asked
 
 
 def restore(document: Mapping[str, Any], *, live: Survey) -> Survey:

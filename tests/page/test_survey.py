@@ -247,3 +247,16 @@ async def test_whoever_looks_before_the_customer_uses_nothing_up(visitor: Visito
     with page.nothing_changes():
         for _ in range(3):
             assert (await page.visitor().get(path)).status_code == 200
+
+
+@pytest.mark.parametrize(("language", "order"), [("zh", "订单 D1"), ("en", "Order D1")])
+async def test_svy04_the_survey_of_the_month_names_the_order_and_no_return(
+    case: Telling, path: str, visitor: Visitor, language: str, order: str
+):
+    """Only its process tells a survey of the month from one about a return."""
+    async with transaction() as connection:
+        await connection.execute(text("update cases set process = 'survey' where case_no = :no"), {"no": case.case_no})
+
+    shown = (await visitor.client.get(f"{path}?lang={language}")).text
+
+    assert order in shown and case.case_no not in shown

@@ -1,8 +1,8 @@
-"""Who is asked how it went, until when, and what an answer means (SVY-01 to SVY-07, P-22, P-25, AMB-31, KPI-09)."""
+"""Who is asked how it went, when and until when, and what an answer means (SVY-01 to SVY-07, P-22, P-25, AMB-31, KPI-09)."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -297,3 +297,52 @@ def test_amb31_answers_are_kept_as_they_were_given():
 )
 def test_amb31_recommends(answer: str, way: int):
     assert surveys.recommends(answer) == way
+
+
+@pytest.mark.parametrize(
+    ("on", "last", "is_asked"),
+    [
+        pytest.param("2026-01-04", "2025-12-31", False, id="a holiday and a Sunday come first"),
+        pytest.param("2026-01-05", "2025-12-31", True, id="the first working day"),
+        pytest.param("2026-01-06", "2026-01-05", False, id="the day after: it was done"),
+        pytest.param("2026-01-20", "2025-12-31", True, id="nights without a round: the next one"),
+        pytest.param("2026-01-20", "2025-10-09", True, id="months without a round: once"),
+        pytest.param("2026-01-05", None, True, id="a shop that begins on the day"),
+        pytest.param("2026-01-06", None, False, id="a shop that begins a day later"),
+    ],
+)
+def test_svy04_the_first_working_day_of_a_month(on: str, last: str | None, is_asked: bool):
+    before = date.fromisoformat(last) if last else None
+
+    assert surveys.is_asked_this_month(date.fromisoformat(on), last=before, terms=LIVE) is is_asked
+
+
+def test_svy06_mean_spread_and_low_scores_by_question_the_worst_first():
+    def rows(code: str, scale: str, is_regular: bool = False, **times: int) -> list[dict[str, Any]]:
+        each = {"is_regular": is_regular, "code": code, "scale": scale}
+        return [{**each, "answer": answer.strip("_"), "times": number} for answer, number in times.items()]
+
+    found = surveys.analysed(
+        [
+            *rows("overall", "stars5", _1=1, _5=3),
+            *rows("speed", "stars5", _2=1, _3=1),
+            *rows("solved", "yes_no", no=1, yes=3),
+            *rows("other_need", "yes_no", no=4),
+            *rows("comment", "text", **{"": 2}),
+            *rows("gone", "stars5", _4=1),
+            *rows("recommend", "nps", is_regular=True, _6=1, _7=1, _9=2),
+        ],
+        SURVEY,
+    )
+
+    told = [(each.question, each.answered, each.mean, each.spread, each.low) for _, each in found]
+    assert told == [
+        ("响应速度", 2, Decimal("2.50"), Decimal("0.50"), 1),
+        ("总体满意度", 4, Decimal("4.00"), Decimal("1.73"), 1),
+        ("问题解决得满意吗？", 4, Decimal("4.00"), Decimal("1.73"), 1),
+        ("gone", 1, Decimal("4.00"), Decimal("0.00"), 0),
+        ("还想说的", 2, None, None, 0),
+        ("还有其他需要我们办理的吗？", 4, None, None, 0),
+        ("您愿意把本店推荐给朋友吗？", 4, None, None, 1),
+    ]
+    assert found[2][1].chosen == [("否", 1), ("是", 3)] and found[4][1].chosen == []

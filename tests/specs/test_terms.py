@@ -154,6 +154,12 @@ questions:
   - {code: comment, zh: 还想说的, en: More, scale: text}
 overall: overall
 other_need: other_need
+regular:
+  is_on: true
+  customers: 20
+  questions: [{code: shop, zh: 本店, en: Shop, scale: stars5, dissatisfied: "1"}]
+  overall: shop
+  other_need: null
 """
 
 NOTICE = "已收到（{case_no}）\n您好，我们已收到您的申请。\n"
@@ -370,6 +376,16 @@ def test_the_shipped_terms_are_right():
             "survey.yaml", "other_need: other_need", "other_need: speed", 12, "other_need",
             "“speed”不是用“是或否”回答的题，请把它的 scale 写成 yes_no，或换一题。",
             id="SVY-07 another need is a question of yes or no",
+        ),
+        pytest.param(
+            "survey.yaml", "overall: shop", "overall: speed", 17, "regular.overall",
+            "没有代码为“speed”的题，可写：shop。",
+            id="SVY-04 a question of the other survey",
+        ),
+        pytest.param(
+            "survey.yaml", "customers: 20", "customers: 0", 15, "regular.customers",
+            "0 太小，请写成不小于 1 的整数。",
+            id="SVY-04 nobody is asked: is_on says so",
         ),
         pytest.param(
             "survey.yaml", "remind_after: 24 h", "remind_after: 72 h", 4, "open_for",

@@ -63,6 +63,14 @@ async def test_record_then_show_list_and_figures(aftersales: Any, case: Telling)
         "2.00",
         "1",
     )
+    analysed = await aftersales("survey", "analysis", *days, "--format", "csv")
+    assert [row.split(",", 2)[1] for row in analysed.out.splitlines()[1:]] == [
+        "总体满意度",
+        "问题解决得满意吗？",
+        "还想说的",
+    ]
+    assert "服务后调查,总体满意度,1,2.00,0.00,1,100.0,2 星 1 次" in analysed.out
+    assert "服务后调查,还想说的,1,,,,," in analysed.out and "没人接" not in analysed.out
 
 
 @pytest.mark.parametrize(
