@@ -17,8 +17,8 @@ from aftersales.store.engine import transaction
 from tasks import escalation, sending
 from tests.gateways.receivers import Receiver
 from tests.stories.conftest import Shop
+from tests.stories.notifying import LIVE, known
 from tests.stories.test_escalation import at_refund, time
-from tests.stories.test_notices import LIVE, known
 from tests.stories.test_rehearsal import rehearse
 
 __all__ = ["time"]

@@ -21,18 +21,20 @@ from aftersales.store.engine import transaction
 from tasks import absences, escalation, sending
 from tests.gateways.receivers import Receiver
 from tests.stories.conftest import Shop
-from tests.stories.test_escalation import at, at_refund, time  # noqa: F401
-from tests.stories.test_notices import (
+from tests.stories.notifying import (
     MINUTE,
     audited,
     breached,
     done,
     known,
+    ledger,
     many,
     outbox_states,
     said,
+    states,
     time_has_moved,
 )
+from tests.stories.test_escalation import at, at_refund, time  # noqa: F401
 from tests.stories.test_question import answered, ask_at_inspection, at_inspection
 
 # --- whoever stands in has no channel -------------------------------------------------------------------------------
@@ -354,3 +356,101 @@ async def test_a_burst_behind_what_goes_one_after_the_other_is_sent_by_several(
     await sending.look(known(staff={person: [receiver.url(person)] for person in ("A01", *others)}))
 
     assert len(receiver.received) == sending.AT_ONCE + 1 + 2 * len(others) and most > 2
+
+
+# --- what is withdrawn after it has arrived, or may have ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ends", [done, time_has_moved])
+async def test_aud04_what_reached_one_of_two_addresses_is_told_as_sent(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+    ends: Any,
+):
+    telling = await breached(shop, time)
+    receiver.answers["/dead"] = (500, b"{}")
+    two = known(departments={"aftersales": [receiver.url("a"), receiver.url("dead")]})
+    await sending.look(two)
+
+    await ends(telling)
+    await sending.look(two, at=clock.now() + MINUTE)
+
+    assert len(receiver.received) == 2 and await states(telling, "refund-0.breach") == [
+        ("department:aftersales", "sent")
+    ]
+    assert await said(telling) == ["已送达，其余地址不再发送：已办理，不用再通知"]
+    assert await audited(telling, "refund-0.breach") == [
+        ("已送达", "已办理，不用再通知"),
+        ("撤回", "已办理，不用再通知"),
+    ]
+
+
+async def test_aud04_what_reached_nobody_is_told_as_not_sent(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+):
+    telling = await breached(shop, time)
+    receiver.answers["/dead"] = (500, b"{}")
+    await sending.look(known(departments={"aftersales": [receiver.url("dead")]}))
+
+    await done(telling)
+
+    assert await said(telling) == ["没有发送：已办理，不用再通知"]
+    assert await audited(telling, "refund-0.breach") == [("撤回", "已办理，不用再通知")]
+
+
+async def test_aud04_what_was_under_way_may_have_arrived_and_then_has(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+):
+    telling = await breached(shop, time)
+    receiver.delay = 1.0
+    under_way = asyncio.create_task(sending.look(known(departments={"aftersales": [receiver.url("a")]})))
+    async with asyncio.timeout(20):
+        while await ledger(telling, "refund-0.breach") != [("json", "sending", 1, False)]:  # noqa: ASYNC110 - in a row
+            await asyncio.sleep(0.02)
+
+    await done(telling)
+    meanwhile = await said(telling), await audited(telling, "refund-0.breach")
+    await under_way
+
+    assert meanwhile == (
+        ["可能已送达，不再重试：已办理，不用再通知"],
+        [("可能已送达", "已办理，不用再通知")],
+    )
+    assert (await said(telling))[-1] == "撤回时正在发送，已送达"
+    assert [outcome for outcome, _ in await audited(telling, "refund-0.breach")] == ["已送达"]
+
+
+@pytest.mark.parametrize(
+    ("state", "words", "outcome"),
+    [
+        ("sent", "已送达，其余地址不再发送", "已送达"),
+        ("sending", "可能已送达，不再重试", "可能已送达"),
+        ("failed", "没有发送", "撤回"),
+    ],
+)
+async def test_aud04_what_its_digest_has_told_is_told_as_sent(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    state: str,
+    words: str,
+    outcome: str,
+):
+    telling = await breached(shop, time)
+    await many(12)
+    await sending._digest(clock.now())
+    async with transaction() as connection:
+        digest_id = await connection.scalar(text("select id from outbox where notice = 'DIGEST'"))
+        await outbox.keep(
+            connection, digest_id, "mark", channel="json", told="department:aftersales", state=state, tries=1,
+            begun_at=clock.now(),
+        )  # fmt: skip
+
+    await done(telling)
+
+    assert await said(telling) == [f"{words}：已办理，不用再通知"]
+    assert [found for found, _ in await audited(telling, "refund-0.breach")] == [outcome]

@@ -27,8 +27,8 @@ from tasks import desks, followup, sending
 from tasks import surveys as asking
 from tests.gateways.receivers import Mailbox
 from tests.stories.conftest import Shop
+from tests.stories.notifying import known
 from tests.stories.test_escalation import time
-from tests.stories.test_notices import known
 from tests.stories.test_survey import ended, survey_of
 from tests.visiting import a_case, at, change, made, night, sell
 

@@ -32,8 +32,8 @@ from tasks.surveys import TooLate
 from tests.gateways.receivers import Mailbox
 from tests.killing import killed
 from tests.stories.conftest import Shop, Telling
+from tests.stories.notifying import known
 from tests.stories.test_escalation import at, time
-from tests.stories.test_notices import known
 from tests.stories.test_returns import to_refund
 
 __all__ = ["time"]
@@ -598,7 +598,7 @@ from datetime import datetime
 from aftersales import clock
 from tasks import sending, surveys
 from tests.killing import until_one_ends
-from tests.stories.test_notices import known
+from tests.stories.notifying import known
 
 what, when, token = sys.argv[2:5]
 sending._known = known(customers={"email": "mailto://127.0.0.1:9?from=a@shop.example"})
