@@ -16,7 +16,7 @@ import pytest
 
 from tests.browser.person import Desk
 
-pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.soak]
+pytestmark = [pytest.mark.browser, pytest.mark.stack]
 
 # a round comes every minute
 PATIENCE = 100.0

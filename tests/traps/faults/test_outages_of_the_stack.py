@@ -332,9 +332,9 @@ async def states_of(runs: list[Run]) -> Counter[str]:
     return Counter(state for states in await asyncio.gather(*(run.states() for run in runs)) for state in states)
 
 
-async def test_a_burst_of_twenty_applications_and_twenty_decisions_loses_none(desk: Desk):
-    """20 at once, then 20 decisions at once, on the stack as it is: none lost, none Crashed or Failed."""
-    told = await storm(desk, 20, "B20")
+async def test_a_burst_of_forty_applications_and_forty_decisions_loses_none(desk: Desk):
+    """40 at once, then 40 decisions at once, on the stack as it is: none lost, none Crashed or Failed."""
+    told = await storm(desk, 40, "B40")
 
     print({name: round(seconds, 1) for name, seconds in told.items()})
 
