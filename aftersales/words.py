@@ -213,6 +213,10 @@ class Process(Named):
     VISITS = "visits", "回访"
     SURVEY = "survey", "定期调查"
 
+    def names(self, case_no: str) -> str:
+        """Name a case of it in a sentence: `售后单 RT-20261122-0007`, `定期调查 DC-20261201-0001`."""
+        return f"{'售后单' if self is Process.RETURNS else self.label} {case_no}"
+
 
 class Stage(Named):
     """Where a case stands: the gate it waits at, or how it ended. The name is shown in the run list."""
@@ -374,7 +378,7 @@ class LeftOut(Named):
 
     OPEN_CASE = "open_case", "有未办完的售后单，办完后再排"
     TOO_OFTEN = "too_often", "本月已达联系次数上限"
-    SEEN_TODAY = "seen_today", "当天已回访过"
+    SEEN_TODAY = "seen_today", "当天已联系过"
     NOBODY = "nobody", "没有人在岗"
     MERGED = "merged", "并入同一客户的另一次回访"
     OPTED_OUT = "opted_out", "客户不愿被回访"

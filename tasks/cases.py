@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -497,31 +497,41 @@ async def end(leg: Leg, stage: Stage, settle: Callable[[AsyncConnection], Awaita
             if settle is not None:
                 await settle(connection)
             await leg.note(connection, "closed", kind="closed", data={"stage": stage.value})
-            await _plan_survey(connection, leg, stage)
+            await plan_survey(connection, leg.case, terms=leg.terms, stage=stage, at=now)
             await cases.move(connection, case_no, stage=stage, closed_at=now)
     await desks.show(leg, stage=stage)
     return case_no
 
 
-async def _plan_survey(connection: AsyncConnection, leg: Leg, stage: Stage) -> None:
-    """Write down that the customer is asked how it went, or why not: one survey a closure (SVY-01, SVY-02, P-22)."""
-    case, terms = leg.case, leg.terms
-    assert case is not None
-    assert terms is not None
-    if not rules.is_asked_about(process=Process(case.process), stage=stage, is_past=case.is_past):
+async def plan_survey(
+    connection: AsyncConnection, case: cases.Case, *, terms: Terms, stage: Stage, at: datetime, is_solved: bool = True
+) -> None:
+    """
+    Write down that the customer is asked how it went, or why not: one survey a closure (SVY-01, SVY-02, CMP-08, P-22).
+
+    In the transaction that ends the case.
+    """
+    about = await cases.read(connection, str(case.facts.get("about", "")))
+    if not case.order_no or not rules.is_asked_about(
+        process=Process(case.process),
+        stage=stage,
+        is_past=case.is_past,
+        is_solved=is_solved,
+        about=Process(about.process) if about else None,
+    ):
         return
-    now, survey = leg.now(), terms.survey
+    survey = terms.survey
     # two cases of one order that end at once must see each other
     await surveys.one_order_at_a_time(connection, case.order_no)
     no = rules.objection(
         is_opted_out=await people.is_opted_out(connection, case.order_no),
         asked_about=await surveys.last_of_order(connection, case.order_no, besides=case.case_no),
-        at=now,
+        at=at,
         survey=survey,
         calendars=terms.calendars,
         house=terms.house,
     )
-    send_at = rules.until(now, survey.send_after, calendars=terms.calendars, house=terms.house)
+    send_at = rules.until(at, survey.send_after, calendars=terms.calendars, house=terms.house)
     await surveys.plan(
         connection,
         case_no=case.case_no,
@@ -530,7 +540,7 @@ async def _plan_survey(connection: AsyncConnection, leg: Leg, stage: Stage) -> N
         state=(Surveyed.SKIPPED if no else Surveyed.WAITING).value,
         reason=no,
         terms=survey.kept(),
-        ended_at=now,
+        ended_at=at,
         next_at=None if no else send_at,
     )
 

@@ -10,13 +10,12 @@ that is killed leaves the rest to the next.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from itertools import groupby
 from typing import Any, TypeVar
-
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales import clock
 from aftersales.desk.deployments import STORIES
@@ -33,6 +32,8 @@ from tasks import visits as lists
 from tasks.cases import current_terms
 from tasks.regular import Month
 from tasks.visits import Opened
+
+log = logging.getLogger("aftersales.followup")
 
 T = TypeVar("T")
 
@@ -89,6 +90,12 @@ class Round:
             told.append(("订单还没有全部签收，签收后再排", str(count), more))
         return told
 
+    def each_left_out(self) -> list[tuple[str, str]]:
+        """Who is left out, one by one, and why."""
+        order = list(LeftOut)
+        left = sorted(self.night.left, key=lambda each: (order.index(each.why), each.due.key))
+        return [(self._named(each), each.why.label) for each in left]
+
     def _named(self, left: Left) -> str:
         kind = VisitKind(left.due.kind).label
         about = f"售后单 {left.due.case_no}" if left.due.case_no else f"订单 {left.due.order_no}"
@@ -125,6 +132,11 @@ async def look(
     assert on == today or dry_run, "only the day that begins is drawn up"
     if reason := clocks.why_off(on, calendars=terms.calendars, house=terms.house):
         return Round(on, day_off=reason)
+    over = Opened()
+    if not dry_run:
+        # nothing may become part of what is not made after all
+        async with transaction() as connection:
+            over = await lists.end_lists(connection, on, rehearsal=rehearsal, at=at)
     async with transaction() as keeper:
         # rounds come one after the other; whoever is killed lets go of it
         name = f"{DRAWN}:{rehearsal}" if rehearsal else DRAWN
@@ -140,10 +152,6 @@ async def look(
         told = await _draw(world, found, is_future=on > today)
         if not dry_run:
             await _write(world, told.night)
-        told.month = await _month(keeper, world, told.night, is_future=on > today)
-        if not dry_run:
-            # in the transaction that keeps that this day is done
-            await regular.plan(keeper, told.month, on=on, rehearsal=rehearsal, at=at, terms=terms)
             kept["on"] = max(on, world.drawn_until or on)
             await installation.keep(keeper, name, {which: day.isoformat() for which, day in kept.items()})
         told.planned = planned
@@ -151,8 +159,10 @@ async def look(
         # what was drawn up now, and what is left of the days before
         async with transaction() as connection:
             told.lists = await lists.open_lists(connection, on, rehearsal=rehearsal, at=at)
-        told.night.left += told.lists.left
+        told.lists.ended += over.ended
+        told.night.left += over.left + told.lists.left
         await lists.set_going(told.lists)
+    told.month = await _month(world, told.night, dry_run=dry_run)
     await _finish(world, told, dry_run=dry_run)
     return told
 
@@ -355,36 +365,54 @@ async def _plan(world: _World, found: Sequence[Due]) -> int:
 async def _draw(world: _World, found: Sequence[Due], *, is_future: bool) -> Round:
     """Draw up the day from what is planned, and from what would be."""
     terms, on = world.terms, world.on
-    # a night to come leaves to those before it what is theirs
-    since = visits.working_day_before(on, terms=terms) if is_future else date.min
     async with transaction() as connection:
-        planned = await store.due(connection, rehearsal=world.rehearsal, since=since, on=on)
+        planned = await store.due(connection, rehearsal=world.rehearsal, on=on)
         away = await outbox.absences(connection, on)
         loads = await store.loads(connection, on, rehearsal=world.rehearsal)
         keys = {each.key for each in planned}
-        new = [each for each in found if each.key not in keys and each.due_on > since]
+        new = [each for each in found if each.key not in keys]
         new_keys = await store.planned_before(connection, [each.key for each in new])
     due = [*planned, *(each for each in new if each.key not in new_keys)]
-    persons: dict[str, visits.Person] = {}
-    first = on.replace(day=1)
-    month = world.span(first, visits.months_later(first, 1) - DAY)
-    for some in _people(due):
-        async with transaction() as connection:
-            known = await store.known(
-                connection,
-                some,
-                rehearsal=world.rehearsal,
-                processes=list(STORIES),
-                day=world.span(on, on),
-                month=month,
-            )
-        persons |= known
+    if is_future:
+        due = await _left_by_the_night_before(world, due)
+    persons = await _persons(world, due, on)
     drawn: dict[str, int] = {}
     for (agent, _), count in loads.items():
         drawn[agent] = drawn.get(agent, 0) + count
     # thousands at once: the worker's other legs go on meanwhile
     night = await asyncio.to_thread(visits.draw, due, people=persons, drawn=drawn, away=away.keys(), on=on, terms=terms)
     return Round(on, night=night)
+
+
+async def _left_by_the_night_before(world: _World, due: Sequence[Due]) -> list[Due]:
+    """Tell what of this is still there on a day to come: the night before it takes what is due by then and nothing holds."""
+    before = visits.working_day_before(world.on, terms=world.terms)
+    early = [each for each in due if each.due_on <= before]
+    async with transaction() as connection:
+        away = await outbox.absences(connection, before)
+    persons = await _persons(world, early, before)
+    night = await asyncio.to_thread(
+        visits.draw, early, people=persons, drawn={}, away=away.keys(), on=before, terms=world.terms
+    )
+    gone = {each.due.key for each in night.drawn} | {each.due.key for each in night.left if each.why.is_final}
+    return [each for each in due if each.key not in gone]
+
+
+async def _persons(world: _World, due: Sequence[Due], on: date) -> dict[str, visits.Person]:
+    """What is known, on a day, of those for whom something is due."""
+    persons: dict[str, visits.Person] = {}
+    first = on.replace(day=1)
+    for some in _people(due):
+        async with transaction() as connection:
+            persons |= await store.known(
+                connection,
+                some,
+                rehearsal=world.rehearsal,
+                processes=list(STORIES),
+                day=world.span(on, on),
+                month=world.span(first, visits.months_later(first, 1) - DAY),
+            )
+    return persons
 
 
 async def _write(world: _World, night: Night) -> None:
@@ -404,26 +432,34 @@ async def _write(world: _World, night: Night) -> None:
                 await store.drop(connection, gone, at=world.at)
 
 
-async def _month(connection: AsyncConnection, world: _World, night: Night, *, is_future: bool) -> Month:
-    """Draw whom the month's survey asks (SVY-04)."""
-    return await regular.drawn(
-        connection,
-        on=world.on,
-        last=visits.working_day_before(world.on, terms=world.terms) if is_future else world.drawn_until,
-        besides={each.due.person for each in night.drawn},
-        rehearsal=world.rehearsal,
-        at=world.at,
-        terms=world.terms,
-    )
+async def _month(world: _World, night: Night, *, dry_run: bool) -> Month:
+    """Draw whom the month's survey asks (SVY-04); what goes wrong there keeps nobody from being called."""
+    before = visits.working_day_before(world.on, terms=world.terms)
+    if before > clocks.house_date(world.at, house=world.terms.house) and before >= world.on.replace(day=1):
+        return Month()  # a night to come leaves it to the one before
+    try:
+        return await regular.look(
+            on=world.on,
+            last=world.drawn_until,
+            besides={each.due.person for each in night.drawn},
+            rehearsal=world.rehearsal,
+            at=world.at,
+            terms=world.terms,
+            dry_run=dry_run,
+        )
+    except Exception:
+        log.exception("The survey of the month cannot be drawn")
+        return Month(why_not="出错，下一个夜里再试")
 
 
 async def _finish(world: _World, told: Round, *, dry_run: bool) -> None:
     """Gather what the page tells beside the night: what each has, what is on its way, the masked names."""
     ordered = _bought(world)
+    most = None if dry_run else EXAMPLES
     named = {
         each.due.order_no
         for why in LeftOut
-        for each in [one for one in told.night.left if one.why is why][:EXAMPLES]
+        for each in [one for one in told.night.left if one.why is why][:most]
         if each.due.order_no
     }
     async with transaction() as connection:

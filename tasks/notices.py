@@ -19,11 +19,19 @@ QUESTION = ("NTC-17", "NTC-18")
 # what holds a link that lets its reader answer as the customer
 PRIVATE = ("NTC-20", "SVY-04", "SVY-07")
 
+# what asks staff to ask in the place of a link
+ASK = "survey-0.ask"
+
 # what tells a department that a second revisit waits for it
 OPENED = "opened"
 
 # a case that was settled before it came to us: its notices are written for the history alone
 _PAST = "导入的历史售后单，不再发送"
+
+
+def asks_how_it_was(row: Mapping[str, Any]) -> bool:
+    """Whether a notice of the outbox asks a customer how it was, or has staff ask them."""
+    return row["notice"] in PRIVATE or row["entry"] == ASK
 
 
 def was_told(leg: Leg, notice: str, entry: str) -> bool:

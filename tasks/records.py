@@ -32,7 +32,7 @@ from aftersales.store.journal import Entry
 from aftersales.terms import Terms
 from aftersales.words import Process, Right, Staff, Stage, Unable, trouble
 from tasks import desks, questions
-from tasks.cases import current_terms
+from tasks.cases import current_terms, plan_survey
 from tasks.outside import found
 
 MOST_BYTES = 20 * 1024 * 1024
@@ -340,7 +340,9 @@ async def calls(order_no: str, *, operator: str, is_out: bool | None = None, unt
 
 async def end_complaint(complaint_no: str, *, operator: str, note: str, is_solved: bool) -> str:
     """
-    Close a complaint with what was done about it; the round then plans its visit (CMP-08, FUP-06, FUP-07).
+    Close a complaint with what was done about it; its customer is asked how it went, and the round plans its visit.
+
+    CMP-08, SVY-02, FUP-06, FUP-07.
 
     Answers what to tell. Raises Unable: no complaint, closed before, not allowed, or a note that cannot be kept.
     """
@@ -366,6 +368,7 @@ async def end_complaint(complaint_no: str, *, operator: str, note: str, is_solve
             rule="CMP-08",
         )
         await cases.move(connection, complaint_no, stage=Stage.CLOSED, closed_at=now, facts={"solved": is_solved})
+        await plan_survey(connection, case, terms=terms, stage=Stage.CLOSED, at=now, is_solved=is_solved)
     return f"{complaint_no} 已办结（{'已解决' if is_solved else '未解决'}），之后的回访由每天凌晨的回访巡检排出。"
 
 

@@ -17,7 +17,8 @@ import aftersales.terms as rulebook
 from aftersales.desk.deployments import STORIES
 from aftersales.rules import clocks, visits
 from aftersales.rules import surveys as rules
-from aftersales.store import cases, journal, surveys
+from aftersales.store import cases, installation, journal, surveys
+from aftersales.store.engine import transaction
 from aftersales.store.surveys import Buyer
 from aftersales.terms import Terms
 from aftersales.words import Process, Stage, Surveyed
@@ -25,6 +26,8 @@ from tasks import sending
 from tasks.surveys import NO_CHANNEL
 
 RULE = "SVY-04"
+# which month was asked last, by rehearsal
+DRAWN = "regular-survey"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +45,7 @@ class Month:
         return f"；{Process.SURVEY.label}请 {len(self.buyers)} 位客户评价" if self.buyers else ""
 
 
-async def drawn(
-    connection: AsyncConnection,
+async def look(
     *,
     on: date,
     last: date | None,
@@ -51,41 +53,74 @@ async def drawn(
     rehearsal: str | None,
     at: datetime,
     terms: Terms,
+    dry_run: bool = False,
 ) -> Month:
     """
-    Draw by lot whom the night of `on` asks; `last` is the day of the round before it, None before the first.
+    Ask whom the night of `on` draws by lot, once a month, all of them or nobody.
 
-    `besides` are those whom it has others call: nobody hears of us twice a day (FUP-11).
+    `last` is the day of the round before it, None before the first; `besides` are those whom it has others call: nobody
+    hears of us twice a day (FUP-11). `dry_run` writes nothing.
     """
-    regular = terms.survey.regular
-    if not regular.is_on or not rules.is_asked_this_month(on, last=last, terms=terms):
+    if not terms.survey.regular.is_on:
         return Month()
-    if rehearsal is None and not sending.known_channels().reach_customers:
-        return Month(why_not=NO_CHANNEL)
+    name = f"{DRAWN}:{rehearsal}" if rehearsal else DRAWN
     first = on.replace(day=1)
-    month = visits.months_later(first, -1)
-    buyers = await surveys.buyers(
+    async with transaction() as keeper:
+        before = await installation.lock(keeper, name)
+        if before is None and not dry_run:
+            # kept also when something goes wrong below: a later night makes up for it
+            await _keep(keeper, name, rules.month_before_the_first(on, last=last, terms=terms))
+    async with transaction() as keeper:
+        before = await installation.lock(keeper, name)
+        asked = date.fromisoformat(before["month"]) if before else None
+        asked = asked or rules.month_before_the_first(on, last=last, terms=terms)
+        if not rules.is_asked_this_month(on, asked=asked, terms=terms):
+            return Month()
+        if rehearsal is None and not sending.known_channels().reach_customers:
+            is_first = on == visits.working_day_from(first, terms=terms)
+            return Month(why_not=NO_CHANNEL if is_first else "")
+        month = Month(await _drawn(keeper, on, besides, rehearsal=rehearsal, terms=terms))
+        if not dry_run:
+            await plan(keeper, month.buyers, on=on, rehearsal=rehearsal, at=at, terms=terms)
+            await _keep(keeper, name, first)
+        return month
+
+
+async def _keep(connection: AsyncConnection, name: str, month: date) -> None:
+    await installation.keep(connection, name, {"month": month.isoformat()})
+
+
+async def _drawn(
+    connection: AsyncConnection, on: date, besides: Collection[str], *, rehearsal: str | None, terms: Terms
+) -> list[Buyer]:
+    first = on.replace(day=1)
+    return await surveys.buyers(
         connection,
-        delivered=clocks.span(month, first - clocks.DAY, house=terms.house),
-        asked_since=rules.locked_since(at, terms=terms),
-        processes=list(STORIES),
+        delivered=clocks.span(visits.months_later(first, -1), first - clocks.DAY, house=terms.house),
+        day=clocks.span(on, on, house=terms.house),
+        asked_since=rules.locked_since(on, terms=terms),
+        # a complaint in work, too: who is angry is not asked how they like us
+        processes=[*STORIES, Process.COMPLAINT],
         besides=besides,
         lot=f"{first:%Y-%m}",
         rehearsal=rehearsal,
-        limit=regular.customers,
+        limit=terms.survey.regular.customers,
     )
-    return Month(buyers)
 
 
 async def plan(
-    connection: AsyncConnection, month: Month, *, on: date, rehearsal: str | None, at: datetime, terms: Terms
+    connection: AsyncConnection,
+    buyers: Sequence[Buyer],
+    *,
+    on: date,
+    rehearsal: str | None,
+    at: datetime,
+    terms: Terms,
 ) -> None:
-    """Write down that those who were drawn are asked, each with a case; the caller sees to it that it does so once a month."""
-    if not month.buyers:
-        return
+    """Write down that they are asked, each with a case; the caller sees to it that it does so once a month."""
     terms_hash, kept = rulebook.fingerprint(terms), terms.survey.kept_of_the_month()
     await cases.keep_terms(connection, terms_hash, rulebook.dump(terms), at)
-    for buyer in month.buyers:
+    for buyer in buyers:
         case_no = await cases.next_number(connection, prefix="DC-X" if rehearsal else "DC", on=on)
         await cases.open_case(
             connection,

@@ -71,7 +71,7 @@ async def follow_up() -> str:
     """
     told = await followup.look()
     async with get_client() as client:
-        if told.night.drawn or told.night.left:
+        if told.night.drawn or told.night.left or told.month.said:
             await _leave(client, "followup", "回访巡检：排了谁、谁没有排", told.page)
         await figures.refresh(client)
     return told.said

@@ -20,6 +20,7 @@ from aftersales.rules import applying, matching
 from aftersales.rules.applying import Goods
 from aftersales.rules.progress import Progress, Promised, progress
 from aftersales.settings import settings
+from aftersales.store import applications
 from aftersales.store import selfservice as store
 from aftersales.store.engine import transaction
 from aftersales.store.journal import Entry
@@ -193,6 +194,12 @@ async def lines(order_no: str) -> int:
 async def keep_photo(photo: bytes) -> str:
     """Keep a photo that was written anew, outside of anything that is served; the same one once (POL-08)."""
     return await asyncio.to_thread(records.store_photo, photo, settings().home / "files")
+
+
+async def was_sent(key: str) -> bool:
+    """Whether an application of the page has come with this key."""
+    async with transaction() as connection:
+        return await applications.find(connection, via=Way.PAGE.value, key=key) is not None
 
 
 async def apply(

@@ -23,10 +23,10 @@ from aftersales import clock
 from aftersales.desk import links
 from aftersales.gateways import Outcome, channels
 from aftersales.gateways.channels import Address, Channels
-from aftersales.rules import clocks, deliveries, pages
+from aftersales.rules import clocks, deliveries, pages, surveys
 from aftersales.rules.deliveries import CUSTOMER, Whom
 from aftersales.settings import settings
-from aftersales.store import cases, outbox, records
+from aftersales.store import cases, outbox, people, records
 from aftersales.store.engine import transaction
 from aftersales.terms import Terms
 from aftersales.words import DESK, DIGEST, Unable
@@ -434,6 +434,8 @@ async def _stale(connection: AsyncConnection, row: Mapping[str, Any], at: dateti
         return EXPIRED
     if row["case_no"] is None:
         return ""
+    if notices.asks_how_it_was(row) and await people.is_opted_out_of(connection, row["case_no"]):
+        return surveys.OPTED_OUT
     promise = await outbox.promise_of(connection, row["case_no"], row["entry"].partition(".")[0])
     return deliveries.pointless(row["notice"], row["entry"], promise, at=at, escalation=terms.escalation)
 
@@ -606,6 +608,8 @@ async def _give_up(
     for each in [*members, *([row] if case is not None else [])]:
         if each["case_no"] is not None:
             await notices.say(connection, each, f"没有送达：{why}", what="given_up", at=at)
+    if row["notice"] in notices.PRIVATE:
+        return  # whoever asks by phone instead is told by the survey itself
     above = await _above(connection, row["recipient"], dead, known, at)
     if not above:
         log.warning("Notice %s reached nobody, and nobody is above", row["id"])

@@ -40,7 +40,7 @@ log = logging.getLogger("aftersales.surveys")
 # what a link is signed for, and where it leads
 PURPOSE = "survey"
 PATH = "/s/"
-FIRST, AGAIN, ASK = "survey-0", "survey-1", "ask"
+FIRST, AGAIN = "survey-0", "survey-1"
 LINK, STAFF = "link", "staff"
 NO_CHANNEL = "没有设置发给客户的渠道"
 # how often a worker looks, and the most that one look does
@@ -110,7 +110,7 @@ class Asked:
     at: datetime
     expires_at: datetime | None
     is_rehearsed: bool
-    is_regular: bool
+    process: Process
     too_late: str
 
     @property
@@ -179,6 +179,9 @@ async def _move(survey_id: int, case_no: str, at: datetime) -> str:
         if row["next_at"] is None or row["next_at"] > at:
             return ""  # somebody else has done it meanwhile, or it was answered
         leg = Leg(driver=None, case=case, terms=terms)  # type: ignore[arg-type]  # nobody tells the story here
+        if row["sent_at"] is None and await people.is_opted_out(connection, case.order_no):
+            await _withdraw(connection, case_no, rules.OPTED_OUT, at)
+            return await _skip(connection, row, rules.OPTED_OUT)
         if row["state"] == Surveyed.WAITING:
             return await _send(connection, leg, row, at)
         if row["sent_at"] is None:
@@ -189,13 +192,10 @@ async def _move(survey_id: int, case_no: str, at: datetime) -> str:
 
 
 async def _send(connection: AsyncConnection, leg: Leg, row: Mapping[str, Any], at: datetime) -> str:
-    """Ask a customer, by the channel that reaches them, else by staff; not whoever has said no meanwhile (SVY-01)."""
+    """Ask a customer, by the channel that reaches them, else by staff (SVY-01)."""
     assert leg.case is not None
     assert leg.terms is not None
     case, survey = leg.case, terms_of(row)
-    if await people.is_opted_out(connection, case.order_no):
-        await surveys.change(connection, row["id"], state=Surveyed.SKIPPED.value, reason=rules.OPTED_OUT, next_at=None)
-        return "skipped"
     if case.rehearsal is None:
         contact = await records.reach_customer(connection, case.case_no)
         channels = sending.known_channels()
@@ -244,17 +244,16 @@ async def _hand_over(connection: AsyncConnection, leg: Leg, row: Mapping[str, An
     assert leg.case is not None
     assert leg.terms is not None
     if leg.case.process == Process.SURVEY:
-        await surveys.change(connection, row["id"], state=Surveyed.SKIPPED.value, reason=why, next_at=None)
-        return "skipped"
+        return await _skip(connection, row, why)
     survey = terms_of(row)
     expires_at = rules.until(at, survey.open_for, calendars=leg.terms.calendars, house=leg.terms.house)
     by = clocks.spoken(expires_at, house=leg.terms.house)
     command = f"aftersales survey record {leg.case.case_no} --as 工号 {survey.overall}=…"
     text = (
-        f"售后单 {leg.case.case_no} 已办完，满意度调查发不到客户（{why}）：请由没有办理过本单的员工在 {by} 前电话询问，"
+        f"{Process(leg.case.process).names(leg.case.case_no)} 已办完，满意度调查发不到客户（{why}）：请由没有办理过本单的员工在 {by} 前电话询问，"
         f"用命令登记：{command}（要问的题见 aftersales survey show {leg.case.case_no}）。"
     )
-    await notices.tell_department(connection, leg, f"{FIRST}.{ASK}", current_terms().survey.owner, text)
+    await notices.tell_department(connection, leg, notices.ASK, current_terms().survey.owner, text)
     await surveys.change(
         connection,
         row["id"],
@@ -266,6 +265,12 @@ async def _hand_over(connection: AsyncConnection, leg: Leg, row: Mapping[str, An
         next_at=expires_at,
     )
     return "handed"
+
+
+async def _skip(connection: AsyncConnection, row: Mapping[str, Any], why: str) -> str:
+    """Ask nobody after all."""
+    await surveys.change(connection, row["id"], state=Surveyed.SKIPPED.value, reason=why, next_at=None)
+    return "skipped"
 
 
 async def _remind(connection: AsyncConnection, leg: Leg, row: Mapping[str, Any], at: datetime) -> str:
@@ -292,7 +297,9 @@ async def _expire(connection: AsyncConnection, case: Case, row: Mapping[str, Any
 async def _withdraw(connection: AsyncConnection, case_no: str, reason: str, at: datetime) -> None:
     """Take back what nobody has sent yet (P-12)."""
     await notices.withdraw(connection, case_no, None, notices=notices.PRIVATE, reason=reason, at=at)
-    await notices.withdraw(connection, case_no, FIRST, notices=(DESK,), rung=ASK, reason=reason, at=at)
+    await notices.withdraw(
+        connection, case_no, FIRST, notices=(DESK,), rung=notices.ASK.partition(".")[2], reason=reason, at=at
+    )
 
 
 def _window(survey: Survey, sent_at: datetime, terms: Terms) -> dict[str, Any]:
@@ -335,7 +342,7 @@ async def read(token: str) -> Asked:
         at=at,
         expires_at=row["expires_at"],
         is_rehearsed=row["rehearsal"] is not None,
-        is_regular=case.process == Process.SURVEY,
+        process=Process(case.process),
         too_late=why,
     )
 
@@ -437,7 +444,7 @@ async def _record(
             operator=case.operator,
             actor=actor,
             told=(
-                f"售后单 {case.case_no} 的客户在满意度调查中表示还有其他需要，已另立一单 {complaints.NUMBER}。"
+                f"{Process(case.process).names(case.case_no)} 的客户在满意度调查中表示还有其他需要，已另立一单 {complaints.NUMBER}。"
                 f"请联系客户处理（客户的留言见 aftersales survey show {case.case_no}）。"
             ),
         )
@@ -471,11 +478,11 @@ async def _standing(connection: AsyncConnection, survey_id: int) -> Mapping[str,
 
 def _unasked(case: Case) -> Unable:
     """Say why there is no survey about a case."""
-    if case.process != Process.RETURNS:
-        return Unable(f"{case.case_no} 是{Process(case.process).label}单，不调查满意度，请改填它所关联的售后单。")
+    if case.process not in (Process.RETURNS, Process.COMPLAINT):
+        return Unable(f"{case.case_no} 是{Process(case.process).label}单，不调查满意度，请改填它所关联的单号。")
     if not case.stage.is_over:
         return Unable(f"{case.case_no} {case.stage.label}，完成之后才调查满意度。")
-    return Unable(f"{case.case_no} {case.stage.label}，没有满意度调查：只调查在本系统办完的退货。")
+    return Unable(f"{case.case_no} {case.stage.label}，没有满意度调查：只调查在本系统办完的退货和解决了的投诉。")
 
 
 def _too_late(why: str, row: Mapping[str, Any], terms: Terms) -> str:

@@ -52,6 +52,24 @@ class Opened:
     left: list[Left] = field(default_factory=list)
 
 
+async def end_lists(
+    connection: AsyncConnection, on: date, *, rehearsal: str | None = None, at: datetime | None = None
+) -> Opened:
+    """
+    End the lists of the days before, and drop what was drawn up and is over meanwhile (FUP-11).
+
+    Before a day is drawn up: nothing may become part of a visit that is not made. Safe to call twice. Call `set_going` with
+    what `open_lists` answers after it.
+    """
+    terms, at = opening.current_terms(), at or clock.now()
+    told = Opened()
+    if visits.is_working(on, terms=terms):
+        told.ended = await _end_before(connection, on, rehearsal=rehearsal, at=at)
+        _, left = await _look_again(connection, on, rehearsal=rehearsal, at=at, terms=terms)
+        told.left = [each for each in left if each.why.is_final]
+    return told
+
+
 async def open_lists(
     connection: AsyncConnection, on: date, *, rehearsal: str | None = None, at: datetime | None = None
 ) -> Opened:
@@ -65,10 +83,7 @@ async def open_lists(
     told = Opened()
     if not visits.is_working(on, terms=terms):
         return told
-    await store.one_at_a_time(connection)
-    for list_no in await store.open_before(connection, on, rehearsal=rehearsal):
-        await _end(connection, list_no, at)
-        told.ended.append(list_no)
+    told.ended = await _end_before(connection, on, rehearsal=rehearsal, at=at)
     # the lists first, then visits: the order in which a call is recorded, else the two wait for each other
     there = await store.lock_day(connection, on, rehearsal=rehearsal)
     keys, told.left = await _look_again(connection, on, rehearsal=rehearsal, at=at, terms=terms)
@@ -99,6 +114,12 @@ async def set_going(told: Opened) -> None:
         with suppress(Unable):
             async with runs.from_outside() as client:
                 await runs.wake(client, list_no, anew=list_no in told.added_to)
+
+
+async def _end_before(connection: AsyncConnection, on: date, *, rehearsal: str | None, at: datetime) -> list[str]:
+    await store.one_at_a_time(connection)
+    lists_before = await store.open_before(connection, on, rehearsal=rehearsal)
+    return [list_no for list_no in lists_before if await _end(connection, list_no, at)]
 
 
 async def _look_again(
@@ -190,13 +211,18 @@ async def _open(
     return list_no
 
 
-async def _end(connection: AsyncConnection, list_no: str, at: datetime) -> None:
-    """End a list whose day is over: what is left waits for the next one, and its run ends when it is told (FUP-10)."""
+async def _end(connection: AsyncConnection, list_no: str, at: datetime) -> bool:
+    """
+    End a list whose day is over: what is left waits for the next one, and its run ends when it is told (FUP-10).
+
+    Answers whether it had not been ended before.
+    """
     await cases.lock(connection, list_no)
     case, terms = await outside.found(connection, list_no)
-    if case.closed_at is not None:
-        return
-    entry = await _next_round(connection, list_no)
+    known = (await journal.read(connection, list_no)).values()
+    if case.closed_at is not None or any(entry.data.get("ended") for entry in known):
+        return False
+    entry = _round_after(known)
     promise = await cases.open_gate(connection, list_no, "visit")
     if promise is not None:
         await heard.let_go(connection, list_no, promise, terms, at=at)
@@ -216,11 +242,7 @@ async def _end(connection: AsyncConnection, list_no: str, at: datetime) -> None:
     if promise is not None and moved:
         # the window of what is left goes on there
         await cases.carry_on(connection, promise["id"], entry)
-
-
-async def _next_round(connection: AsyncConnection, list_no: str) -> str:
-    """The name under which the next call of a list is written down; its case is locked."""
-    return _round_after((await journal.read(connection, list_no)).values())
+    return True
 
 
 def _round_after(entries: Iterable[Entry]) -> str:

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 @click.option(
     "--date", "on", type=Day(), metavar="日期", help="看哪一天的回访，如 2026-12-01；只能和 --dry-run 一起用。"
 )
-def followup(dry_run: bool, on: date | None) -> None:
+@click.option("--all", "is_each", is_flag=True, help="逐个列出没有排的；只能和 --dry-run 一起用。")
+def followup(dry_run: bool, on: date | None, is_each: bool) -> None:
     """立即排出当天的回访，与每天凌晨的回访巡检相同；加 --dry-run 只看排给谁、谁没有排和为什么。"""
-    if on and not dry_run:
-        raise click.UsageError("--date 只能和 --dry-run 一起用")
+    for given, option in ((on, "--date"), (is_each, "--all")):
+        if given and not dry_run:
+            raise click.UsageError(f"{option} 只能和 --dry-run 一起用")
 
     async def look() -> Round:
         from tasks import followup as rounds
@@ -32,9 +34,10 @@ def followup(dry_run: bool, on: date | None) -> None:
     for title, heads, rows in (
         ("排给谁", ("经办人", "次数", "其中"), told.agents()),
         ("没有排的", ("原因", "次数", "例如"), told.left_out()),
+        ("逐个列出", ("回访", "原因"), told.each_left_out() if is_each else []),
     ):
         if rows:
-            table = make_table(title, *heads, right=["次数"])
+            table = make_table(title, *heads, right=[head for head in heads if head == "次数"])
             for row in rows:
                 table.add_row(*row)
             screen().print(table)

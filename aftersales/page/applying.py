@@ -85,6 +85,9 @@ async def send(request: Request) -> Response:
         returns=current_terms().returns,
         limits=limits,
     )
+    if wrong and key and await selfservice.was_sent(key):
+        # pressed twice: what it asked for is taken already, by itself
+        return render.to("/order")
     if wrong or not key:
         mistakes = [(each.field, f"wrong.{each.field}.{each.why}") for each in wrong]
         return _page(request, session, shown, filled, given, wrong=mistakes, note="" if key else "stale", status=422)

@@ -209,6 +209,9 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     # a survey
     "survey.title": ("请评价我们的服务", "How did we do?"),
+    "survey.about.returns": ("售后单 {case_no}", "Return {case_no}"),
+    "survey.about.complaint": ("投诉 {case_no}", "Complaint {case_no}"),
+    "survey.about.survey": ("订单 {order_no}", "Order {order_no}"),
     "survey.how": ("大约需要三分钟，只能提交一次。", "It takes about three minutes and can be sent once."),
     "survey.needed": ("（必答）", "(required)"),
     "survey.optional": ("（可不填）", "(optional)"),

@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
 from aftersales.rules.pages import Reader, cell
-from aftersales.words import Outcome, Staff
+from aftersales.words import Outcome, Process, Staff
 
 WEEK = timedelta(days=7)
 # how many weeks the page and the plot show unless somebody asks for others, and the most that a plot shows
@@ -187,13 +187,17 @@ Surveyed = Iterable[tuple[str, date, Tally]]
 
 
 def group(who: str, by: str, *, staff: Mapping[str, Staff]) -> str:
-    """Name the group that somebody's figures belong to: themselves, their team as it is today, or all."""
+    """
+    Name the group that somebody's figures belong to: themselves, their team as it is today, or all.
+
+    What follows from the month's survey is nobody's (SVY-04).
+    """
     person = staff.get(who)
     match by:
         case "agent":
-            return person.choice if person else who
+            return person.choice if person else who or Process.SURVEY.label
         case "team":
-            return (person.team if person else "") or NO_TEAM
+            return (person.team if person else "") or (NO_TEAM if who else Process.SURVEY.label)
     return TOTAL
 
 

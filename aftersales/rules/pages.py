@@ -291,7 +291,7 @@ def revisit_summary(
     parts = [f"> ⚠️ **上次提交未被接受：{cell(refusal)}**"] if refusal else []
     parts += [f"## {case_no} {stage.label}（{owner}）", f"**请在 {due}处理**"]
     facts = [
-        ("原售后单", str(begun["about"])),
+        ("来自", str(begun["about"])),
         ("订单", f"{order['order_no']}（{order['channel']}）"),
         ("客户", f"{order['name']} {order['phone']}".strip() or "未留姓名和电话"),
     ]

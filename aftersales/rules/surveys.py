@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
-from statistics import pstdev
 from typing import Any
 
 from aftersales.forms.fields import clean, seen
@@ -68,14 +67,19 @@ class Misanswered(Unable):
 # --- who is asked ---------------------------------------------------------------------------------------------------
 
 
-def is_asked_about(*, process: Process, stage: Stage, is_past: bool) -> bool:
+def is_asked_about(
+    *, process: Process, stage: Stage, is_past: bool, is_solved: bool = True, about: Process | None = None
+) -> bool:
     """
-    Tell whether customers are asked about a case that ended like this (SVY-01, SVY-02).
+    Tell whether customers are asked about a case that ended like this (SVY-01, SVY-02, CMP-08).
 
-    About a return that was completed: not when it was rejected or cancelled, not when it was settled elsewhere long ago.
-    About no second revisit: whoever was dissatisfied is not asked a third time (AMB-40).
+    About a return that was completed, not when it was rejected or cancelled, or was settled elsewhere long ago; and about
+    a complaint that was solved: what was not is asked about by phone (FUP-06). About no second revisit, and no complaint
+    that came of one (`about`): whoever was dissatisfied is not asked a third time (AMB-40).
     """
-    return process is Process.RETURNS and stage is Stage.CLOSED and not is_past
+    if stage is not Stage.CLOSED or is_past:
+        return False
+    return process is Process.RETURNS or (process is Process.COMPLAINT and is_solved and about is not Process.REVISIT)
 
 
 def objection(
@@ -106,21 +110,31 @@ def until(start_at: datetime, limit: Any, *, calendars: Mapping[int, Calendar], 
     return clocks.due(start_at=start_at, limit=limit, calendars=calendars, house=house).due_at
 
 
-def is_asked_this_month(on: date, *, last: date | None, terms: Terms) -> bool:
+def is_asked_this_month(on: date, *, asked: date, terms: Terms) -> bool:
     """
     Tell whether the night of a working day draws whom the month's survey asks: the first of the month's (SVY-04).
 
-    `last` is the day of the round before it: after an outage a later one makes up for it. A shop that has just begun (None)
-    and missed the day begins with the next month.
+    `asked` is the first day of the month that was asked last; after an outage a later night makes up for this one.
     """
-    first = visits.working_day_from(on.replace(day=1), terms=terms)
-    return on == first if last is None else on >= first and last < on.replace(day=1)
+    month = on.replace(day=1)
+    return asked < month and on >= visits.working_day_from(month, terms=terms)
 
 
-def locked_since(at: datetime, *, terms: Terms) -> datetime:
-    """Tell since when whoever was asked is left alone by the month's survey: the lock time, in whole days (P-22)."""
-    on = visits.day_before(clocks.house_date(at, house=terms.house), terms.survey.lock, terms=terms)
-    return clocks.span(on, on, house=terms.house)[0]
+def month_before_the_first(on: date, *, last: date | None, terms: Terms) -> date:
+    """
+    Tell which month counts as asked in a shop that never asked, by the night of `on` (SVY-04).
+
+    `last` is the day of the round before it. Where the month's first round is over, or was never, it begins with the next.
+    """
+    month = on.replace(day=1)
+    is_time = on == visits.working_day_from(month, terms=terms) if last is None else last < month
+    return visits.months_later(month, -1 if is_time else 0)
+
+
+def locked_since(on: date, *, terms: Terms) -> datetime:
+    """Tell since when whoever was asked is left alone on a day by the month's survey: the lock time, in whole days (P-22)."""
+    since = visits.day_before(on, terms.survey.lock, terms=terms)
+    return clocks.span(since, since, house=terms.house)[0]
 
 
 # --- who may still answer -------------------------------------------------------------------------------------------
@@ -138,8 +152,8 @@ def too_late(*, state: Surveyed, expires_at: datetime | None, at: datetime) -> s
 
 
 def worked_on_it(first: str, entries: Iterable[Told]) -> set[str]:
-    """Tell who worked on a case: whoever took it in (`first`), and whoever decided in it (P-22)."""
-    return {first, *(entry.actor for entry in entries if entry.kind == "decision")}
+    """Tell who worked on a case: whoever took it in (`first`), whoever decided in it, and whoever closed it (P-22)."""
+    return {first, *(entry.actor for entry in entries if entry.kind in ("decision", "closed"))}
 
 
 def not_by(worked: Collection[str], *, able: Collection[str]) -> list[str]:
@@ -247,20 +261,25 @@ class Analysis:
     def mean(self) -> Decimal | None:
         """The mean on five; None where the scale is no measure of satisfaction (AMB-31)."""
         points = self._points()
-        return (sum(points, Decimal(0)) / len(points)).quantize(HUNDREDTH, ROUND_HALF_UP) if points else None
+        return _mean(points).quantize(HUNDREDTH, ROUND_HALF_UP) if points else None
 
     @property
     def spread(self) -> Decimal | None:
         """How far answers differ: the standard deviation on five (SVY-06)."""
         points = self._points()
-        return Decimal(pstdev(points)).quantize(HUNDREDTH, ROUND_HALF_UP) if points else None
+        if not points:
+            return None
+        mean = _mean(points)
+        return (
+            _mean([((point - mean) ** 2, times) for point, times in points]).sqrt().quantize(HUNDREDTH, ROUND_HALF_UP)
+        )
 
     @property
     def low(self) -> int:
         """How often it was answered badly: 2 of 5 and less, or by somebody who would not recommend us."""
         if self.scale is Scale.NPS:
             return sum(times for answer, times in self.times.items() if recommends(answer) < 0)
-        return sum(point <= LOW for point in self._points())
+        return sum(times for point, times in self._points() if point <= LOW)
 
     @property
     def chosen(self) -> list[tuple[str, int]]:
@@ -269,10 +288,15 @@ class Analysis:
             (spoken(answer, self.scale), self.times[answer]) for answer in self.scale.answers if answer in self.times
         ]
 
-    def _points(self) -> list[Decimal]:
+    def _points(self) -> list[tuple[Decimal, int]]:
+        """Each answer on five, and how often it was chosen."""
         if self.scale is Scale.NPS or not self.is_judged:
             return []
-        return [on_five(answer, self.scale) for answer, times in self.times.items() for _ in range(times)]
+        return [(on_five(answer, self.scale), times) for answer, times in self.times.items()]
+
+
+def _mean(points: Sequence[tuple[Decimal, int]]) -> Decimal:
+    return sum((point * times for point, times in points), Decimal(0)) / sum(times for _, times in points)
 
 
 def analysed(rows: Iterable[Mapping[str, Any]], survey: Survey) -> list[tuple[bool, Analysis]]:

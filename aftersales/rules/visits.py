@@ -254,7 +254,8 @@ def settle(
     """
     Make one visit of all that are due for one person: which one leads, what becomes part of it, what is left out.
 
-    What is not solved is never too late (FUP-06). None leads while a case is open, on a day on which the person was called, or above the month's number (FUP-11).
+    What is not solved is never too late and never too often (FUP-06). None leads while a case is open, on a day on which
+    the person was called, or above the month's number (FUP-11, NUM-221).
     """
     left, living = [], []
     oldest = day_before(on, terms.followup.too_late, terms=terms)
@@ -277,7 +278,8 @@ def settle(
         return None, (), left
     if person.open_visit:
         return None, (), [*left, *(Left(each, LeftOut.MERGED, person.open_visit) for each in living)]
-    if person.is_seen or person.contacts >= terms.followup.contacts_a_month:
+    is_often = person.contacts >= terms.followup.contacts_a_month
+    if person.is_seen or (is_often and not any(each.is_unsolved for each in living)):
         why = LeftOut.SEEN_TODAY if person.is_seen else LeftOut.TOO_OFTEN
         return None, (), [*left, *(Left(each, why) for each in living)]
     lead, *also = living

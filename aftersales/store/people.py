@@ -11,8 +11,9 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from aftersales.store.tables import CustomerRow, GuestRow, OrderRow, VisitRow
+from aftersales.store.tables import CaseRow, CustomerRow, GuestRow, OrderRow, VisitRow
 
+CASES = CaseRow.__table__  # type: ignore[attr-defined]
 CUSTOMERS = CustomerRow.__table__  # type: ignore[attr-defined]
 GUESTS = GuestRow.__table__  # type: ignore[attr-defined]
 ORDERS = OrderRow.__table__  # type: ignore[attr-defined]
@@ -93,6 +94,12 @@ async def wish_visits_until(connection: AsyncConnection, name: str, until: date 
     theirs = CUSTOMERS.c.id == int(name[1:])
     await connection.execute(update(CUSTOMERS).where(theirs).values(visits_until=until))
     return True
+
+
+async def is_opted_out_of(connection: AsyncConnection, case_no: str) -> bool:
+    """Whether whoever a case is about does not want to be asked."""
+    order_no = await connection.scalar(select(CASES.c.order_no).where(CASES.c.case_no == case_no))
+    return order_no is not None and await is_opted_out(connection, order_no)
 
 
 async def is_opted_out(connection: AsyncConnection, order_no: str) -> bool:

@@ -45,7 +45,10 @@ with bought as materialized (
     union
     select coalesce('c' || v.customer_id, {people.PERSON})
     from visits v left join orders o on o.order_no = v.order_no
-    where v.state in ('planned', 'listed') and v.agent is not null
+    where (v.state in ('planned', 'listed') and v.agent is not null or exists (
+            select from jsonb_array_elements(v.data -> 'calls') call
+            where cast(call ->> 'at' as timestamptz) >= :day and cast(call ->> 'at' as timestamptz) < :next_day
+        ))
       and v.rehearsal is not distinct from cast(:rehearsal as text)
     union select unnest(cast(:besides as text[]))
 )
@@ -124,6 +127,7 @@ async def buyers(
     connection: AsyncConnection,
     *,
     delivered: tuple[datetime, datetime],
+    day: tuple[datetime, datetime],
     asked_since: datetime,
     processes: Sequence[str],
     besides: Collection[str],
@@ -134,12 +138,14 @@ async def buyers(
     """
     Draw by lot some of those to whom something was delivered in a span, the same ones whenever it is drawn (SVY-04).
 
-    Not whoever wants none, has an open case of these processes, is about to be called (`besides` too), was asked since
-    `asked_since` or is being asked.
+    Not whoever wants none, has an open case of these processes, is about to be called (`besides` too) or was called on the
+    day, was asked since `asked_since` or is being asked.
     """
     values = {
         "since": delivered[0],
         "until": delivered[1],
+        "day": day[0],
+        "next_day": day[1],
         "asked_since": asked_since,
         "processes": processes,
         "besides": list(besides),

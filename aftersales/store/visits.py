@@ -20,6 +20,7 @@ from aftersales.rules.lists import LISTED, PLANNED
 from aftersales.rules.visits import Drawn, Due, Left, Person
 from aftersales.store import people
 from aftersales.store.tables import OrderRow, VisitRow
+from aftersales.words import LeftOut
 
 ORDERS = OrderRow.__table__  # type: ignore[attr-defined]
 VISITS = VisitRow.__table__  # type: ignore[attr-defined]
@@ -143,6 +144,14 @@ where v.key = dropped.key and v.state = 'planned'
 returning v.key
 """
 
+# what had become part of a visit that is not made after all is a visit of its own again
+_REVIVE = """
+update visits v set state = 'planned', agent = null, done_at = null, data = v.data - 'why' - 'into' - 'drawn_on'
+from visits lead cross join lateral jsonb_array_elements(lead.also) part
+where lead.key = any(cast(:leads as text[])) and v.key = part ->> 'key'
+  and v.state = 'dropped' and v.data ->> 'into' = lead.key
+"""
+
 _JOIN = """
 update visits v set also = v.also || joined.also
 from unnest(cast(:lead as text[]), cast(:also as jsonb[])) as joined (lead, also)
@@ -199,6 +208,18 @@ left join lateral (
 where v.agent is not null and (v.state <> 'dropped' or v.data ? 'calls')
   and v.rehearsal is not distinct from cast(:rehearsal as text)
 group by v.who
+"""
+
+
+# the month's survey writes to somebody on the day on which its case begins and ends
+_WRITTEN_TO = f"""
+{_THEIRS},
+asked as materialized (
+    select c.order_no from cases c
+    where c.process = 'survey' and c.closed_at >= :day and c.closed_at < :next_day
+      and c.rehearsal is not distinct from cast(:rehearsal as text)
+)
+select distinct theirs.who from theirs join asked on asked.order_no = theirs.order_no
 """
 
 
@@ -277,10 +298,10 @@ async def ended(
     return [Ended(**row) for row in (await connection.execute(text(_CLOSED), bounds)).mappings()]
 
 
-async def due(connection: AsyncConnection, *, rehearsal: str | None, since: date, on: date) -> list[Due]:
-    """The planned visits whose day has come and that nobody has yet, due after a day."""
-    which = f"{_DUE} and v.agent is null and v.due_on > :since order by v.id"
-    return _dues(await connection.execute(text(which), {"on": on, "since": since, "rehearsal": rehearsal}))
+async def due(connection: AsyncConnection, *, rehearsal: str | None, on: date) -> list[Due]:
+    """The planned visits whose day has come and that nobody has yet."""
+    which = f"{_DUE} and v.agent is null order by v.id"
+    return _dues(await connection.execute(text(which), {"on": on, "rehearsal": rehearsal}))
 
 
 async def waiting(connection: AsyncConnection, *, rehearsal: str | None, on: date) -> list[Due]:
@@ -323,6 +344,8 @@ async def known(
         facts.setdefault(name, {})["opted_out"] = True
     for row in await connection.execute(text(_OPEN_CASES), {**bounds, "processes": list(processes)}):
         facts.setdefault(row.who, {})["open_case"] = row.case_no
+    for name in await connection.scalars(text(_WRITTEN_TO), {**bounds, "day": day[0], "next_day": day[1]}):
+        facts.setdefault(name, {})["is_seen"] = True
     for calls in (await connection.execute(text(_CALLS), {**bounds, **when})).mappings():
         called = {name: value for name, value in calls.items() if name != "who" and value}
         facts.setdefault(calls["who"], {}).update(called)
@@ -370,7 +393,11 @@ async def draw_up(connection: AsyncConnection, drawn: Sequence[Drawn], *, on: da
 
 
 async def drop(connection: AsyncConnection, left: Sequence[Left], *, at: datetime) -> int:
-    """Leave visits out for good, with the reason, or let them become part of those that are open; answers how many."""
+    """
+    Leave visits out for good, with the reason, or let them become part of those that are open; answers how many.
+
+    What had become part of one that is left out is planned again, unless its person wants no visits.
+    """
     values = {
         "key": [each.due.key for each in left],
         "why": [each.why.value for each in left],
@@ -383,6 +410,9 @@ async def drop(connection: AsyncConnection, left: Sequence[Left], *, at: datetim
             parts.setdefault(each.into, []).append(each.due)
     if parts:
         await connection.execute(text(_JOIN), {"lead": list(parts), "also": [_also(dues) for dues in parts.values()]})
+    alone = [each.due.key for each in left if not each.into and each.why is not LeftOut.OPTED_OUT]
+    if leads := [key for key in alone if key in dropped]:
+        await connection.execute(text(_REVIVE), {"leads": leads})
     return len(dropped)
 
 

@@ -13,7 +13,7 @@ from aftersales.words import Scale
 # more is no survey of three minutes (AMB-30)
 MOST_QUESTIONS = 15
 # more is no sample, and more cases than one night should open
-MOST_CUSTOMERS = 5000
+MOST_CUSTOMERS = 1000
 
 ScaleText = Literal["stars5", "points5", "points10", "nps", "yes_no", "text"]
 assert set(get_args(ScaleText)) == set(Scale)

@@ -65,7 +65,7 @@ TERMS = [
     mistake("a visit an hour after", "followup.yaml", "after: 7 d,", "after: 1 h,", "config/followup.yaml 第 8 行 kinds.purchase.after：“1 h”的单位不对，请用 d（天）或 wd（工作日），如 7 d。"),
     mistake("a night before one o'clock", "followup.yaml", '"02:00"', '"00:00"', "config/followup.yaml 第 2 行 at：“00:00”太早，请写成 \"01:00\" 或更晚：有的时区在零点拨快时钟，会算成前一天。"),
     mistake("visits every half month", "followup.yaml", "months: 1,", "months: 0.5,", "config/followup.yaml 第 9 行 kinds.use.months：“0.5”用在这里不对，请写成整数，如 7。"),
-    mistake("no call a month", "followup.yaml", "contacts_a_month: 4", "contacts_a_month: 0", "config/followup.yaml 第 3 行 contacts_a_month：0 太小，请写成不小于 1 的整数。"),
+    mistake("no call a month", "followup.yaml", "contacts_a_month: 2", "contacts_a_month: 0", "config/followup.yaml 第 3 行 contacts_a_month：0 太小，请写成不小于 1 的整数。"),
     mistake("a mapping with a word that is none", "imports/standard.yaml", "  sku:", "  skuu:", "config/imports/standard.yaml 第 18 行 columns.skuu：“skuu”不在可选值中，请写成 sku。"),
 ]  # fmt: skip
 

@@ -142,7 +142,8 @@ def test_every_way_is_played(shops):
     ((clock,),) = rows(shop, "select max(now_at) from rehearsals")
     # the refund that is never made is the longest story; the watcher of goods never sent looks in after its end
     assert ends < clock
-    assert (ends - begun).days == 18 and (clock - begun).days == 21
+    # how many weekends lie in it depends on the day on which it is played
+    assert 18 <= (ends - begun).days <= (clock - begun).days <= 25
 
 
 def test_a_way_that_is_about_another_ones_order_brings_that_one_along():

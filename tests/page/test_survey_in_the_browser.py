@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,17 @@ import pytest
 from playwright.async_api import Browser
 from sqlalchemy import text
 
+from aftersales import clock, links, terms
 from aftersales.store.engine import transaction
+from aftersales.store.surveys import Buyer
+from tasks import regular
 from tasks import surveys as asking
 from tests.page.conftest import Page, said
 from tests.page.test_in_the_browser import AXE, RULES, fits, keep, phone
 from tests.page.test_survey import case as case
 from tests.page.test_survey import path as path
 from tests.page.test_survey import survey_of
-from tests.stories.conftest import Telling
+from tests.stories.conftest import Shop, Telling
 
 pytestmark = [pytest.mark.browser]
 
@@ -72,6 +76,40 @@ async def test_a_survey_is_answered_with_the_keyboard(page: Page, browser: Brows
 
     answers = {each["code"]: each["answer"] for each in (await survey_of(case))["answers"]}
     assert answers == {"solved": "yes", "overall": "5"}
+
+
+@pytest.mark.parametrize("language", ["zh", pytest.param("en", marks=pytest.mark.soak)])
+async def test_svy04_the_months_questions_on_a_phone(
+    page: Page, shop: Shop, browser: Browser, album: Path | None, language: str
+):
+    """Eleven answers of how likely somebody is to recommend us fit on the smallest phone; by the rules of WCAG AA."""
+    await shop.order()
+    live, now = terms.load(), clock.now()
+    async with transaction() as connection:
+        buyer = Buyer("D1", "官方网站")
+        await regular.plan(connection, [buyer], on=now.date(), rehearsal=None, at=now, terms=live)
+        survey_id = await connection.scalar(text("select id from surveys"))
+    path = f"/s/{links.sign('survey', str(survey_id), now + timedelta(days=3))}"
+    how = {"java_script_enabled": True, "bypass_csp": True, "viewport": {"width": 320, "height": 640}}
+    async with phone(browser, page, language, **how) as tab:
+        await tab.goto(path)
+        await keep(tab, album, f"survey-month-{language}")
+        await fits(tab)
+        await tab.evaluate(AXE)
+        told = await tab.evaluate("rules => axe.run({runOnly: rules})", RULES)
+        questions = {each.code: each.label(language) for each in live.survey.regular.questions}
+        recommend = tab.get_by_role("group", name=questions["recommend"])
+        assert await recommend.get_by_role("radio").count() == 11
+        await recommend.get_by_label("10", exact=True).check()
+        overall = tab.get_by_role("group", name=questions["overall"])
+        await overall.get_by_label(f"5{said('survey.stars', language)}", exact=True).check()
+        await tab.get_by_role("button", name=said("survey.go", language), exact=True).tap()
+        await tab.get_by_role("status").filter(has_text=said("survey.answered", language)).wait_for()
+
+    assert told["passes"] and [each["id"] for each in told["violations"]] == []
+    async with transaction() as connection:
+        answers = await connection.scalar(text("select answers from surveys"))
+    assert {each["code"]: each["answer"] for each in answers} == {"overall": "5", "recommend": "10"}
 
 
 @pytest.mark.parametrize(

@@ -44,11 +44,29 @@ def survey(*questions: dict[str, Any], **changes: Any) -> Any:
         pytest.param(Process.RETURNS, Stage.CANCELLED, False, False, id="none after a cancellation"),
         pytest.param(Process.RETURNS, Stage.CLOSED, True, False, id="none about what was settled elsewhere"),
         pytest.param(Process.REVISIT, Stage.CLOSED, False, False, id="AMB-40 no third survey"),
-        pytest.param(Process.COMPLAINT, Stage.CLOSED, False, False, id="none about a complaint's row"),
+        pytest.param(Process.COMPLAINT, Stage.CLOSED, False, True, id="SVY-02 a complaint that was solved"),
+        pytest.param(Process.SURVEY, Stage.CLOSED, False, False, id="none about a survey"),
     ],
 )
 def test_p22_is_asked_about(process: Process, stage: Stage, is_past: bool, is_asked: bool):
     assert surveys.is_asked_about(process=process, stage=stage, is_past=is_past) is is_asked
+
+
+@pytest.mark.parametrize(
+    ("is_solved", "about", "is_asked"),
+    [
+        pytest.param(True, Process.RETURNS, True, id="about a return"),
+        pytest.param(True, None, True, id="about no case"),
+        pytest.param(False, Process.RETURNS, False, id="FUP-06 not solved: somebody calls"),
+        pytest.param(True, Process.REVISIT, False, id="AMB-40 out of a second revisit: no third survey"),
+    ],
+)
+def test_cmp08_which_complaints_are_asked_about(is_solved: bool, about: Process | None, is_asked: bool):
+    asked = surveys.is_asked_about(
+        process=Process.COMPLAINT, stage=Stage.CLOSED, is_past=False, is_solved=is_solved, about=about
+    )
+
+    assert asked is is_asked
 
 
 @pytest.mark.parametrize(
@@ -300,21 +318,37 @@ def test_amb31_recommends(answer: str, way: int):
 
 
 @pytest.mark.parametrize(
-    ("on", "last", "is_asked"),
+    ("on", "asked", "is_asked"),
     [
-        pytest.param("2026-01-04", "2025-12-31", False, id="a holiday and a Sunday come first"),
-        pytest.param("2026-01-05", "2025-12-31", True, id="the first working day"),
-        pytest.param("2026-01-06", "2026-01-05", False, id="the day after: it was done"),
-        pytest.param("2026-01-20", "2025-12-31", True, id="nights without a round: the next one"),
-        pytest.param("2026-01-20", "2025-10-09", True, id="months without a round: once"),
-        pytest.param("2026-01-05", None, True, id="a shop that begins on the day"),
-        pytest.param("2026-01-06", None, False, id="a shop that begins a day later"),
+        pytest.param("2026-01-04", "2025-12-01", False, id="a holiday and a Sunday come first"),
+        pytest.param("2026-01-05", "2025-12-01", True, id="the first working day"),
+        pytest.param("2026-01-05", "2026-01-01", False, id="a second round of the day: it was done"),
+        pytest.param("2026-01-06", "2026-01-01", False, id="the day after: it was done"),
+        pytest.param("2026-01-20", "2025-12-01", True, id="nights without a round: the next one"),
+        pytest.param("2026-01-20", "2025-10-01", True, id="months without a round: once"),
     ],
 )
-def test_svy04_the_first_working_day_of_a_month(on: str, last: str | None, is_asked: bool):
+def test_svy04_the_first_working_day_of_a_month(on: str, asked: str, is_asked: bool):
+    found = surveys.is_asked_this_month(date.fromisoformat(on), asked=date.fromisoformat(asked), terms=LIVE)
+
+    assert found is is_asked
+
+
+@pytest.mark.parametrize(
+    ("on", "last", "asked"),
+    [
+        pytest.param("2026-01-05", None, "2025-12-01", id="a shop that begins on the day asks"),
+        pytest.param("2026-01-06", None, "2026-01-01", id="one that begins a day later begins with the next month"),
+        pytest.param("2026-01-07", "2026-01-06", "2026-01-01", id="one that had rounds before it had surveys, too"),
+        pytest.param("2026-01-07", "2025-12-31", "2025-12-01", id="whose first round of the month comes late: asks"),
+    ],
+)
+def test_svy04_a_shop_that_never_asked(on: str, last: str | None, asked: str):
     before = date.fromisoformat(last) if last else None
 
-    assert surveys.is_asked_this_month(date.fromisoformat(on), last=before, terms=LIVE) is is_asked
+    found = surveys.month_before_the_first(date.fromisoformat(on), last=before, terms=LIVE)
+
+    assert found == date.fromisoformat(asked)
 
 
 def test_svy06_mean_spread_and_low_scores_by_question_the_worst_first():

@@ -313,8 +313,8 @@ def settled(*found: Due, rules: Terms | None = None, **facts: Any) -> tuple[str,
         pytest.param({}, "", id="nothing speaks against it"),
         pytest.param({"opted_out": True}, "opted_out", id="FUP-11 who does not want to"),
         pytest.param({"open_case": "RT-1"}, "open_case", id="FUP-11 while a case is open"),
-        pytest.param({"contacts": 3}, "", id="FUP-11 the fourth in a month"),
-        pytest.param({"contacts": 4}, "too_often", id="FUP-11 the fifth in a month"),
+        pytest.param({"contacts": 1}, "", id="NUM-221 the second in a month"),
+        pytest.param({"contacts": 2}, "too_often", id="NUM-221 the third in a month"),
         pytest.param({"is_seen": True}, "seen_today", id="FUP-11 twice a day"),
         pytest.param({"open_visit": "use:1:2026-11"}, "merged", id="FUP-11 beside one that is still to be made"),
         pytest.param({"opted_out": True, "open_case": "RT-1"}, "opted_out", id="a wish counts for good"),
@@ -325,6 +325,11 @@ def test_fup11_who_is_left_out(facts: dict[str, Any], why: str):
 
     assert lead == ("" if why else "purchase")
     assert [each[1] for each in left] == ([why] if why else [])
+
+
+def test_fup06_what_is_not_solved_is_asked_about_however_often_it_was():
+    assert settled(due(VisitKind.UNSOLVED), contacts=9)[0] == "unsolved"
+    assert settled(due(VisitKind.UNSOLVED), contacts=9, is_seen=True)[0] == "", "not twice a day"
 
 
 @pytest.mark.parametrize(

@@ -301,6 +301,56 @@ async def test_fup11_while_a_case_is_open_nobody_calls_and_then_one_call_is_for_
     assert [(each["key"], each["rule"], each["order_no"]) for each in lead.also] == [("purchase:O2", "FUP-01", "O2")]
 
 
+async def gone_back(order_no: str) -> None:
+    """Everything of an order has been sent back."""
+    await change(
+        "insert into units (line_id, first_unit, end_unit, case_no, process, state)"
+        " select l.id, 0, 1, 'RT-1', 'returns', 'settled' from order_lines l join orders o on o.id = l.order_id"
+        " where o.order_no = :order_no",
+        order_no=order_no,
+    )
+
+
+async def test_fup01_what_became_part_of_a_visit_that_is_dropped_is_a_visit_of_its_own_again():
+    """Two orders are one call; before it is made the first order goes back whole: the second is asked about."""
+    await sell("O1", ordered="2025-03-05", delivered="2025-03-07")
+    await sell("O2", ordered="2025-03-05", delivered="2025-03-08")
+    assert [each.due.key for each in (await night("2025-03-12")).night.drawn] == ["purchase:O1"]
+    await gone_back("O1")
+
+    told = await night("2025-03-13")
+
+    assert why(told)["purchase:O1"] is LeftOut.RETURNED
+    assert [each.due.key for each in told.night.drawn] == ["purchase:O2"]
+    assert await drawn("2025-03-13") == ["purchase:O2"]
+
+
+async def test_fup07_nothing_becomes_part_of_a_visit_that_the_same_night_drops():
+    """A visit waits behind a return of everything it is about; with its end a complaint's visit comes."""
+    await sell("O1", ordered="2025-03-05", delivered="2025-03-07")
+    await night("2025-03-12")
+    await a_case("RT-1", "O1")
+    await night("2025-03-13")
+    await gone_back("O1")
+    await change("update cases set stage = 'closed', closed_at = :at", at=at("2025-03-13"))
+    await a_case("CP-1", "O1", closed="2025-03-11", process="complaint")
+
+    told = await night("2025-03-14")
+
+    assert why(told) == {"purchase:O1": LeftOut.RETURNED}
+    assert [each.due.key for each in told.night.drawn] == ["complaint:CP-1"]
+
+
+async def test_fup11_who_wants_no_visits_is_not_called_about_what_was_part_of_one():
+    await sell("O1", ordered="2025-03-05", delivered="2025-03-07")
+    await sell("O2", ordered="2025-03-05", delivered="2025-03-08")
+    await night("2025-03-12")
+    await change("update customers set opted_out = true")
+
+    assert (await night("2025-03-13")).night.drawn == []
+    assert await states() == {"purchase:O1": "opted_out", "purchase:O2": "merged"}
+
+
 async def test_fup11_who_does_not_want_to_is_not_called():
     await sell("O1", ordered="2025-03-05", delivered="2025-03-07")
     await change("update customers set opted_out = true")
@@ -703,9 +753,35 @@ async def test_followup_dry_run_of_a_day_to_come(time: Any, aftersales: Any):
     assert await rows() == []
 
 
+async def test_fup11_a_dry_run_of_a_day_to_come_names_what_is_held_until_then(time: Any, aftersales: Any):
+    """Held by an open case yesterday and today, and still tomorrow; held by the month's number until the next month."""
+    await sell("O1", ordered="2025-03-18", delivered="2025-03-19")
+    await a_case("RT-1", "O1")
+    for number in (2, 3):
+        await sell(f"O{number}", ordered=f"2025-03-{16 + number}", delivered=f"2025-03-{17 + number}", customer="U2")
+    for day in ("2025-03-25", "2025-03-26"):
+        await night(day)
+        await made()
+    await sell("O4", ordered="2025-03-21", delivered="2025-03-22", customer="U2")
+    held = await night("2025-03-28")
+    assert why(held) == {"purchase:O1": LeftOut.OPEN_CASE, "purchase:O4": LeftOut.TOO_OFTEN}
+    time("2025-03-28 08:00")
+
+    monday = await aftersales("followup", "--dry-run", "--date", "2025-03-31", "--all")
+    tuesday = await aftersales("followup", "--dry-run", "--date", "2025-04-01", "--all")
+    wednesday = await aftersales("followup", "--dry-run", "--date", "2025-04-02")
+
+    assert monday.code == 0 and "新排 0 次回访，2 次没有排" in monday.out
+    assert "新购回访（订单 O4，李**）" in monday.out and "本月已达联系次数上限" in monday.out
+    assert "新购回访（订单 O1，李**）" in monday.out
+    assert "新排 1 次回访，1 次没有排" in tuesday.out and "订单 O4" not in tuesday.out
+    assert "新排 0 次回访，1 次没有排" in wednesday.out
+
+
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
+        pytest.param(["--all"], 2, "--all 只能和 --dry-run 一起用", id="one by one without a dry run"),
         pytest.param(["--date", "2025-03-12"], 2, "--date 只能和 --dry-run 一起用", id="a day without a dry run"),
         pytest.param(["--dry-run", "--date", "明天"], 2, "--date 的值不对：“明天”不是日期", id="a day in words"),
         pytest.param(

@@ -21,8 +21,9 @@ from aftersales.gateways.channels import Channels
 from aftersales.rules import pages
 from aftersales.settings import settings
 from aftersales.store import journal
+from aftersales.store import surveys as store
 from aftersales.store.engine import transaction
-from aftersales.words import Scale
+from aftersales.words import Process, Scale
 from tasks import desks, followup, sending
 from tasks import surveys as asking
 from tests.gateways.receivers import Mailbox
@@ -131,7 +132,16 @@ async def test_svy04_a_night_later_in_the_month(before: str | None, is_asked: bo
 
 @pytest.mark.parametrize(
     "why",
-    ["opted out", "a guest opted out", "an open case", "is called today", "was called upon", "asked a week ago"],
+    [
+        "opted out",
+        "a guest opted out",
+        "an open case",
+        "an open complaint",
+        "is called today",
+        "was called upon",
+        "was called today",
+        "asked a week ago",
+    ],
 )
 async def test_svy04_fup11_who_is_left_alone(why: str):
     await sold("O-other")
@@ -145,6 +155,13 @@ async def test_svy04_fup11_who_is_left_alone(why: str):
         case "an open case":
             await sold("O1")
             await a_case("RT-1", "O1")
+        case "an open complaint":
+            await sold("O1")
+            await a_case("CP-1", "O1", process="complaint")
+        case "was called today":
+            await sold("O1", ordered="2025-03-24", delivered="2025-03-26")
+            await night("2025-03-31")
+            await made("2025-04-01")
         case "is called today":
             await sold("O1", ordered="2025-03-25", delivered="2025-03-26")
         case "was called upon":
@@ -160,6 +177,50 @@ async def test_svy04_fup11_who_is_left_alone(why: str):
     await night("2025-04-01")
 
     assert await asked() == ["O-other"]
+
+
+async def test_fup11_who_is_asked_today_is_called_on_another_day():
+    """The round of the same day comes again, when something more has been delivered."""
+    await sold("O1")
+    await night("2025-04-01")
+    assert await asked() == ["O1"]
+    await sell("O2", ordered="2025-03-25", delivered="2025-04-01", customer="U-O1")
+
+    later = await night("2025-04-01", hour="15:00")
+
+    assert [(each.due.key, each.why.value) for each in later.night.left] == [("purchase:O2", "seen_today")]
+    assert [each.due.key for each in (await night("2025-04-02")).night.drawn] == ["purchase:O2"]
+
+
+async def test_svy04_what_goes_wrong_keeps_nobody_from_being_called_and_comes_again(monkeypatch: pytest.MonkeyPatch):
+    await sold("O1")
+    await sell("O2", ordered="2025-03-25", delivered="2025-03-26", customer="U2")
+
+    async def breaks(*how: Any, **more: Any) -> None:
+        raise ValueError("no such plan")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(store, "buyers", breaks)
+        told = await night("2025-04-01")
+    assert [each.due.key for each in told.night.drawn] == ["purchase:O2"] and len(told.lists.opened) == 1
+    assert told.said.endswith("；本月不做定期调查：出错，下一个夜里再试") and await asked() == []
+
+    await night("2025-04-02")
+
+    assert await asked() == ["O1"]
+
+
+async def test_svy04_a_night_without_a_channel_is_made_up_for(monkeypatch: pytest.MonkeyPatch):
+    """Somebody draws the night up by hand, from a shell that knows no channel."""
+    await sold("O1")
+    with monkeypatch.context() as shell:
+        shell.setattr(sending, "_known", Channels())
+        assert "没有设置发给客户的渠道" in (await night("2025-04-01", hour="01:00")).said
+        assert "定期调查" not in (await night("2025-04-02", hour="01:00")).said, "said once"
+
+    await night("2025-04-02")
+
+    assert await asked() == ["O1"]
 
 
 async def test_svy04_asked_eight_days_ago_is_long_ago():
@@ -243,7 +304,7 @@ async def test_svy04_a_survey_of_the_month_is_sent_in_the_morning_and_answered(
     assert subject == f"请评价我们的商品和服务（{case_no}）" and "订单 O1" in body and "72 小时内有效" in body
 
     asked = await asking.read(token)
-    assert asked.is_regular and [each.code for each in asked.questions][:2] == ["overall", "product"]
+    assert asked.process is Process.SURVEY and [each.code for each in asked.questions][:2] == ["overall", "product"]
     done = await asking.answer(token, {"overall": "5", "recommend": "9", "other_need": "no", "comment": "很好"})
 
     assert (done.revisit_no, done.complaint_no) == ("", "")
@@ -268,6 +329,23 @@ async def test_svy07_it_is_reminded_of_once_and_ends(time: Any, mail: Channels, 
     await sending.look(mail)
     assert "单号 DC-20250401-0001，订单 O1" in letters(mailbox)[-1][1]
     assert (await asking.look(at=time("2025-04-04 08:00"))).expired == ["DC-20250401-0001"]
+
+
+async def test_p11_what_does_not_arrive_bothers_nobody(time: Any, mail: Channels, mailbox: Mailbox):
+    mailbox.refused.add("li@example.com")
+    await sold("O1")
+    await night("2025-04-01")
+    await asking.look(at=time("2025-04-01 08:00"))
+    for minutes in range(0, 420, 20):
+        time(f"2025-04-01 {8 + minutes // 60:02}:{minutes % 60:02}")
+        await sending.look(mail)
+    assert (await one("state", "outbox")) == ("given_up",)
+
+    assert (await asking.look(at=time("2025-04-01 18:00"))).skipped == ["DC-20250401-0001"]
+
+    async with transaction() as connection:
+        told = (await connection.execute(text("select recipient from outbox"))).all()
+    assert told == [("customer",)], "neither its department nor anybody else"
 
 
 async def test_svy04_whom_no_channel_reaches_is_not_asked_by_phone(time: Any, mail: Channels):
@@ -300,7 +378,7 @@ async def test_p22_the_months_survey_locks_none_about_a_return_of_the_same_order
 
 async def test_kpi09_it_is_no_figure_of_anybodys_cases_and_analysed_apart(time: Any, mail: Channels):
     token = await drawn_up(time, mail)
-    await asking.answer(token, {"overall": "3", "product": "1", "recommend": "6", "other_need": "no", "comment": "好"})
+    await asking.answer(token, {"overall": "2", "product": "1", "recommend": "6", "other_need": "no", "comment": "好"})
     april = {"since": date(2025, 4, 1), "until": date(2025, 4, 30)}
 
     ((_, counted),) = await asking.figures(**april)
@@ -308,11 +386,13 @@ async def test_kpi09_it_is_no_figure_of_anybodys_cases_and_analysed_apart(time: 
 
     assert (counted.sent, counted.answered, counted.recommended) == (0, 0, 0)
     assert all(is_regular for is_regular, _ in found)
+    ((name, revisits), _) = await asking.figures(**april, by="agent")
+    assert (name, revisits.revisits) == ("定期调查", 1), "what follows from it is nobody's of the staff"
     told = {each.question: (each.scale, each.answered, each.mean, each.low) for _, each in found}
     assert told == {
         "商品质量和使用体验": (Scale.STARS5, 1, Decimal("1.00"), 1),
         "您愿意把本店推荐给朋友吗？": (Scale.NPS, 1, None, 1),
-        "对本店的总体满意度": (Scale.STARS5, 1, Decimal("3.00"), 0),
+        "对本店的总体满意度": (Scale.STARS5, 1, Decimal("2.00"), 1),
         "有什么需要我们办理的吗？": (Scale.YES_NO, 1, None, 0),
         "还想说的": (Scale.TEXT, 1, None, 0),
     }

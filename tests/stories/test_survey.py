@@ -23,7 +23,7 @@ from aftersales.desk import leg as legs
 from aftersales.gateways.channels import Channels
 from aftersales.rules.surveys import Misanswered
 from aftersales.settings import settings
-from aftersales.store import cases, surveys
+from aftersales.store import cases, people, surveys
 from aftersales.store.engine import transaction
 from aftersales.words import Event, Stage
 from tasks import audits, sending
@@ -370,6 +370,33 @@ async def test_p22_who_has_opted_out_is_not_asked(shop: Shop, time: Put, mail: C
     assert not (await asking.look(at=time("2025-03-13 10:03"))).told
     row = await survey_of(telling)
     assert (row["state"], row["reason"]) == ("skipped", "客户已表示不愿被调查")
+
+
+@pytest.mark.parametrize("how", ["by phone", "in a visit"])
+async def test_p22_who_opts_out_while_it_waits_for_the_morning_is_not_written_to(
+    shop: Shop, time: Put, mail: Channels, mailbox: Mailbox, how: str
+):
+    """Queued at night, put off to the opening; said in between, whichever way: neither link nor call."""
+    time("2025-03-13 22:30")
+    telling = await ended(shop)
+    await asking.look(at=time("2025-03-13 22:33"))
+    await sending.look(mail)
+    assert await told(telling, "NTC-20") == [("queued", "customer")]
+    async with transaction() as connection:
+        if how == "by phone":
+            await people.opt_out(connection, await people.of_order(connection, "D1"))
+        else:
+            await connection.execute(text("update customers set opted_out = true"))
+
+    time("2025-03-14 08:00")
+    await sending.look(mail)
+
+    assert await told(telling, "NTC-20") == [("withdrawn", "customer")]
+    assert not [letter for _, letter in mailbox.received if "评价" in letter["subject"]]
+    assert (await asking.look(at=time("2025-03-14 23:00"))).skipped == [telling.case_no]
+    row = await survey_of(telling)
+    assert (row["state"], row["reason"]) == ("skipped", "客户已表示不愿被调查")
+    assert not await telling.rows("outbox", "id", "and recipient <> 'customer'"), "nobody is asked to call them"
 
 
 async def test_who_opts_out_before_it_has_left_is_not_asked(shop: Shop, time: Put, mail: Channels):

@@ -14,11 +14,24 @@ from sqlalchemy import text
 from aftersales.desk import leg as legs
 from aftersales.desk.bare import Bare
 from aftersales.desk.leg import FormAnswer
+from aftersales.gateways.channels import Channels
 from aftersales.rules import pages
 from aftersales.store import people
 from aftersales.store.engine import engine, transaction
 from aftersales.words import Event, Stage, Unable
-from tasks import absences, audits, desks, escalation, extensions, gates, outside, records, visits
+from tasks import (
+    absences,
+    audits,
+    desks,
+    escalation,
+    extensions,
+    gates,
+    outside,
+    records,
+    sending,
+    surveys,
+    visits,
+)  # fmt: skip
 from tasks.cases import current_terms
 from tests.steps.test_rivals import until
 from tests.stories.conftest import Shop, Telling
@@ -287,6 +300,36 @@ async def test_cmp08_an_open_complaint_bars_no_visit_and_once_done_is_asked_abou
     morning("2025-04-10 02:00")
     await night("2025-04-10")
     assert [row.case_no for row in await rows("kind = 'complaint' and agent is not null")] == [complaint.case_no]
+
+
+async def test_svy02_cmp08_a_complaint_that_was_solved_is_asked_about(morning: Any, monkeypatch: pytest.MonkeyPatch):
+    """By phone, since no channel reaches its customer; by nobody who worked on it (P-22)."""
+    monkeypatch.setattr(sending, "_known", Channels())
+    called = await a_visit("O1")
+    await recorded(await a_list(), called, "problem")
+    (complaint,) = await complaints()
+    await records.end_complaint(complaint.case_no, operator="C08", note="已补发", is_solved=True)
+
+    assert (await surveys.look(at=morning(f"{TODAY} 02:03"))).handed == [complaint.case_no]
+    telling = Telling({}, uuid4(), case_no=complaint.case_no)
+    asked = [row.body for row in await telling.rows("outbox", "body", "and entry = 'survey-0.ask'")]
+    assert len(asked) == 1 and asked[0].startswith(f"投诉 {complaint.case_no} 已办完，满意度调查发不到客户")
+    with pytest.raises(Unable, match="C08 陈晓 办理过这次售后，不能登记自己的满意度"):
+        await surveys.record(complaint.case_no, operator="C08", given={"overall": "1"})
+
+    told = await surveys.record(complaint.case_no, operator="C02", given={"overall": "1"})
+
+    assert told.revisit_no.startswith("HF-")
+
+
+async def test_svy02_a_complaint_that_was_not_solved_is_not_asked_about_by_a_survey():
+    called = await a_visit("O1")
+    await recorded(await a_list(), called, "problem")
+    (complaint,) = await complaints()
+    await records.end_complaint(complaint.case_no, operator="C08", note="厂家停产", is_solved=False)
+
+    with pytest.raises(Unable, match="没有满意度调查：只调查在本系统办完的退货和解决了的投诉"):
+        await surveys.show(complaint.case_no)
 
 
 async def test_fup06_a_complaint_that_was_not_solved_is_asked_about_every_two_days(morning: Any):

@@ -227,8 +227,13 @@ TABLES = {
     "inbox": "event, taken_at is not null as is_taken",
     "parks": "entry",
 }
-# what the reconciling round tells of its own doing, and what the number of a case decides (RET-16)
-ASIDE = {"journal": "kind not in ('reconciled', 'sample')", "outbox": "entry not like 'run.%'"}
+# what the reconciling round tells of its own doing, what the number of a case decides (RET-16), and copies of forms that
+# were read: whether one is made depends on who comes first, the leg or the round
+ASIDE = {
+    "journal": "kind not in ('reconciled', 'sample')",
+    "outbox": "entry not like 'run.%'",
+    "inbox": "(event <> 'form.submitted' or taken_at is null)",
+}
 
 
 async def left_by(run: Run) -> dict[str, list[str]]:
