@@ -142,11 +142,30 @@ class Memory:
 Costs = tuple[list[float], list[float], list[float], list[float], list[float]]
 
 
-async def nights() -> dict[int, Costs]:
-    """Seconds of wall, our CPU, PostgreSQL's, those of a second round, and MiB, by how many orders there are."""
+async def month() -> float:
+    """Draw and write down whom the survey of the month asks; answers the seconds."""
+    from tasks import regular
+
+    terms, began = load(), time.perf_counter()
+    on = date(2025, 3, 3)
+    at = clocks.house_time(datetime(2025, 3, 3, 2), house=terms.house)  # noqa: DTZ001 - it is house time
+    async with engine.transaction() as connection:
+        buyers = await regular.drawn(connection, on, set(), rehearsal=None, terms=terms)
+        await regular.plan(connection, buyers, on=on, rehearsal=None, at=at, terms=terms)
+    assert len(buyers) == terms.survey.regular.customers
+    return time.perf_counter() - began
+
+
+async def nights() -> tuple[dict[int, Costs], dict[int, float]]:
+    """
+    Seconds of wall, our CPU, PostgreSQL's, those of a second round, and MiB, by how many orders there are.
+
+    And the seconds of the month's survey.
+    """
     from tasks import followup
 
     found: dict[int, Costs] = {}
+    asked: dict[int, float] = {}
     mine = psutil.Process()
     at = clocks.house_time(datetime(2025, 3, 12, 2), house=load().house)  # noqa: DTZ001 - it is house time
     for count in ORDERS:
@@ -170,13 +189,14 @@ async def nights() -> dict[int, Costs]:
                 again = await followup.look(at=at)
                 seconds.append(time.perf_counter() - began)
                 assert not again.night.drawn, "a second round changes nothing"
+            asked[count] = await month()
             common.say(f"{DUE:,} due of {count:,}: {common.spread(walls)} wall, ours {common.spread(ours)} CPU")
-    return found
+    return found, asked
 
 
 async def measure() -> common.Report:
     """A night among few orders, and among many."""
-    found = await nights()
+    found, asked = await nights()
     few, many = ORDERS[0], ORDERS[-1]
     report = common.Report(
         "Nightly round of visits",
@@ -191,6 +211,7 @@ async def measure() -> common.Report:
         report.tell(f"{DUE:,} due of {count:,}: CPU, PostgreSQL", common.spread(theirs))
         report.tell(f"{DUE:,} due of {count:,}: memory", common.spread(megabytes, "MiB", 0))
         report.tell(f"{count:,} orders, a second round that finds nothing: wall", common.spread(seconds))
+        report.tell(f"{count:,} orders, the month's survey drawn and written: wall", common.spread([asked[count]]))
     cpu = {count: middle[1] + middle[2] for count, middle in middles.items()}
     for what, costs_ in (("wall", {count: middle[0] for count, middle in middles.items()}), ("CPU", cpu)):
         ratio = costs_[many] / costs_[few]

@@ -79,7 +79,7 @@ async def look(
         if rehearsal is None and not sending.known_channels().reach_customers:
             is_first = on == visits.working_day_from(first, terms=terms)
             return Month(why_not=NO_CHANNEL if is_first else "")
-        month = Month(await _drawn(keeper, on, besides, rehearsal=rehearsal, terms=terms))
+        month = Month(await drawn(keeper, on, besides, rehearsal=rehearsal, terms=terms))
         if not dry_run:
             await plan(keeper, month.buyers, on=on, rehearsal=rehearsal, at=at, terms=terms)
             await _keep(keeper, name, first)
@@ -90,9 +90,10 @@ async def _keep(connection: AsyncConnection, name: str, month: date) -> None:
     await installation.keep(connection, name, {"month": month.isoformat()})
 
 
-async def _drawn(
+async def drawn(
     connection: AsyncConnection, on: date, besides: Collection[str], *, rehearsal: str | None, terms: Terms
 ) -> list[Buyer]:
+    """Draw those whom the month's survey asks on a day; `besides` are left alone."""
     first = on.replace(day=1)
     return await surveys.buyers(
         connection,
