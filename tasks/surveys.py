@@ -204,10 +204,11 @@ async def _send(connection: AsyncConnection, leg: Leg, row: Mapping[str, Any], a
             why = lack or (sending.NO_CONTACT if channels.reach_customers else NO_CHANNEL)
             return await _hand_over(connection, leg, row, at, why)
     open_for = str(survey.open_for) if leg.terms.house.language == "en" else survey.open_for.words
-    notice = "SVY-04" if case.process == Process.SURVEY else "NTC-20"
-    await notices.tell_customer(
-        connection, leg, notice, FIRST, {"link": _link(row, survey, at, leg.terms), "open": open_for}
-    )
+    link = _link(row, survey, at, leg.terms)
+    if case.process == Process.SURVEY:
+        await notices.tell_customer(connection, leg, "SVY-04", FIRST, {"link": link, "open": open_for})
+    else:
+        await notices.tell_customer(connection, leg, "NTC-20", FIRST, {"link": link, "open": open_for})
     values: dict[str, Any] = {"state": Surveyed.SENT.value, "asked_by": LINK, "next_at": at + A_MOMENT}
     if case.rehearsal is not None:  # nobody need send what is rehearsed
         house, staff = leg.terms.house, leg.terms.staff()
