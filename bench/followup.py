@@ -189,6 +189,7 @@ async def nights() -> tuple[dict[int, Costs], dict[int, float]]:
                 again = await followup.look(at=at)
                 seconds.append(time.perf_counter() - began)
                 assert not again.night.drawn, "a second round changes nothing"
+            await begin_again()  # whoever is to be called is not written to
             asked[count] = await month()
             common.say(f"{DUE:,} due of {count:,}: {common.spread(walls)} wall, ours {common.spread(ours)} CPU")
     return found, asked
