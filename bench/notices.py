@@ -221,6 +221,7 @@ async def measure() -> common.Report:
     rate, cost = await sent()
     common.say(f"{rate:.0f} notices a second")
     delays = await heard()
+    common.say(f"breach → message: {', '.join(f'{each:.0f}' for each in delays)} s, in the order of the breaches")
     middle, late = common.p50_p95(delays)
     few, many = OPEN[0], OPEN[-1]
     ratios = [common.median(found[many][which]) / common.median(found[few][which]) for which in (0, 1)]
