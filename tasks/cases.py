@@ -512,12 +512,14 @@ async def plan_survey(
     In the transaction that ends the case.
     """
     about = await cases.read(connection, str(case.facts.get("about", "")))
-    if not case.order_no or not rules.is_asked_about(
+    answered = await surveys.of_case(connection, about.case_no) if about else None
+    if await people.of_order(connection, case.order_no) is None or not rules.is_asked_about(
         process=Process(case.process),
         stage=stage,
         is_past=case.is_past,
         is_solved=is_solved,
         about=Process(about.process) if about else None,
+        was_dissatisfied=answered is not None and answered["satisfied"] is False,
     ):
         return
     survey = terms.survey

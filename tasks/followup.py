@@ -41,6 +41,9 @@ T = TypeVar("T")
 AT_ONCE = 2000
 # how many of those left out the page names
 EXAMPLES = 3
+# what each agent has on the day, what was drawn up before included
+AGENTS = ("经办人", "当天共有", "其中")
+UNDELIVERED = "订单还没有全部签收，签收后再排"
 # what a night has done, by rehearsal
 DRAWN = "followup"
 
@@ -57,7 +60,7 @@ class Round:
     loads: Mapping[tuple[str, str], int] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
     lists: Opened = field(default_factory=Opened)
-    month: Month = field(default_factory=Month)
+    month: Month = field(default_factory=lambda: Month(date.min))
 
     @property
     def said(self) -> str:
@@ -86,15 +89,16 @@ class Round:
                 told.append((why.label, str(len(left)), "、".join(self._named(each) for each in left[:EXAMPLES])))
         count, numbers = self.undelivered
         if count:
-            more = "、".join(f"订单 {number}" for number in numbers)
-            told.append(("订单还没有全部签收，签收后再排", str(count), more))
+            more = "、".join(f"订单 {number}" for number in numbers[:EXAMPLES])
+            told.append((UNDELIVERED, str(count), more))
         return told
 
     def each_left_out(self) -> list[tuple[str, str]]:
         """Who is left out, one by one, and why."""
         order = list(LeftOut)
         left = sorted(self.night.left, key=lambda each: (order.index(each.why), each.due.key))
-        return [(self._named(each), each.why.label) for each in left]
+        named = [(self._named(each), each.why.label) for each in left]
+        return [*named, *((f"订单 {number}", UNDELIVERED) for number in self.undelivered[1])]
 
     def _named(self, left: Left) -> str:
         kind = VisitKind(left.due.kind).label
@@ -109,7 +113,7 @@ class Round:
         """What was drawn up and who was left out, as a page; names are masked (GEN-10)."""
         parts = [f"# {clocks.spoken_day(self.on)}的回访", f"{self.said}。"]
         if self.loads:
-            parts += ["## 排给谁", _table(("经办人", "次数", "其中"), self.agents())]
+            parts += ["## 排给谁", _table(AGENTS, self.agents())]
         if told := self.left_out():
             parts += ["## 没有排的", _table(("原因", "次数", "例如"), told)]
         return "\n\n".join(parts)
@@ -152,6 +156,7 @@ async def look(
         told = await _draw(world, found, is_future=on > today)
         if not dry_run:
             await _write(world, told.night)
+            await regular.begin(keeper, on=on, last=world.drawn_until, rehearsal=rehearsal, terms=terms)
             kept["on"] = max(on, world.drawn_until or on)
             await installation.keep(keeper, name, {which: day.isoformat() for which, day in kept.items()})
         told.planned = planned
@@ -373,7 +378,7 @@ async def _draw(world: _World, found: Sequence[Due], *, is_future: bool) -> Roun
         new = [each for each in found if each.key not in keys]
         new_keys = await store.planned_before(connection, [each.key for each in new])
     due = [*planned, *(each for each in new if each.key not in new_keys)]
-    if is_future:
+    if is_future and visits.working_day_before(on, terms=terms) > (world.drawn_until or date.min):
         due = await _left_by_the_night_before(world, due)
     persons = await _persons(world, due, on)
     drawn: dict[str, int] = {}
@@ -436,7 +441,7 @@ async def _month(world: _World, night: Night, *, dry_run: bool) -> Month:
     """Draw whom the month's survey asks (SVY-04); what goes wrong there keeps nobody from being called."""
     before = visits.working_day_before(world.on, terms=world.terms)
     if before > clocks.house_date(world.at, house=world.terms.house) and before >= world.on.replace(day=1):
-        return Month()  # a night to come leaves it to the one before
+        return Month(world.on)  # a night to come leaves it to the one before
     try:
         return await regular.look(
             on=world.on,
@@ -449,7 +454,7 @@ async def _month(world: _World, night: Night, *, dry_run: bool) -> Month:
         )
     except Exception:
         log.exception("The survey of the month cannot be drawn")
-        return Month(why_not="出错，下一个夜里再试")
+        return Month(world.on, why_not="出错，下一个夜里再试")
 
 
 async def _finish(world: _World, told: Round, *, dry_run: bool) -> None:
@@ -465,7 +470,9 @@ async def _finish(world: _World, told: Round, *, dry_run: bool) -> None:
     async with transaction() as connection:
         loads = dict(await store.loads(connection, world.on, rehearsal=world.rehearsal))
         if ordered is not None:
-            told.undelivered = await store.undelivered(connection, rehearsal=world.rehearsal, ordered=ordered)
+            told.undelivered = await store.undelivered(
+                connection, rehearsal=world.rehearsal, ordered=ordered, most=most
+            )
         names = await orders.names(connection, named)
     if dry_run:
         for each in told.night.drawn:

@@ -32,8 +32,13 @@ DRAWN = "regular-survey"
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """Whom a night asks about the month before; `why_not` says why nobody is asked on a day on which somebody would be."""
+    """
+    Whom the night of `on` asks about the month before.
 
+    `why_not` says why nobody is asked on a day on which somebody would be.
+    """
+
+    on: date
     buyers: Sequence[Buyer] = ()
     why_not: str = ""
 
@@ -41,7 +46,7 @@ class Month:
     def said(self) -> str:
         """What it did, as the end of a sentence; empty when there was nothing to do."""
         if self.why_not:
-            return f"；本月不做{Process.SURVEY.label}：{self.why_not}"
+            return f"；{self.on.month}月不做{Process.SURVEY.label}：{self.why_not}"
         return f"；{Process.SURVEY.label}请 {len(self.buyers)} 位客户评价" if self.buyers else ""
 
 
@@ -61,33 +66,43 @@ async def look(
     `last` is the day of the round before it, None before the first; `besides` are those whom it has others call: nobody
     hears of us twice a day (FUP-11). `dry_run` writes nothing.
     """
-    if not terms.survey.regular.is_on:
-        return Month()
-    name = f"{DRAWN}:{rehearsal}" if rehearsal else DRAWN
     first = on.replace(day=1)
     async with transaction() as keeper:
-        before = await installation.lock(keeper, name)
-        if before is None and not dry_run:
-            # kept also when something goes wrong below: a later night makes up for it
-            await _keep(keeper, name, rules.month_before_the_first(on, last=last, terms=terms))
-    async with transaction() as keeper:
-        before = await installation.lock(keeper, name)
+        before = await installation.lock(keeper, _name(rehearsal))
         asked = date.fromisoformat(before["month"]) if before else None
         asked = asked or rules.month_before_the_first(on, last=last, terms=terms)
         if not rules.is_asked_this_month(on, asked=asked, terms=terms):
-            return Month()
-        if rehearsal is None and not sending.known_channels().reach_customers:
-            is_first = on == visits.working_day_from(first, terms=terms)
-            return Month(why_not=NO_CHANNEL if is_first else "")
-        month = Month(await drawn(keeper, on, besides, rehearsal=rehearsal, terms=terms))
+            return Month(on)
+        month = Month(on)
+        if terms.survey.regular.is_on:
+            if rehearsal is None and not sending.known_channels().reach_customers:
+                is_first = on == visits.working_day_from(first, terms=terms)
+                return Month(on, why_not=NO_CHANNEL if is_first else "")
+            month = Month(on, await drawn(keeper, on, besides, rehearsal=rehearsal, terms=terms))
         if not dry_run:
             await plan(keeper, month.buyers, on=on, rehearsal=rehearsal, at=at, terms=terms)
-            await _keep(keeper, name, first)
+            await _keep(keeper, rehearsal, first)
         return month
 
 
-async def _keep(connection: AsyncConnection, name: str, month: date) -> None:
-    await installation.keep(connection, name, {"month": month.isoformat()})
+async def begin(
+    connection: AsyncConnection, *, on: date, last: date | None, rehearsal: str | None, terms: Terms
+) -> None:
+    """
+    Write down, once, with which month a shop begins; in the transaction that keeps which night was done.
+
+    Whatever happens to the night after that, a later one makes up for it.
+    """
+    if await installation.lock(connection, _name(rehearsal)) is None:
+        await _keep(connection, rehearsal, rules.month_before_the_first(on, last=last, terms=terms))
+
+
+def _name(rehearsal: str | None) -> str:
+    return f"{DRAWN}:{rehearsal}" if rehearsal else DRAWN
+
+
+async def _keep(connection: AsyncConnection, rehearsal: str | None, month: date) -> None:
+    await installation.keep(connection, _name(rehearsal), {"month": month.isoformat()})
 
 
 async def drawn(
@@ -95,6 +110,7 @@ async def drawn(
 ) -> list[Buyer]:
     """Draw those whom the month's survey asks on a day; `besides` are left alone."""
     first = on.replace(day=1)
+    known = sending.known_channels()
     return await surveys.buyers(
         connection,
         delivered=clocks.span(visits.months_later(first, -1), first - clocks.DAY, house=terms.house),
@@ -103,6 +119,9 @@ async def drawn(
         # a complaint in work, too: who is angry is not asked how they like us
         processes=[*STORIES, Process.COMPLAINT],
         besides=besides,
+        # a rehearsal's own receiver gets whatever is for whomever
+        by_mail=bool(known.email) or rehearsal is not None,
+        by_text=bool(known.sms) or rehearsal is not None,
         lot=f"{first:%Y-%m}",
         rehearsal=rehearsal,
         limit=terms.survey.regular.customers,
@@ -147,6 +166,9 @@ async def plan(
             actor="system",
             data={"order_no": buyer.order_no, "month": f"{on:%Y-%m}"},
             rule=RULE,
+        )
+        await journal.add(
+            connection, case_no, "closed", kind="closed", at=at, actor="system", data={"stage": Stage.CLOSED.value}
         )
         await surveys.plan(
             connection,

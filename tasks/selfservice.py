@@ -197,9 +197,10 @@ async def keep_photo(photo: bytes) -> str:
 
 
 async def was_sent(key: str) -> bool:
-    """Whether an application of the page has come with this key."""
+    """Whether an application of the page with this key has been handed on."""
     async with transaction() as connection:
-        return await applications.find(connection, via=Way.PAGE.value, key=key) is not None
+        known = await applications.find(connection, via=Way.PAGE.value, key=key)
+    return known is not None and known.run_id is not None
 
 
 async def apply(

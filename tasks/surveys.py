@@ -179,10 +179,9 @@ async def _move(survey_id: int, case_no: str, at: datetime) -> str:
         if row["next_at"] is None or row["next_at"] > at:
             return ""  # somebody else has done it meanwhile, or it was answered
         leg = Leg(driver=None, case=case, terms=terms)  # type: ignore[arg-type]  # nobody tells the story here
-        if row["sent_at"] is None and await people.is_opted_out(connection, case.order_no):
-            await _withdraw(connection, case_no, rules.OPTED_OUT, at)
-            return await _skip(connection, row, rules.OPTED_OUT)
         if row["state"] == Surveyed.WAITING:
+            if await people.is_opted_out(connection, case.order_no):
+                return await _skip(connection, row, rules.OPTED_OUT)
             return await _send(connection, leg, row, at)
         if row["sent_at"] is None:
             return await _see_whether_sent(connection, leg, row, at)
@@ -231,6 +230,9 @@ async def _see_whether_sent(connection: AsyncConnection, leg: Leg, row: Mapping[
     if notice["state"] == "sent":
         await surveys.change(connection, row["id"], **_window(terms_of(row), notice["settled_at"], leg.terms))
         return ""
+    if notice["reason"] == rules.OPTED_OUT or await people.is_opted_out(connection, leg.case.order_no):
+        await _withdraw(connection, leg.case.case_no, rules.OPTED_OUT, at)
+        return await _skip(connection, row, rules.OPTED_OUT)
     given_up_at = notice["created_at"] + UNSENT
     if notice["state"] != "queued" or at >= given_up_at:
         await notices.withdraw(connection, leg.case.case_no, None, notices=notices.PRIVATE, reason=HANDED, at=at)

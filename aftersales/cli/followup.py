@@ -25,19 +25,19 @@ def followup(dry_run: bool, on: date | None, is_each: bool) -> None:
         if given and not dry_run:
             raise click.UsageError(f"{option} 只能和 --dry-run 一起用")
 
-    async def look() -> Round:
-        from tasks import followup as rounds
+    from tasks import followup as rounds
 
+    async def look() -> Round:
         return await rounds.look(on=on, dry_run=dry_run)
 
     told = run(look)
     for title, heads, rows in (
-        ("排给谁", ("经办人", "次数", "其中"), told.agents()),
+        ("排给谁", rounds.AGENTS, told.agents()),
         ("没有排的", ("原因", "次数", "例如"), told.left_out()),
         ("逐个列出", ("回访", "原因"), told.each_left_out() if is_each else []),
     ):
         if rows:
-            table = make_table(title, *heads, right=[head for head in heads if head == "次数"])
+            table = make_table(title, *heads, right=[head for head in heads if head in ("次数", "当天共有")])
             for row in rows:
                 table.add_row(*row)
             screen().print(table)

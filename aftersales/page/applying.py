@@ -85,8 +85,9 @@ async def send(request: Request) -> Response:
         returns=current_terms().returns,
         limits=limits,
     )
-    if wrong and key and await selfservice.was_sent(key):
-        # pressed twice: what it asked for is taken already, by itself
+    is_taken = wrong and all(each.field == applying.GOODS for each in wrong)
+    if is_taken and key and await selfservice.was_sent(key):
+        # pressed twice: what it asks for is taken already, by itself
         return render.to("/order")
     if wrong or not key:
         mistakes = [(each.field, f"wrong.{each.field}.{each.why}") for each in wrong]

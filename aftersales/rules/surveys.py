@@ -68,18 +68,26 @@ class Misanswered(Unable):
 
 
 def is_asked_about(
-    *, process: Process, stage: Stage, is_past: bool, is_solved: bool = True, about: Process | None = None
+    *,
+    process: Process,
+    stage: Stage,
+    is_past: bool,
+    is_solved: bool = True,
+    about: Process | None = None,
+    was_dissatisfied: bool = False,
 ) -> bool:
     """
     Tell whether customers are asked about a case that ended like this (SVY-01, SVY-02, CMP-08).
 
     About a return that was completed, not when it was rejected or cancelled, or was settled elsewhere long ago; and about
     a complaint that was solved: what was not is asked about by phone (FUP-06). About no second revisit, and no complaint
-    that came of one (`about`): whoever was dissatisfied is not asked a third time (AMB-40).
+    that came of one (`about`) or of a dissatisfied answer: whoever was dissatisfied is not asked a third time (AMB-40).
     """
     if stage is not Stage.CLOSED or is_past:
         return False
-    return process is Process.RETURNS or (process is Process.COMPLAINT and is_solved and about is not Process.REVISIT)
+    if process is Process.COMPLAINT:
+        return is_solved and about is not Process.REVISIT and not was_dissatisfied
+    return process is Process.RETURNS
 
 
 def objection(
@@ -315,7 +323,9 @@ def analysed(rows: Iterable[Mapping[str, Any]], survey: Survey) -> list[tuple[bo
         is_judged = scale not in (Scale.TEXT, Scale.YES_NO) or (
             question is not None and question.dissatisfied is not None
         )
-        found.append((is_regular, Analysis(question.zh if question else code, Scale(scale), answers, is_judged)))
+        # of a question that is asked no more, or otherwise, its code and how it was answered
+        label = question.zh if question else f"{code}（{Scale(scale).label}）"
+        found.append((is_regular, Analysis(label, Scale(scale), answers, is_judged)))
     return sorted(found, key=lambda each: (each[0], -Fraction(each[1].low, each[1].answered), each[1].question))
 
 

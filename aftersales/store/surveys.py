@@ -23,9 +23,9 @@ SURVEYS = SurveyRow.__table__  # type: ignore[attr-defined]
 # Whoever bought, by person: a guest by the telephone. Each set is found once; they are joined whatever the plan.
 _BUYERS = f"""
 with bought as materialized (
-    select distinct on (who) who, order_no, channel, customer_id from (
+    select distinct on (who) who, order_no, channel, customer_id, contact_email, contact_phone from (
         select {people.PERSON} as who,
-               o.order_no, o.channel, o.customer_id, l.delivered_at
+               o.order_no, o.channel, o.customer_id, o.contact_email, o.contact_phone, l.delivered_at
         from order_lines l join orders o on o.id = l.order_id
         where l.delivered_at >= :since and l.delivered_at < :until
           and o.rehearsal is not distinct from cast(:rehearsal as text)
@@ -55,6 +55,7 @@ with bought as materialized (
 select b.order_no, b.channel
 from bought b left join customers c on c.id = b.customer_id left join guests g on g.person = b.who
 where not coalesce(c.opted_out, false) and not coalesce(g.opted_out, false)
+  and (cast(:by_mail as bool) and b.contact_email <> '' or cast(:by_text as bool) and b.contact_phone <> '')
   and not exists (select from busy where busy.who = b.who)
 order by md5(b.who || cast(:lot as text)), b.who limit :limit
 """
@@ -131,6 +132,8 @@ async def buyers(
     asked_since: datetime,
     processes: Sequence[str],
     besides: Collection[str],
+    by_mail: bool,
+    by_text: bool,
     lot: str,
     rehearsal: str | None,
     limit: int,
@@ -138,7 +141,7 @@ async def buyers(
     """
     Draw by lot some of those to whom something was delivered in a span, the same ones whenever it is drawn (SVY-04).
 
-    Not whoever wants none, has an open case of these processes, is about to be called (`besides` too) or was called on the
+    Those alone who left a mail address (`by_mail`) or a telephone (`by_text`). Not whoever wants none, has an open case of these processes, is about to be called (`besides` too) or was called on the
     day, was asked since `asked_since` or is being asked.
     """
     values = {
@@ -149,6 +152,8 @@ async def buyers(
         "asked_since": asked_since,
         "processes": processes,
         "besides": list(besides),
+        "by_mail": by_mail,
+        "by_text": by_text,
         "lot": lot,
         "rehearsal": rehearsal,
         "limit": limit,
@@ -177,9 +182,9 @@ async def is_anything_due(connection: AsyncConnection, at: datetime) -> bool:
 
 
 async def notice(connection: AsyncConnection, case_no: str, entry: str, recipient: str) -> Mapping[str, Any] | None:
-    """What became of a notice: its state, when it was settled, when it is tried again."""
+    """What became of a notice: its state and why, when it was settled, when it is tried again."""
     row = await connection.execute(
-        select(OUTBOX.c.state, OUTBOX.c.settled_at, OUTBOX.c.next_at, OUTBOX.c.created_at).where(
+        select(OUTBOX.c.state, OUTBOX.c.reason, OUTBOX.c.settled_at, OUTBOX.c.next_at, OUTBOX.c.created_at).where(
             OUTBOX.c.case_no == case_no, OUTBOX.c.entry == entry, OUTBOX.c.recipient == recipient
         )
     )

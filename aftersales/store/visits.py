@@ -55,7 +55,7 @@ from orders o
 where o.ordered_at >= :ordered_since and o.ordered_at < :ordered_until
   and o.rehearsal is not distinct from cast(:rehearsal as text)
   and exists (select from order_lines l where l.order_id = o.id and l.delivered_at is null)
-order by o.ordered_at, o.id limit 3
+order by o.ordered_at, o.id limit :most
 """
 
 # whoever got something later that is surely still under warranty is asked on another day: they need not be looked at
@@ -261,9 +261,11 @@ async def purchases(
     return [Purchase(**row) for row in rows.mappings()]
 
 
-async def undelivered(connection: AsyncConnection, *, rehearsal: str | None, ordered: Span) -> tuple[int, list[str]]:
-    """Count the orders bought in a span of which something has not been delivered, and name the first few."""
-    bounds = {"ordered_since": ordered[0], "ordered_until": ordered[1], "rehearsal": rehearsal}
+async def undelivered(
+    connection: AsyncConnection, *, rehearsal: str | None, ordered: Span, most: int | None
+) -> tuple[int, list[str]]:
+    """Count the orders bought in a span of which something has not been delivered, and name the first few, or all."""
+    bounds = {"ordered_since": ordered[0], "ordered_until": ordered[1], "rehearsal": rehearsal, "most": most}
     rows = (await connection.execute(text(_UNDELIVERED), bounds)).all()
     return (rows[0].number if rows else 0), [row.order_no for row in rows]
 

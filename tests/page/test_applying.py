@@ -104,6 +104,25 @@ async def test_a_form_that_is_sent_twice_is_one_case(customer: Visitor, told_at_
     assert len(await rows("select 1 from cases")) == len(told_at_once) == 1
 
 
+async def test_what_did_not_get_through_is_not_said_to_be_taken(customer: Visitor):
+    """No Prefect runs here: sent again with a mistake it is a mistake."""
+    token = await customer.token("/apply")
+    first = await customer.apply(token=token)
+
+    again = await customer.apply(token=token, reason="")
+
+    assert (first.status_code, again.status_code) == (503, 422)
+
+
+async def test_a_form_that_is_sent_twice_with_another_mistake_names_it(
+    customer: Visitor, told_at_once: list[dict[str, Any]]
+):
+    token = await customer.token("/apply")
+    await customer.apply(token=token)
+
+    assert (await customer.apply(token=token, reason="")).status_code == 422
+
+
 async def test_a_form_that_is_sent_twice_with_goods_left_is_one_case_too(
     page: Page, shop: Shop, told_at_once: list[dict[str, Any]]
 ):

@@ -53,18 +53,22 @@ def test_p22_is_asked_about(process: Process, stage: Stage, is_past: bool, is_as
 
 
 @pytest.mark.parametrize(
-    ("is_solved", "about", "is_asked"),
+    ("is_solved", "about", "was_dissatisfied", "is_asked"),
     [
-        pytest.param(True, Process.RETURNS, True, id="about a return"),
-        pytest.param(True, None, True, id="about no case"),
-        pytest.param(False, Process.RETURNS, False, id="FUP-06 not solved: somebody calls"),
-        pytest.param(True, Process.REVISIT, False, id="AMB-40 out of a second revisit: no third survey"),
+        pytest.param(True, Process.RETURNS, False, True, id="about a return"),
+        pytest.param(True, None, False, True, id="about no case"),
+        pytest.param(False, Process.RETURNS, False, False, id="FUP-06 not solved: somebody calls"),
+        pytest.param(True, Process.REVISIT, False, False, id="AMB-40 out of a second revisit: no third survey"),
+        pytest.param(True, Process.RETURNS, True, False, id="AMB-40 nor out of a dissatisfied answer"),
     ],
 )
-def test_cmp08_which_complaints_are_asked_about(is_solved: bool, about: Process | None, is_asked: bool):
+def test_cmp08_which_complaints_are_asked_about(
+    is_solved: bool, about: Process | None, was_dissatisfied: bool, is_asked: bool
+):
     asked = surveys.is_asked_about(
-        process=Process.COMPLAINT, stage=Stage.CLOSED, is_past=False, is_solved=is_solved, about=about
-    )
+        process=Process.COMPLAINT, stage=Stage.CLOSED, is_past=False, is_solved=is_solved, about=about,
+        was_dissatisfied=was_dissatisfied,
+    )  # fmt: skip
 
     assert asked is is_asked
 
@@ -374,7 +378,7 @@ def test_svy06_mean_spread_and_low_scores_by_question_the_worst_first():
         ("响应速度", 2, Decimal("2.50"), Decimal("0.50"), 1),
         ("总体满意度", 4, Decimal("4.00"), Decimal("1.73"), 1),
         ("问题解决得满意吗？", 4, Decimal("4.00"), Decimal("1.73"), 1),
-        ("gone", 1, Decimal("4.00"), Decimal("0.00"), 0),
+        ("gone（五星）", 1, Decimal("4.00"), Decimal("0.00"), 0),
         ("还想说的", 2, None, None, 0),
         ("还有其他需要我们办理的吗？", 4, None, None, 0),
         ("您愿意把本店推荐给朋友吗？", 4, None, None, 1),

@@ -778,6 +778,27 @@ async def test_fup11_a_dry_run_of_a_day_to_come_names_what_is_held_until_then(ti
     assert "新排 0 次回访，1 次没有排" in wednesday.out
 
 
+async def test_fup11_each_order_that_is_on_its_way_is_named(time: Any, aftersales: Any):
+    for number in range(5):
+        await sell(f"W{number}", ordered="2025-03-05", delivered=None, customer=f"W{number}")
+    time("2025-03-12 01:00")
+
+    told = await aftersales("followup", "--dry-run", "--all")
+
+    assert "5 次没有排" in told.out
+    assert all(f"订单 W{number}" in told.out.partition("逐个列出")[2] for number in range(5))
+
+
+async def test_fup10_what_comes_after_todays_night_is_in_tomorrows_dry_run():
+    await night("2025-03-12")
+    await sell("O9", ordered="2025-03-01", delivered="2025-03-04")
+
+    tried = await followup.look(at=at("2025-03-12 15:00"), on=date(2025, 3, 13), dry_run=True)
+
+    assert [each.due.key for each in tried.night.drawn] == ["purchase:O9"]
+    assert [each.due.key for each in (await night("2025-03-13")).night.drawn] == ["purchase:O9"]
+
+
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [

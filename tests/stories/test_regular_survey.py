@@ -24,8 +24,9 @@ from aftersales.store import journal
 from aftersales.store import surveys as store
 from aftersales.store.engine import transaction
 from aftersales.words import Process, Scale
-from tasks import desks, followup, sending
+from tasks import audits, desks, followup, regular, sending
 from tasks import surveys as asking
+from tasks import visits as lists
 from tests.gateways.receivers import Mailbox
 from tests.stories.conftest import Shop
 from tests.stories.notifying import known
@@ -203,11 +204,58 @@ async def test_svy04_what_goes_wrong_keeps_nobody_from_being_called_and_comes_ag
         broken.setattr(store, "buyers", breaks)
         told = await night("2025-04-01")
     assert [each.due.key for each in told.night.drawn] == ["purchase:O2"] and len(told.lists.opened) == 1
-    assert told.said.endswith("；本月不做定期调查：出错，下一个夜里再试") and await asked() == []
+    assert told.said.endswith("；4月不做定期调查：出错，下一个夜里再试") and await asked() == []
 
     await night("2025-04-02")
 
     assert await asked() == ["O1"]
+
+
+@pytest.mark.parametrize("what", ["killed", "no lists", "two at once"])
+async def test_svy04_the_first_month_of_all_survives_what_ends_its_night(monkeypatch: pytest.MonkeyPatch, what: str):
+    """A shop that drew up visits before there was a survey of the month: its night ends too early, or comes twice."""
+    await night("2025-03-31")
+    await change("delete from settings where name = 'regular-survey'")
+    await sold("O1")
+
+    async def dies(*how: Any, **more: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        if what == "two at once":
+            await asyncio.gather(night("2025-04-01"), night("2025-04-01"))
+        else:
+            broken.setattr(*((regular, "look", dies) if what == "killed" else (lists, "open_lists", dies)))
+            with pytest.raises(KeyboardInterrupt):
+                await night("2025-04-01")
+    await night("2025-04-02")
+
+    assert await asked() == ["O1"]
+
+
+async def test_svy04_those_whom_no_channel_reaches_take_nobodys_place(monkeypatch: pytest.MonkeyPatch):
+    live = terms.load()
+    few = live.survey.model_copy(update={"regular": live.survey.regular.model_copy(update={"customers": 3})})
+    monkeypatch.setattr(followup, "current_terms", lambda: live.model_copy(update={"survey": few}))
+    await sold(*(f"O{number:02}" for number in range(20)))
+    await change("update orders set contact_email = '' where order_no not in ('O07', 'O11')")
+
+    told = await night("2025-04-01")
+
+    assert sorted(await asked()) == ["O07", "O11"] and told.said.endswith("请 2 位客户评价")
+
+
+async def test_svy04_a_shop_that_wants_it_again_begins_with_the_next_month(monkeypatch: pytest.MonkeyPatch):
+    await sold("O1")
+    live = terms.load()
+    off = live.survey.model_copy(update={"regular": live.survey.regular.model_copy(update={"is_on": False})})
+    with monkeypatch.context() as switched:
+        switched.setattr(followup, "current_terms", lambda: live.model_copy(update={"survey": off}))
+        await night("2025-04-01")
+
+    await night("2025-04-18")
+
+    assert await asked() == []
 
 
 async def test_svy04_a_night_without_a_channel_is_made_up_for(monkeypatch: pytest.MonkeyPatch):
@@ -275,7 +323,7 @@ async def test_svy04_nobody_is_asked(monkeypatch: pytest.MonkeyPatch, why: str):
     told = await night("2025-04-01")
 
     assert await asked() == []
-    assert ("本月不做定期调查：没有设置发给客户的渠道" in told.said) is (why == "no channel")
+    assert ("4月不做定期调查：没有设置发给客户的渠道" in told.said) is (why == "no channel")
 
 
 # --- a whole life ---------------------------------------------------------------------------------------------------
@@ -311,6 +359,7 @@ async def test_svy04_a_survey_of_the_month_is_sent_in_the_morning_and_answered(
     assert (await one("state, satisfied, score", "surveys")) == ("answered", True, Decimal("5.00"))
     async with transaction() as connection:
         entries = await journal.read(connection, case_no)
+    assert not (await audits.verify()).findings
     history = pages.timeline_page(case_no, entries.values(), desks.reader(terms.load()))
     assert "| 请客户参加定期调查 | 2025-04，订单 O1 |" in history and "| 客户评价 | 满意 |" in history
 

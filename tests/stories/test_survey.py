@@ -399,6 +399,33 @@ async def test_p22_who_opts_out_while_it_waits_for_the_morning_is_not_written_to
     assert not await telling.rows("outbox", "id", "and recipient <> 'customer'"), "nobody is asked to call them"
 
 
+async def test_who_opts_out_when_it_has_arrived_may_still_answer(shop: Shop, time: Put, mail: Channels):
+    telling = await ended(shop)
+    await asking.look(at=time("2025-03-13 10:03"))
+    await sending.look(mail)
+    async with transaction() as connection:
+        await connection.execute(text("update customers set opted_out = true"))
+
+    assert not (await asking.look(at=time("2025-03-13 10:04"))).told
+    await asking.answer(await token(telling), GOOD)
+
+    assert (await survey_of(telling))["state"] == "answered"
+
+
+async def test_who_opts_out_and_in_again_is_not_called_instead(shop: Shop, time: Put, mail: Channels):
+    """The link was withdrawn while they wanted none."""
+    telling = await ended(shop)
+    await asking.look(at=time("2025-03-13 10:03"))
+    async with transaction() as connection:
+        await connection.execute(text("update customers set opted_out = true"))
+    await sending.look(mail)
+    async with transaction() as connection:
+        await connection.execute(text("update customers set opted_out = false"))
+
+    assert (await asking.look(at=time("2025-03-13 10:10"))).skipped == [telling.case_no]
+    assert (await survey_of(telling))["reason"] == "客户已表示不愿被调查"
+
+
 async def test_who_opts_out_before_it_has_left_is_not_asked(shop: Shop, time: Put, mail: Channels):
     telling = await ended(shop)
     async with transaction() as connection:

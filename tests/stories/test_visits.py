@@ -317,9 +317,12 @@ async def test_svy02_cmp08_a_complaint_that_was_solved_is_asked_about(morning: A
     with pytest.raises(Unable, match="C08 陈晓 办理过这次售后，不能登记自己的满意度"):
         await surveys.record(complaint.case_no, operator="C08", given={"overall": "1"})
 
-    told = await surveys.record(complaint.case_no, operator="C02", given={"overall": "1"})
+    told = await surveys.record(complaint.case_no, operator="C02", given={"overall": "1", "other_need": "yes"})
 
-    assert told.revisit_no.startswith("HF-")
+    assert told.revisit_no.startswith("HF-") and told.complaint_no.startswith("CP-")
+    await records.end_complaint(told.complaint_no, operator="C08", note="已补发", is_solved=True)
+    with pytest.raises(Unable, match="没有满意度调查"):
+        await surveys.show(told.complaint_no)  # AMB-40: no third survey
 
 
 async def test_svy02_a_complaint_that_was_not_solved_is_not_asked_about_by_a_survey():
