@@ -13,7 +13,7 @@ import pytest
 
 from tests.browser.afterwards import DUE_ON, walk
 
-pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.soak, pytest.mark.timeout(400)]
 
 CODES = re.compile(r"customer_service|dissatisfied|not_reached|NTC-|\\[*_|#]|None|undefined")
 

@@ -199,6 +199,7 @@ HAND_RECKONED = {
 
 # three dozen whole cases: on a machine that does much else they take minutes
 @pytest.mark.timeout(900)
+@pytest.mark.soak
 async def test_every_way_comes_out_as_it_says(database):
     played, watcher = await rehearse()
 
