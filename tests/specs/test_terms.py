@@ -383,6 +383,11 @@ def test_the_shipped_terms_are_right():
             id="SVY-04 a question of the other survey",
         ),
         pytest.param(
+            "survey.yaml", "customers: 20", "customers: 1001", 15, "regular.customers",
+            "1001 太大，请写成不大于 1000 的整数。",
+            id="SVY-04 more cases than one night should open",
+        ),
+        pytest.param(
             "survey.yaml", "customers: 20", "customers: 0", 15, "regular.customers",
             "0 太小，请写成不小于 1 的整数。",
             id="SVY-04 nobody is asked: is_on says so",

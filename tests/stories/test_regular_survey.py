@@ -18,9 +18,10 @@ from sqlalchemy import text
 
 from aftersales import terms
 from aftersales.gateways.channels import Channels
+from aftersales.gateways.http import HttpMessages
 from aftersales.rules import pages
 from aftersales.settings import settings
-from aftersales.store import journal
+from aftersales.store import journal, rehearsals
 from aftersales.store import surveys as store
 from aftersales.store.engine import transaction
 from aftersales.words import Process, Scale
@@ -243,6 +244,33 @@ async def test_svy04_those_whom_no_channel_reaches_take_nobodys_place(monkeypatc
     told = await night("2025-04-01")
 
     assert sorted(await asked()) == ["O07", "O11"] and told.said.endswith("请 2 位客户评价")
+
+
+async def test_svy04_who_is_reached_by_text_is_asked_too(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sending, "_known", Channels(sms=HttpMessages("http://127.0.0.1:9", "key")))
+    await sold("O1")
+    await sold("O2", phone="")
+    await change("update orders set contact_email = ''")
+
+    await night("2025-04-01")
+
+    assert await asked() == ["O1"]
+
+
+async def test_svy04_a_rehearsal_asks_its_own_customers_and_no_others():
+    async with transaction() as connection:
+        rehearsal = await rehearsals.begin(connection, at=at("2025-03-31"), on=date(2025, 3, 31))
+    await sold("O1")
+    await sold("X1", rehearsal=rehearsal)
+
+    await night("2025-04-01", rehearsal=rehearsal)
+    assert await asked() == ["X1"]
+    await night("2025-04-01")
+
+    assert sorted(await asked()) == ["O1", "X1"]
+    async with transaction() as connection:
+        numbers = list(await connection.scalars(text("select case_no from cases order by case_no")))
+    assert numbers == ["DC-20250401-0001", "DC-X-20250401-0001"]
 
 
 async def test_svy04_a_shop_that_wants_it_again_begins_with_the_next_month(monkeypatch: pytest.MonkeyPatch):
