@@ -141,8 +141,9 @@ async def buyers(
     """
     Draw by lot some of those to whom something was delivered in a span, the same ones whenever it is drawn (SVY-04).
 
-    Those alone who left a mail address (`by_mail`) or a telephone (`by_text`). Not whoever wants none, has an open case of these processes, is about to be called (`besides` too) or was called on the
-    day, was asked since `asked_since` or is being asked.
+    Those alone who left a mail address (`by_mail`) or a telephone (`by_text`). Not whoever wants none, has an open case of
+    these processes, is about to be called (`besides` too) or was called on the day, was asked since `asked_since` or is
+    being asked.
     """
     values = {
         "since": delivered[0],
