@@ -1,4 +1,4 @@
-"""`aftersales check`, `due` and `calendar`, as people call them: a process of its own, started in the project's root."""
+"""`aftersales check`, `due` and `calendar`, as people call them in the project's root."""
 
 from __future__ import annotations
 
@@ -11,21 +11,24 @@ from pathlib import Path
 
 import pytest
 
+from aftersales.settings import settings
+from tests.calling import Left, call
+
 ROOT = Path(__file__).parents[2]
-# no database may be needed: one that does not exist is named
-ENVIRONMENT = {**os.environ, "AFTERSALES_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "PYTHONUTF8": "1"}
+# none may be needed
+NO_DATABASE = "postgresql://nobody@127.0.0.1:1/none"
 
 
-def aftersales(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """Run the command line."""
-    return subprocess.run(
-        [sys.executable, "-c", "from aftersales.cli import main; main()", *words],
-        cwd=cwd,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+def aftersales(*words: str, cwd: Path = ROOT) -> Left:
+    """Run the command line in a folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(cwd)
+        patch.setenv("AFTERSALES_DATABASE_URL", NO_DATABASE)
+        settings.cache_clear()
+        try:
+            return call(*words)
+        finally:
+            settings.cache_clear()
 
 
 @pytest.fixture
@@ -38,8 +41,8 @@ def copy(tmp_path: Path) -> Path:
 def test_due_in_json_has_exactly_the_agreed_keys():
     done = aftersales("due", "2025-03-07 10:00", "3 wd", "--json")
 
-    assert (done.returncode, done.stderr) == (0, "")
-    assert json.loads(done.stdout) == {
+    assert (done.code, done.err) == (0, "")
+    assert json.loads(done.out) == {
         "start": "2025-03-07T10:00:00+08:00",
         "limit": "3 wd",
         "due_at": "2025-03-13T00:00:00+08:00",
@@ -51,7 +54,7 @@ def test_due_in_json_has_exactly_the_agreed_keys():
 def test_due_names_the_days_off_also_on_a_weekend():
     done = aftersales("due", "2025-09-30 11:00", "2 wd", "--json")
 
-    found = json.loads(done.stdout)
+    found = json.loads(done.out)
     assert found["due_at"] == "2025-10-11T00:00:00+08:00"
     assert found["skipped"] == [
         {"date": f"2025-10-0{day}", "reason": "中秋节" if day == 6 else "国庆节"} for day in range(1, 9)
@@ -61,7 +64,7 @@ def test_due_names_the_days_off_also_on_a_weekend():
 def test_due_reads_aloud():
     done = aftersales("due", "2025-03-07 10:00", "3 wd")
 
-    assert done.stdout.splitlines() == [
+    assert done.out.splitlines() == [
         "起算：2025年3月7日（周五）10:00",
         "时限：3 个工作日",
         "不计：3月8日（周六）至 3月9日（周日）周末",
@@ -81,7 +84,7 @@ def test_due_reads_aloud():
     ],
 )
 def test_due_understands_a_start(start, taken):
-    found = json.loads(aftersales("due", start, "24 h", "--json").stdout)
+    found = json.loads(aftersales("due", start, "24 h", "--json").out)
 
     assert found["start"] == taken
     assert found["skipped"] == []
@@ -90,11 +93,11 @@ def test_due_understands_a_start(start, taken):
 def test_p05_due_in_a_year_without_data_is_provisional_and_says_what_is_missing():
     done = aftersales("due", "2030-09-30 10:00", "3 wd", "--json")
 
-    assert done.returncode == 0
-    assert json.loads(done.stdout)["provisional"] is True
-    assert len(done.stderr.splitlines()) == 1
-    assert "缺少 2030 年的日历（config/calendars/2030.yaml）" in done.stderr
-    assert "aftersales calendar 2030 --write" in done.stderr
+    assert done.code == 0
+    assert json.loads(done.out)["provisional"] is True
+    assert len(done.err.splitlines()) == 1
+    assert "缺少 2030 年的日历（config/calendars/2030.yaml）" in done.err
+    assert "aftersales calendar 2030 --write" in done.err
 
 
 @pytest.mark.parametrize(
@@ -114,9 +117,9 @@ def test_p05_due_in_a_year_without_data_is_provisional_and_says_what_is_missing(
 def test_wrong_use_of_due_is_one_sentence(words, sentence):
     done = aftersales("due", *words)
 
-    assert (done.returncode, done.stdout) == (2, "")
-    assert sentence in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    assert (done.code, done.out) == (2, "")
+    assert sentence in done.err
+    assert len(done.err.splitlines()) == 1
 
 
 def test_due_starts_without_prefect_and_database():
@@ -138,16 +141,16 @@ def test_a_time_that_the_clock_jumps_over_is_no_start(copy):
 
     done = aftersales("due", "2025-03-30 02:30", "1 h", cwd=copy)
 
-    assert done.returncode == 2
-    assert "“2025-03-30 02:30”在 Europe/Berlin 不存在" in done.stderr
+    assert done.code == 2
+    assert "“2025-03-30 02:30”在 Europe/Berlin 不存在" in done.err
 
 
 def test_check_says_that_all_is_fine():
     done = aftersales("check")
 
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("规则文件没有错误：5 个部门，")
-    assert "23 年日历（2004–2026）" in done.stdout
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("规则文件没有错误：5 个部门，")
+    assert "23 年日历（2004–2026）" in done.out
 
 
 def test_check_lists_every_mistake(copy):
@@ -161,13 +164,13 @@ def test_check_lists_every_mistake(copy):
 
     done = aftersales("check", cwd=copy)
 
-    assert done.returncode == 1
-    assert [line.split("：")[0] for line in done.stdout.splitlines()] == [
+    assert done.code == 1
+    assert [line.split("：")[0] for line in done.out.splitlines()] == [
         "config/house.yaml 第 3 行 timezone",
         "config/staff.yaml 第 14 行 staff[A02].refund_limit",
         "config/returns.yaml 第 3 行 stages.review.limit",
     ]
-    assert done.stderr == "规则文件有 3 处错误，请照上面所列改正后再检查。\n"
+    assert done.err == "规则文件有 3 处错误，请照上面所列改正后再检查。"
 
 
 def test_other_commands_refuse_wrong_terms(copy):
@@ -176,15 +179,15 @@ def test_other_commands_refuse_wrong_terms(copy):
 
     done = aftersales("due", "2025-03-07 10:00", "3 wd", cwd=copy)
 
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "config/returns.yaml 第 3 行 stages.review.limit：24 没有单位" in done.stderr
+    assert (done.code, done.out) == (1, "")
+    assert "config/returns.yaml 第 3 行 stages.review.limit：24 没有单位" in done.err
 
 
 def test_outside_the_project_the_sentence_says_where_to_go(tmp_path):
     done = aftersales("check", cwd=tmp_path)
 
-    assert done.returncode == 1
-    assert done.stdout == "config：没有这个文件夹，请在项目的根目录运行，那里有 config/。\n"
+    assert done.code == 1
+    assert done.out == "config：没有这个文件夹，请在项目的根目录运行，那里有 config/。\n"
 
 
 def test_outside_of_the_project_no_database_is_begun(tmp_path: Path):
@@ -206,11 +209,11 @@ def test_outside_of_the_project_no_database_is_begun(tmp_path: Path):
 def test_a_shipped_calendar_is_what_the_command_writes(year):
     done = aftersales("calendar", str(year))
 
-    assert done.stdout == (ROOT / "config" / "calendars" / f"{year}.yaml").read_text("utf-8")
+    assert done.out == (ROOT / "config" / "calendars" / f"{year}.yaml").read_text("utf-8")
 
 
 def test_a_calendar_has_chinese_names_and_makeup_workdays():
-    text = aftersales("calendar", "2025").stdout
+    text = aftersales("calendar", "2025").out
 
     assert "  2025-04-04: 清明节\n" in text
     assert "  2025-05-31: 端午节\n" in text
@@ -228,8 +231,8 @@ def test_a_calendar_is_written_once_and_overwritten_only_by_force(copy):
     kept = path.read_text("utf-8")
     forced = aftersales("calendar", "2026", "--write", "--force", cwd=copy)
 
-    assert [first.returncode, second.returncode, forced.returncode] == [0, 1, 0]
-    assert "config/calendars/2026.yaml 已经存在" in second.stderr
+    assert [first.code, second.code, forced.code] == [0, 1, 0]
+    assert "config/calendars/2026.yaml 已经存在" in second.err
     assert "国庆节" not in kept
     assert "国庆节" in path.read_text("utf-8")
 
@@ -246,6 +249,6 @@ def test_a_calendar_is_written_once_and_overwritten_only_by_force(copy):
 def test_a_calendar_that_cannot_be_made(words, code, sentence):
     done = aftersales("calendar", *words)
 
-    assert (done.returncode, done.stdout) == (code, "")
-    assert sentence in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    assert (done.code, done.out) == (code, "")
+    assert sentence in done.err
+    assert len(done.err.splitlines()) == 1

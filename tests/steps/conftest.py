@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import io
-import json
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aftersales import cli
 from aftersales.settings import settings
 from aftersales.stack import prefect_settings
 from aftersales.store import engine
+from tests.calling import Left, call
 from tests.stories.conftest import shop
 
 __all__ = ["shop"]
-
-
-@dataclass(frozen=True)
-class Left:
-    """How a command left."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def data(self) -> Any:
-        return json.loads(self.out)
 
 
 @pytest.fixture
@@ -53,13 +35,6 @@ def aftersales(database: str, home: Path, monkeypatch) -> Callable[..., Any]:
     for name, value in prefect_settings.command().items():  # a command leaves them to its process, which is ours
         monkeypatch.setenv(name, value)
     settings.cache_clear()
-
-    def call(*args: str) -> Left:
-        out, err = io.StringIO(), io.StringIO()
-        monkeypatch.setattr(sys, "argv", ["aftersales", *args])
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as left:
-            cli.main()
-        return Left(int(left.value.code or 0), out.getvalue(), err.getvalue().strip())
 
     async def run(*args: str) -> Left:
         await engine.disconnect()

@@ -26,7 +26,7 @@ from aftersales.store.engine import transaction
 from aftersales.terms import load
 from aftersales.words import Event
 from tasks import complaints
-from tests.steps.conftest import Left
+from tests.calling import Left
 from tests.stories.conftest import Shop, Telling
 
 PHONE = "10212345678"
