@@ -40,14 +40,15 @@ from aftersales.cli.demo_ways import (
 from aftersales.forms.base import wire
 from aftersales.imports.sales import Sale
 from aftersales.rules import authority, clocks
+from aftersales.rules import visits as rules
 from aftersales.rules.standing import standing
 from aftersales.settings import settings
-from aftersales.store import cases, journal, rehearsals, sample
+from aftersales.store import cases, journal, lists, rehearsals, sample
 from aftersales.store.engine import transaction
 from aftersales.store.rehearsals import Owed
 from aftersales.terms import Returns
 from aftersales.words import AgeBand, Named, Process, Right, Staff, Stage, Unable
-from tasks import escalation, followup, lapses, outside, sending, surveys
+from tasks import escalation, followup, lapses, outside, sending, surveys, visits
 from tasks.cases import current_terms, terms_of
 
 PATIENCE = 60.0
@@ -172,6 +173,7 @@ class _Play:
             await self.audience.moment(day, moment, list(dict.fromkeys(act.says for _, act in acts)))
             await _together([self._act(way, act) for way, act in acts])
             await self._send(moment)
+        await self._end_lists()
         for played in self.cases.values():
             await self._look_at(played)
         return [self.cases[way.key] for way in self.ways]
@@ -223,6 +225,21 @@ class _Play:
             told = await followup.look(rehearsal=self.rehearsal, at=at)
             self.lists += told.lists.opened
             self.drawn_on = on
+
+    async def _end_lists(self) -> None:
+        """End the lists that no way calls: their next day will not come, and they would stand overdue on the desk."""
+        async with transaction() as connection:
+            at = await rehearsals.now(connection, self.rehearsal)
+            tomorrow = clocks.house_date(at, house=self.terms.house) + clocks.DAY
+            after = rules.working_day_from(tomorrow, terms=self.terms)
+            left = await lists.open_before(connection, after, rehearsal=self.rehearsal)
+        for list_no in left:
+            await self.desk.run(list_no)
+        async with transaction() as connection:
+            await visits.end_lists(connection, after, rehearsal=self.rehearsal, at=at)
+        for list_no in left:
+            await self.desk.wake(list_no)
+            await self._over("收尾", list_no)
 
     async def _send(self, at: datetime) -> None:
         """Send what has been told, to where rehearsals are told; nowhere when there is no such place."""
@@ -342,7 +359,7 @@ class _Play:
         async def is_open(connection: AsyncConnection) -> bool:
             return await cases.open_gate(connection, case_no, gate) is not None
 
-        await self._wait(played, case_no, is_open)
+        await self._wait(played.way.story, case_no, is_open)
 
     async def _fill(self, played: Played, does: Fill) -> None:
         case_no, run_id = played.case_no, played.run_id
@@ -377,7 +394,7 @@ class _Play:
         drawn = await self.desk.form(run_id, promise)
         await self.desk.resume(run_id, submitted(drawn, does, operator.choice, self._reason))
         if does.gate in FOLLOWING:
-            await self._over(played, case_no)
+            await self._over(played.way.story, case_no)
 
     def _somebody(
         self,
@@ -439,17 +456,17 @@ class _Play:
                 raise Unable(self._elsewhere(played, to, is_late=not is_stuck))
             await asyncio.sleep(0.1)
 
-    async def _over(self, played: Played, case_no: str) -> None:
-        """Wait until a case that followed has ended."""
+    async def _over(self, story: str, case_no: str) -> None:
+        """Wait until a case that the system has opened has ended."""
 
         async def is_over(connection: AsyncConnection) -> bool:
             case = await cases.read(connection, case_no)
             return case is not None and case.stage.is_over
 
-        await self._wait(played, case_no, is_over)
+        await self._wait(story, case_no, is_over)
 
-    async def _wait(self, played: Played, case_no: str, is_there: Callable[[AsyncConnection], Awaitable[bool]]) -> None:
-        """Wait until a case that followed is where it must be. Raises Unable."""
+    async def _wait(self, story: str, case_no: str, is_there: Callable[[AsyncConnection], Awaitable[bool]]) -> None:
+        """Wait until a case that the system has opened is where it must be. Raises Unable."""
         loop = asyncio.get_running_loop()
         until = loop.time() + self.patience
         while True:
@@ -459,7 +476,7 @@ class _Play:
                 case = await cases.read(connection, case_no)
             if loop.time() > until:
                 raise Unable(
-                    f"“{played.way.story}”等了 {self.patience:.0f} 秒，{case_no} 还是{case.stage.label if case else ''}，"
+                    f"“{story}”等了 {self.patience:.0f} 秒，{case_no} 还是{case.stage.label if case else ''}，"
                     f"请确认工作进程在运行（日志在 {settings().home / 'logs' / 'worker.log'}），再重新演示。"
                 )
             await asyncio.sleep(0.1)

@@ -7,6 +7,7 @@ The survey of the month: who is asked about the shop as a whole, once, and what 
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Iterator
 from datetime import date
@@ -29,6 +30,7 @@ from tasks import audits, desks, followup, regular, sending
 from tasks import surveys as asking
 from tasks import visits as lists
 from tests.gateways.receivers import Mailbox
+from tests.killing import killed
 from tests.stories.conftest import Shop
 from tests.stories.notifying import known
 from tests.stories.test_escalation import time
@@ -51,10 +53,15 @@ def home(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     settings.cache_clear()
 
 
+def by_mail(mailbox: Mailbox) -> dict[str, Any]:
+    """Channels that reach customers by mail alone."""
+    return {"customers": {"email": f"mailto://127.0.0.1:{mailbox.port}?from=a@shop.example"}}
+
+
 @pytest.fixture(autouse=True)
 def mail(mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch) -> Channels:
     """Customers are reached by mail."""
-    found = known(customers={"email": f"mailto://127.0.0.1:{mailbox.port}?from=a@shop.example"})
+    found = known(**by_mail(mailbox))
     monkeypatch.setattr(sending, "_known", found)
     return found
 
@@ -112,6 +119,35 @@ async def test_svy04_once_a_month_whatever_rounds_come():
     await night("2025-05-06")  # the first working day after the holiday
 
     assert sorted(await asked()) == ["O1", "O2", "O3"]
+
+
+KILLED = """
+import sys
+from datetime import datetime
+from tasks import followup
+from tests.killing import until_one_ends
+
+until_one_ends(lambda turn: followup.look(at=datetime.fromisoformat(sys.argv[2])))
+"""
+
+
+@pytest.mark.soak
+async def test_svy04_a_night_killed_between_any_two_writes_asks_all_or_nobody_and_the_next_makes_up_for_it(
+    mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+):
+    """kill -9 right before and right after the first, the second … write, until one round ends (SVY-04, trap 10)."""
+    await sold(*(f"O{number}" for number in range(5)))
+    await sell("P1", ordered="2025-03-25", delivered="2025-03-27", customer="U-P1")  # somebody who is called
+    await night("2025-03-31")
+    monkeypatch.setenv("AFTERSALES_CHANNELS", json.dumps(by_mail(mailbox)))
+
+    assert await killed(KILLED, at("2025-04-01 02:00").isoformat()) >= 8
+
+    assert sorted(await asked()) == [f"O{number}" for number in range(5)]
+    async with transaction() as connection:
+        per_case = "select case_no, count(*) from surveys group by case_no"
+        assert {count for _, count in await connection.execute(text(per_case))} == {1}
+        assert await connection.scalar(text("select count(*) from visits")) == 1
 
 
 @pytest.mark.parametrize(
