@@ -8,9 +8,11 @@ import os
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -235,23 +237,6 @@ async def test_units_in_a_case_are_not_free(database: str, tmp_path: Path) -> No
 # --- the command ----------------------------------------------------------------------------------------------------
 
 
-def call(database: str, home: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """The command line as staff call it, on a migrated database."""
-    from aftersales.stack import schema
-
-    if schema.version(database) is None:
-        with schema.reach(database) as connection:
-            connection.execute("drop schema public cascade; create schema public")
-        schema.upgrade(database)
-    return subprocess.run(
-        [str(Path(sys.executable).with_name("aftersales")), *map(str, arguments)],
-        env=os.environ | {"AFTERSALES_DATABASE_URL": database, "AFTERSALES_HOME": str(home)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def test_outside_the_project_a_command_says_what_is_missing(tmp_path: Path) -> None:
     done = subprocess.run(
         [str(Path(sys.executable).with_name("aftersales")), "import", "orders", "o.csv", "--mapping", "standard"],
@@ -289,23 +274,23 @@ def test_what_prefect_logs_is_no_part_of_what_a_command_says(database: str, tmp_
     assert "broken" in done.stderr and "Still processing" not in done.stderr + done.stdout
 
 
-def test_the_command_imports_and_shows(database: str, tmp_path: Path) -> None:
+async def test_the_command_imports_and_shows(aftersales: Callable[..., Any], tmp_path: Path) -> None:
     path, listed = a_file(tmp_path, GOOD, SECOND, BAD), tmp_path / "bad.csv"
 
-    done = call(database, tmp_path, "import", "orders", path, "--mapping", "standard", "--bad-rows", listed)
-    shown = call(database, tmp_path, "orders", "show", "A1")
-    missing = call(database, tmp_path, "orders", "show", "nix")
+    done = await aftersales("import", "orders", str(path), "--mapping", "standard", "--bad-rows", str(listed))
+    shown = await aftersales("orders", "show", "A1")
+    missing = await aftersales("orders", "show", "nix")
 
-    assert done.returncode == 0, done.stderr
-    assert "新增订单 1 个" in done.stdout and "第 4 行 C1" in done.stderr
+    assert done.code == 0, done.err
+    assert "新增订单 1 个" in done.out and "第 4 行 C1" in done.err
     assert list(csv.reader(listed.open(encoding="utf-8-sig"))) == [
         ["行", "订单号", "结果", "原因"],
         ["4", "C1", "有误", "ordered_at “2025-02-30 10:00”没有这个日期或时间；请改正"],
     ]
-    assert "王**" in shown.stdout and "102****0001" in shown.stdout, "GEN-10"
-    assert "王小明" not in shown.stdout and "10200000001" not in shown.stdout
-    assert "53.00" in shown.stdout
-    assert (missing.returncode, missing.stderr.count("\n")) == (1, 1)
+    assert "王**" in shown.out and "102****0001" in shown.out, "GEN-10"
+    assert "王小明" not in shown.out and "10200000001" not in shown.out
+    assert "53.00" in shown.out
+    assert (missing.code, len(missing.err.splitlines())) == (1, 1)
 
 
 @pytest.mark.parametrize(
@@ -320,13 +305,13 @@ def test_the_command_imports_and_shows(database: str, tmp_path: Path) -> None:
         pytest.param(["--mapping", "standard", "--bad-rows", "/dev/null/list.csv"], 1, "清单写不进", id="no room"),
     ],
 )
-def test_the_command_says_what_it_cannot(
-    database: str, tmp_path: Path, arguments: list[str], code: int, said: str
+async def test_the_command_says_what_it_cannot(
+    aftersales: Callable[..., Any], tmp_path: Path, arguments: list[str], code: int, said: str
 ) -> None:
-    done = call(database, tmp_path, "import", "orders", a_file(tmp_path, BAD), *arguments)
+    done = await aftersales("import", "orders", str(a_file(tmp_path, BAD)), *arguments)
 
-    assert (done.returncode, "Traceback" in done.stderr) == (code, False)
-    assert said in done.stderr
+    assert done.code == code
+    assert said in done.err
 
 
 # --- the real orders ------------------------------------------------------------------------------------------------
