@@ -50,7 +50,7 @@ RESTING = "渠道连续失败，暂停一分钟"
 CROWDED = "渠道每分钟条数已满，稍后发送"
 UNDER_WAY = "正在发送"
 QUIET = "静默时段，结束后发送"
-MANY = "一分钟内已有多条，合并后发送"
+MANY = "一分钟内已有多条，稍后发送或合并"
 REHEARSED = "【演练】"
 
 
@@ -277,9 +277,9 @@ async def _begin(
     else:
         addresses, called = known.of(to.recipient, staff)
         if addresses and row["notice"] != DIGEST:
-            most = terms.sending.digest_above
-            if await outbox.sent_lately(connection, row["recipient"], at - A_MINUTE, most) >= most:
-                await outbox.put_off(connection, row["id"], at + A_MINUTE, MANY)
+            one_too_many = await outbox.last_sent(connection, row["recipient"], terms.sending.digest_above)
+            if one_too_many is not None and at < (until := one_too_many + A_MINUTE):
+                await outbox.put_off(connection, row["id"], until, MANY)
                 return None
     if not addresses:
         # absences go by days: by the next one whoever has a channel may be back

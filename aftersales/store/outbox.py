@@ -182,20 +182,20 @@ async def take(connection: AsyncConnection, outbox_id: int) -> bool:
     return await connection.scalar(query) is not None
 
 
-async def sent_lately(connection: AsyncConnection, recipient: str, since: datetime, most: int) -> int:
-    """How many notices a recipient was sent one by one since then, or is being sent; no more than `most` are counted."""
-    lately = (
-        select(OUTBOX.c.id)
+async def last_sent(connection: AsyncConnection, recipient: str, nth: int) -> datetime | None:
+    """When the `nth` of what a recipient was sent one by one, counted from the last, was sent; None: they had fewer."""
+    return await connection.scalar(
+        select(OUTBOX.c.settled_at)
         .where(
             OUTBOX.c.recipient == recipient,
-            OUTBOX.c.settled_at > since,
+            OUTBOX.c.settled_at.is_not(None),
             OUTBOX.c.state == "sent",
             OUTBOX.c.digest_id.is_(None),
         )
-        .limit(most)
-        .subquery()
+        .order_by(OUTBOX.c.settled_at.desc())
+        .offset(nth - 1)
+        .limit(1)
     )
-    return await connection.scalar(select(func.count()).select_from(lately)) or 0
 
 
 async def leave_out_of_quiet(connection: AsyncConnection, outbox_id: int, length: timedelta) -> None:

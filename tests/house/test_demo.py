@@ -25,9 +25,7 @@ def _sum(paid: list[str]) -> str:
 # one way for each way to decide and each deployment; `make soak` plays them all
 SOME = (
     "上门取件",
-    "分两个包裹",
     "收货前客户取消",
-    "又提交一次",
     "自行寄回，不收",
     "七天无人补正",
     "组长延期",

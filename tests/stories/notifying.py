@@ -73,10 +73,10 @@ def with_sms(other_side: Running, **document: Any) -> Channels:
     return channels.load(found, house=LIVE.house, staff=LIVE.staff())
 
 
-async def many(count: int, recipient: str = "department:aftersales") -> None:
+async def many(count: int, recipient: str = "department:aftersales", *, first: int = 0) -> None:
     """So many sentences for one recipient, about no case."""
     async with transaction() as connection:
-        for number in range(count):
+        for number in range(first, first + count):
             await outbox.put(
                 connection,
                 case_no=None,

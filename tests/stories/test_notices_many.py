@@ -59,6 +59,30 @@ async def test_too_many_for_one_department_become_one_message(
     assert await outbox_states() == {"sent": count + (messages < count) * messages}
 
 
+async def test_whoever_had_as_many_within_a_minute_gets_the_next_as_soon_as_the_minute_is_over(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+):
+    """Two rounds lie less than a minute apart now and then; nobody hears a whole minute later for that."""
+    aftersales = known(departments={"aftersales": [receiver.url("a")]})
+    time("2025-03-13 10:00:02")
+    await many(LIVE.sending.digest_above)
+    await sending.look(aftersales)
+    time("2025-03-13 10:01:00")
+    await many(3, first=100)
+
+    await sending.look(aftersales)
+    assert len(receiver.received) == LIVE.sending.digest_above
+    time("2025-03-13 10:01:01")
+    await sending.look(aftersales)
+    assert len(receiver.received) == LIVE.sending.digest_above
+    time("2025-03-13 10:01:02")
+    await sending.look(aftersales)
+
+    assert len(receiver.received) == LIVE.sending.digest_above + 3
+
+
 async def test_p12_what_is_withdrawn_leaves_the_digest_that_nobody_has_sent(
     shop: Shop,
     time: Any,  # noqa: F811
