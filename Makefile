@@ -75,7 +75,7 @@ migration: $(READY) ## draft a migration: make migration NAME="what it adds"
 $(READY): requirements.lock pyproject.toml .ci/python
 	@sh .ci/python $(VENV) "$(PYTHON)"
 	@echo "正在安装依赖（第一次需要几分钟）……"
-	@$(PIP) --upgrade pip
+	@$(PIP) 'pip>=25'
 	@$(PIP) --no-compile -r requirements.lock
 	@$(PIP) --no-deps --editable .
 	@touch $@

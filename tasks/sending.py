@@ -277,9 +277,11 @@ async def _begin(
     else:
         addresses, called = known.of(to.recipient, staff)
         if addresses and row["notice"] != DIGEST:
-            one_too_many = await outbox.last_sent(connection, row["recipient"], terms.sending.digest_above)
-            if one_too_many is not None and at < (until := one_too_many + A_MINUTE):
-                await outbox.put_off(connection, row["id"], until, MANY)
+            most, since = terms.sending.digest_above, at - A_MINUTE
+            full = await outbox.last_sent(connection, row["recipient"], most, since)
+            if full is not None:
+                # not longer than that though the clock was put back since
+                await outbox.put_off(connection, row["id"], min(full, at) + A_MINUTE, MANY)
                 return None
     if not addresses:
         # absences go by days: by the next one whoever has a channel may be back

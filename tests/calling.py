@@ -28,7 +28,7 @@ class Left:
 
 
 def call(*words: str) -> Left:
-    """Run `aftersales …` in this thread."""
+    """Run `aftersales …` in this process, whose output and arguments are the command's meanwhile."""
     out, err = io.StringIO(), io.StringIO()
     with (
         pytest.MonkeyPatch.context() as patch,
@@ -38,4 +38,4 @@ def call(*words: str) -> Left:
     ):
         patch.setattr(sys, "argv", ["aftersales", *words])
         cli.main()
-    return Left(int(left.value.code or 0), out.getvalue(), err.getvalue().strip())
+    return Left(int(left.value.code or 0), out.getvalue(), err.getvalue())

@@ -79,7 +79,11 @@ class RestingDesk:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Trust one certificate: nothing here leaves this machine, and to read all for each client took a seventh of a run."""
+    """
+    Trust one certificate, here and in every process that a test starts: to read all took a seventh of a run.
+
+    Each client and each mail reads them anew, and nothing here leaves this machine.
+    """
     if hasattr(config, "workerinput"):
         return  # the process that started this one has done it
     import certifi
@@ -90,7 +94,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.write(handle, certificate.encode())
     os.close(handle)
     os.environ["SSL_CERT_FILE"] = name
-    config.add_cleanup(Path(name).unlink)
+    config.add_cleanup(lambda: Path(name).unlink(missing_ok=True))
 
 
 @pytest.hookimpl(tryfirst=True)  # before any fixture

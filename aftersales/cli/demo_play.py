@@ -39,16 +39,17 @@ from aftersales.cli.demo_ways import (
 )
 from aftersales.forms.base import wire
 from aftersales.imports.sales import Sale
-from aftersales.rules import authority, clocks
-from aftersales.rules import visits as rules
+from aftersales.rules import authority, clocks, visits
 from aftersales.rules.standing import standing
 from aftersales.settings import settings
-from aftersales.store import cases, journal, lists, rehearsals, sample
+from aftersales.store import cases, journal, rehearsals, sample
+from aftersales.store import lists as store
 from aftersales.store.engine import transaction
 from aftersales.store.rehearsals import Owed
 from aftersales.terms import Returns
 from aftersales.words import AgeBand, Named, Process, Right, Staff, Stage, Unable
-from tasks import escalation, followup, lapses, outside, sending, surveys, visits
+from tasks import escalation, followup, lapses, outside, sending, surveys
+from tasks import visits as lists
 from tasks.cases import current_terms, terms_of
 
 PATIENCE = 60.0
@@ -231,12 +232,13 @@ class _Play:
         async with transaction() as connection:
             at = await rehearsals.now(connection, self.rehearsal)
             tomorrow = clocks.house_date(at, house=self.terms.house) + clocks.DAY
-            after = rules.working_day_from(tomorrow, terms=self.terms)
-            left = await lists.open_before(connection, after, rehearsal=self.rehearsal)
+            # on days off none ends
+            after = visits.working_day_from(tomorrow, terms=self.terms)
+            left = await store.open_before(connection, after, rehearsal=self.rehearsal)
         for list_no in left:
             await self.desk.run(list_no)
         async with transaction() as connection:
-            await visits.end_lists(connection, after, rehearsal=self.rehearsal, at=at)
+            await lists.end_lists(connection, after, rehearsal=self.rehearsal, at=at)
         for list_no in left:
             await self.desk.wake(list_no)
             await self._over("收尾", list_no)

@@ -182,15 +182,21 @@ async def take(connection: AsyncConnection, outbox_id: int) -> bool:
     return await connection.scalar(query) is not None
 
 
-async def last_sent(connection: AsyncConnection, recipient: str, nth: int) -> datetime | None:
-    """When the `nth` of what a recipient was sent one by one, counted from the last, was sent; None: they had fewer."""
+async def last_sent(connection: AsyncConnection, recipient: str, nth: int, since: datetime) -> datetime | None:
+    """
+    When the `nth` of what a recipient was sent one by one since then was sent, counted from the last.
+
+    None: they had fewer. What is rehearsed does not count: it is sent on a clock of its own.
+    """
     return await connection.scalar(
         select(OUTBOX.c.settled_at)
+        .select_from(OUTBOX.outerjoin(CASES, CASES.c.case_no == OUTBOX.c.case_no))
         .where(
             OUTBOX.c.recipient == recipient,
-            OUTBOX.c.settled_at.is_not(None),
+            OUTBOX.c.settled_at > since,
             OUTBOX.c.state == "sent",
             OUTBOX.c.digest_id.is_(None),
+            CASES.c.rehearsal.is_(None),
         )
         .order_by(OUTBOX.c.settled_at.desc())
         .offset(nth - 1)

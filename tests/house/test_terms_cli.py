@@ -15,7 +15,7 @@ from aftersales.settings import settings
 from tests.calling import Left, call
 
 ROOT = Path(__file__).parents[2]
-# none may be needed
+# no database may be needed: one that does not exist is named
 NO_DATABASE = "postgresql://nobody@127.0.0.1:1/none"
 
 
@@ -170,7 +170,7 @@ def test_check_lists_every_mistake(copy):
         "config/staff.yaml 第 14 行 staff[A02].refund_limit",
         "config/returns.yaml 第 3 行 stages.review.limit",
     ]
-    assert done.err == "规则文件有 3 处错误，请照上面所列改正后再检查。"
+    assert done.err == "规则文件有 3 处错误，请照上面所列改正后再检查。\n"
 
 
 def test_other_commands_refuse_wrong_terms(copy):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,8 @@ def aftersales(database: str, home: Path, monkeypatch) -> Callable[..., Any]:
     async def run(*args: str) -> Left:
         await engine.disconnect()
         try:
-            return await asyncio.to_thread(call, *args)
+            left = await asyncio.to_thread(call, *args)
+            return replace(left, err=left.err.strip())
         finally:
             engine.connect(database)
 

@@ -83,6 +83,45 @@ async def test_whoever_had_as_many_within_a_minute_gets_the_next_as_soon_as_the_
     assert len(receiver.received) == LIVE.sending.digest_above + 3
 
 
+@pytest.mark.parametrize(
+    ("sent_at", "is_rehearsed", "until"),
+    [
+        pytest.param("2025-03-29 10:00", True, None, id="rehearsed weeks ahead"),
+        pytest.param("2025-03-13 10:00:30", True, None, id="rehearsed just now"),
+        pytest.param("2025-03-13 10:00:30", False, "2025-03-13 10:01:30", id="just now"),
+        pytest.param("2025-03-29 10:00", False, "2025-03-13 10:02:00", id="the clock was put back since"),
+        pytest.param("2025-03-13 10:00:00", False, None, id="a minute ago"),
+    ],
+)
+async def test_what_was_sent_on_another_clock_holds_up_nothing(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+    sent_at: str,
+    is_rehearsed: bool,
+    until: str | None,
+):
+    await at_refund(shop, time)
+    time("2025-03-13 10:01")
+    await many(LIVE.sending.digest_above)
+    async with transaction() as connection:
+        await connection.execute(
+            text("update outbox set state = 'sent', next_at = null, settled_at = :at"), {"at": at(sent_at)}
+        )
+        if is_rehearsed:
+            await connection.execute(text("insert into rehearsals (id, now_at) values ('X1', now())"))
+            await connection.execute(text("update cases set rehearsal = 'X1'"))
+            await connection.execute(text("update outbox set case_no = (select case_no from cases)"))
+    await many(1, first=100)
+
+    await sending.look(known(departments={"aftersales": [receiver.url("a")]}))
+
+    assert len(receiver.received) == (until is None)
+    async with transaction() as connection:
+        waits = await connection.scalar(text("select next_at from outbox where entry = 'x100'"))
+    assert waits == (at(until) if until else None)
+
+
 async def test_p12_what_is_withdrawn_leaves_the_digest_that_nobody_has_sent(
     shop: Shop,
     time: Any,  # noqa: F811

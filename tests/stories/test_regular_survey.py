@@ -124,10 +124,17 @@ async def test_svy04_once_a_month_whatever_rounds_come():
 KILLED = """
 import sys
 from datetime import datetime
+from sqlalchemy import text
+from aftersales.store.engine import transaction
 from tasks import followup
 from tests.killing import until_one_ends
 
-until_one_ends(lambda turn: followup.look(at=datetime.fromisoformat(sys.argv[2])))
+async def all_or_nobody(turn):
+    async with transaction() as connection:
+        asked = await connection.scalar(text("select count(*) from surveys"))
+    assert asked in (0, 5), asked
+
+until_one_ends(lambda turn: followup.look(at=datetime.fromisoformat(sys.argv[2])), after=all_or_nobody)
 """
 
 
