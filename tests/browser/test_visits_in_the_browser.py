@@ -15,11 +15,11 @@ import psycopg
 import pytest
 from psycopg.rows import namedtuple_row
 
-from aftersales import clock
 from aftersales.rules import visits as calendar
 from aftersales.store import engine
 from aftersales.terms import load
 from tasks import visits
+from tests import builders
 from tests.browser import ui
 from tests.browser.person import PATIENCE, Desk
 
@@ -34,7 +34,7 @@ CODES = re.compile(r"customer_service|not_reached|purchase|NTC-|\\[*_|#]|None|un
 def working_day() -> date:
     """The next day on which visits are made."""
     terms = load()
-    today = clock.now().date()
+    today = builders.today()
     return (
         today if calendar.is_working(today, terms=terms) else calendar.day_after(today, visits.lists.NEXT, terms=terms)
     )

@@ -24,6 +24,7 @@ from aftersales.store import applications, cases, engine, journal
 from aftersales.terms import load
 from aftersales.words import Stage
 from tasks import visits
+from tests import builders
 from tests.conftest import copy_of, emptied
 from tests.gateways.test_callbacks import Service, everything
 from tests.gateways.test_openapi import document, valid
@@ -315,7 +316,7 @@ async def test_the_second_is_told_who_was_first_and_when(shops: Shops, asked: Te
 
 async def a_list_of(*orders: str) -> tuple[str, list[int]]:
     """A list of visits of today, or of the next working day; its form is drawn."""
-    terms, today = load(), clock.now().date()
+    terms, today = load(), builders.today()
     on = calendar.day_after(today - timedelta(days=1), NEXT, terms=terms)
     numbers = [await a_visit(order, due=on.isoformat(), customer=f"U-{order}") for order in orders]
     async with engine.transaction() as connection:

@@ -329,3 +329,17 @@ def test_the_glossary_knows_every_kind_of_journal_entry(kind: str):
 @pytest.mark.parametrize("key", sorted(keys()))
 def test_the_glossary_knows_every_key_of_the_configuration(key: str):
     assert f"`{key}`" in GLOSSARY.partition("## Configuration")[2].partition("## Tables")[0]
+
+
+# --- time -----------------------------------------------------------------------------------------------------------
+
+
+def test_nobody_takes_the_date_of_utc_or_of_the_machine_for_the_shops():
+    """For eight hours of every day they differ: what is due today would be overdue, or due tomorrow."""
+    rooms = ("aftersales", "bench", "flows", "tasks", "tests")
+    taken = re.compile(r"\bnow\(\)(\.astimezone\(\))?\.date\(|date\.today\(")
+    mine = Path(__file__)
+
+    found = [str(path) for path, _ in sources(*rooms) if path != mine and taken.search(path.read_text())]
+
+    assert not found, "ask for the date in the house's zone"

@@ -14,7 +14,6 @@ import pytest
 from click.testing import CliRunner
 from sqlmodel import SQLModel
 
-from aftersales import clock
 from aftersales.cli import audit as cli
 from aftersales.cli import database as located
 from aftersales.rules import chain, clocks
@@ -23,9 +22,10 @@ from aftersales.store.engine import transaction
 from aftersales.words import Event, Right, Unable
 from tasks import audits, extensions
 from tasks.cases import current_terms
+from tests import builders
 from tests.stories.conftest import Shop, Telling
 
-TODAY = clock.now().astimezone().date()
+TODAY = builders.today()
 DAYS = {"since": TODAY - timedelta(days=2), "until": TODAY + timedelta(days=2)}
 
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from aftersales import clock
-from aftersales.rules import clocks
 from aftersales.rules.figures import HEADS, Kept
 from tasks import figures, surveys, visits
+from tests import builders
 from tests.stories.test_escalation import time
-from tests.visiting import HOUSE, a_case, a_visit, at, change, sell
+from tests.visiting import a_case, a_visit, at, change, sell
 
 __all__ = ["time"]
 
@@ -145,7 +145,7 @@ async def test_kpi40_dropped_rehearsed_and_unlisted_visits_count_nowhere(databas
 @pytest.fixture
 async def past(database: str) -> None:
     """Two agents' surveys, visits and a second revisit, this week and the one before."""
-    today = clocks.house_date(clock.now(), house=HOUSE)
+    today = builders.today()
     for number, (agent, days) in enumerate((("C07", 0), ("C07", 7), ("C02", 7)), 1):
         order, when = f"O{number}", clock.now() - timedelta(days=days)
         await settle(
@@ -161,7 +161,7 @@ async def past(database: str) -> None:
 
 
 async def test_the_sheet_is_what_the_two_other_commands_say(aftersales: Any, past: None):
-    today = clocks.house_date(clock.now(), house=HOUSE)
+    today = builders.today()
     days = ("--from", str(today - timedelta(days=20)), "--to", str(today + timedelta(days=1)))
 
     told = await aftersales("figures", "followup", *days, "--by", "agent", "--format", "csv")

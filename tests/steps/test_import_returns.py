@@ -25,6 +25,7 @@ from aftersales.store import imports
 from aftersales.store.engine import transaction
 from aftersales.words import Unable
 from tasks import audits, imported
+from tests import builders
 
 ZONE = ZoneInfo("Asia/Shanghai")
 TODAY = date(2026, 11, 21)
@@ -238,7 +239,7 @@ async def test_what_was_settled_long_ago_counts_nowhere(file: Path):
     async with transaction() as connection:
         assert await connection.scalar(text("select count(*) from restock")) == 0
         assert await connection.scalar(text("select count(*) from visits")) == 0
-    today = clock.now().date()
+    today = builders.today()
     assert await audits.windows(since=today - timedelta(days=30), until=today + timedelta(days=60)) == []
 
 
@@ -334,7 +335,7 @@ async def test_the_audit_agrees_with_every_payment(file: Path):
     await take_in(file)
 
     payments, orders = await audits.refunds(
-        since=clock.now().date() - timedelta(days=1), until=clock.now().date() + timedelta(days=1)
+        since=builders.today() - timedelta(days=1), until=builders.today() + timedelta(days=1)
     )
 
     # among them the bill that fees ate up

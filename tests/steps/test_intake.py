@@ -19,6 +19,7 @@ from aftersales.store.engine import transaction
 from aftersales.words import Applied, Unable
 from tasks import absences, desks, intake
 from tasks.cases import current_terms
+from tests import builders
 from tests.stories.conftest import Shop
 
 # whom customer service has
@@ -78,7 +79,7 @@ async def test_it_is_given_to_everybody_in_turn(shop: Shop):
 
 async def test_what_is_rehearsed_counts_for_nobody_and_is_shared_by_itself(shop: Shop):
     async with transaction() as connection:
-        rehearsal = await rehearsals.begin(connection, at=clock.now(), on=clock.now().date())
+        rehearsal = await rehearsals.begin(connection, at=clock.now(), on=builders.today())
     for number in range(3):
         await shop.order(f"X{number}")
     async with transaction() as connection:
@@ -92,7 +93,7 @@ async def test_what_is_rehearsed_counts_for_nobody_and_is_shared_by_itself(shop:
 
 
 async def test_p11_whoever_is_away_is_given_none(shop: Shop):
-    today = clock.now().date()
+    today = builders.today()
     await absences.away("C02", today - timedelta(days=1), today + timedelta(days=2))
 
     given = [(await sent(f"k{number}", order_no=f"D{number}"))["operator"] for number in range(6)]

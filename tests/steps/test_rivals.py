@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from aftersales import clock
 from aftersales.store import cases, units
 from aftersales.store.engine import engine, transaction
 from aftersales.words import Event, Stage, Unable
 from tasks import extensions, gates, outside
+from tests import builders
 from tests.builders import HOUSE
 from tests.steps.rival import DOOR
 from tests.stories.conftest import Shop, Telling
@@ -291,7 +291,7 @@ async def test_amb51_of_two_extensions_at_once_none_takes_back_what_the_customer
     """The due time is the latest that was told; each extension that counts has its row and its notice, no other has."""
     await shop.order()
     telling = await approved(shop)
-    today = clock.now().date()
+    today = builders.today()
 
     def extends(operator: str, days: int, key: str) -> Act:
         until = (today + timedelta(days=days)).isoformat()

@@ -13,6 +13,7 @@ from aftersales import clock
 from aftersales.gateways.channels import Channels
 from tasks import sending
 from tasks import surveys as asking
+from tests import builders
 from tests.stories.conftest import Shop, Telling
 from tests.stories.test_returns import to_refund
 
@@ -42,7 +43,7 @@ async def test_record_then_show_list_and_figures(aftersales: Any, case: Telling)
     )
     shown = await aftersales("survey", "show", case.case_no, "--json")
     listed = await aftersales("survey", "list", "--dissatisfied", "--json")
-    today = clock.now().astimezone().date()
+    today = builders.today()
     days = ("--from", str(today - timedelta(days=1)), "--to", str(today + timedelta(days=1)))
     counted = await aftersales("survey", "figures", *days, "--by", "agent", "--format", "csv")
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from aftersales import clock
 from aftersales.words import Event, Stage
 from tasks import audits, gates, outside
+from tests import builders
 from tests.stories.ways import bill, inspect, lose, on_the_way, receive, told
 
 THREE = {"lines": [("SKU-1", "台灯", 3, "300.00")], "items": [{"sku": "SKU-1", "quantity": 3}]}
@@ -186,7 +186,7 @@ async def test_aud03_the_proof_of_a_loss_is_the_search_not_another_parcels_inspe
     await telling.decide("exception", "A01", decision="approve", reason="确认丢失")
     await telling.decide("refund", "A03", amount="200.00", reference="ALI-0002")
 
-    today: date = clock.now().date()
+    today: date = builders.today()
     payments, _ = await audits.refunds(since=today - timedelta(days=2), until=today + timedelta(days=2))
 
     proof = {payment.entry: payment.evidence for payment in payments}

@@ -20,6 +20,7 @@ from aftersales.store import installation
 from aftersales.store.engine import transaction
 from aftersales.words import Event
 from tasks import boards, escalation, extensions, rounds
+from tests import builders
 from tests.traps.conftest import EXTENSION, RETURNS, Desk, Run
 from tests.traps.test_entries import extension
 from tests.traps.test_escalation_round import late_review
@@ -52,7 +53,7 @@ async def moved(**columns: str) -> None:
 
 def in_nine_days() -> date:
     """A new last day."""
-    return clock.now().date() + timedelta(days=9)
+    return builders.today() + timedelta(days=9)
 
 
 # --- boards ---------------------------------------------------------------------------------------------------------

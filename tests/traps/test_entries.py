@@ -11,15 +11,14 @@ from prefect.client.schemas.filters import ArtifactFilter
 from prefect.states import Scheduled
 from sqlalchemy import text
 
-from aftersales import clock
 from aftersales.cli import extend
 from aftersales.desk import runs
-from aftersales.rules import clocks
 from aftersales.store import installation, journal
 from aftersales.store.engine import transaction
 from aftersales.words import Event, Right, Stage, Unable
 from tasks import desks, extensions, outside
 from tasks.cases import current_terms
+from tests import builders
 from tests.traps.conftest import ARRIVALS, CANCELLATION, EXTENSION, RETURNS, Desk, Run
 
 
@@ -209,7 +208,7 @@ async def test_gen08_an_extension_shows_on_the_form_that_stands_open(staffed: De
     run = await staffed.apply()
     await run.at("review-0-1")
     before = await run.page()
-    until = clock.now().date() + timedelta(days=20)
+    until = builders.today() + timedelta(days=20)
 
     moved = await staffed.start(EXTENSION, extension(await run.case_no(), until=until))
     await moved.ends()
@@ -227,7 +226,7 @@ async def test_gen08_a_region_that_was_extended_shows_on_the_forms_that_stand_op
     """As `aftersales extend` does, once every case has its new date."""
     run = await staffed.apply()
     await run.at("review-0-1")
-    today = clocks.house_date(clock.now(), house=current_terms().house)
+    today = builders.today()
     force = extensions.force_majeure(
         regions=["浙江"], since=today, until=today, to=today + timedelta(days=20), reason="台风，快递停运"
     )
@@ -261,7 +260,7 @@ def extension(case_no: str, operator: str = "", until: date | None = None) -> di
     return {
         "operator": operator or current_terms().who_may(Right.EXTEND)[0].choice,
         "case_no": case_no,
-        "until": (until or clock.now().date() + timedelta(days=20)).isoformat(),
+        "until": (until or builders.today() + timedelta(days=20)).isoformat(),
         "reason": "台风停运",
     }
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from aftersales import clock
 from aftersales.rules import visits as calendar
 from aftersales.rules.lists import NEXT
 from aftersales.store.engine import transaction
 from aftersales.terms import load
 from aftersales.words import Stage
 from tasks import reconcile, visits
+from tests import builders
 from tests.traps.conftest import Desk, Run
 from tests.visiting import a_visit, rows
 
@@ -24,7 +24,7 @@ TERMS = load()
 @pytest.fixture
 def days() -> tuple[date, date]:
     """A working day, today or later, and the next one."""
-    today = clock.now().date()
+    today = builders.today()
     first = calendar.day_after(today - timedelta(days=1), NEXT, terms=TERMS)
     return first, calendar.day_after(first, NEXT, terms=TERMS)
 
