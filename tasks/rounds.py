@@ -59,7 +59,7 @@ async def send() -> str:
         return "没有待发的通知"
     if told.told:
         async with get_client() as client:
-            await _leave(client, "notices", "通知发送：没有送达的", told.page)
+            await _leave(client, "notices", "通知巡检：没有送达的", told.page)
     return f"送达 {told.sent} 条，撤回 {told.withdrawn} 条，未送达 {len(told.told)} 条"
 
 

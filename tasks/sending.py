@@ -104,7 +104,7 @@ class Round:
     def page(self) -> str:
         """What was not sent, as a page."""
         rows = [f"| {' | '.join(map(pages.cell, row))} |" for row in self.rows()]
-        head = ["# 通知发送", "", f"送达 {self.sent} 条，撤回 {self.withdrawn} 条，未送达 {len(self.told)} 条。"]
+        head = ["# 通知巡检", "", f"送达 {self.sent} 条，撤回 {self.withdrawn} 条，未送达 {len(self.told)} 条。"]
         table = ["", "| 通知编号 | 售后单 | 发给 | 渠道 | 结果 |", "| --- | --- | --- | --- | --- |", *rows]
         return "\n".join([*head, *(table if rows else [])])
 

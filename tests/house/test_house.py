@@ -83,6 +83,7 @@ def test_every_entrypoint_loads_and_is_told_in_chinese(deployed: dict[str, Any])
     assert list(inspect.signature(flow.fn).parameters) == (["request"] if is_filled_in else [])
     assert [is_filled_in, is_round, opens_by_itself].count(True) == 1
     assert is_round == deployed["name"].endswith(links.ROUND)
+    assert flow.flow_run_name == (deployed["name"] if is_round else None), "a story names its run by its case"
     offered = dict(links.links("", LIVE.house, deployments={deployed["name"]: "id"}))
     assert is_filled_in == (f"新建：{deployed['name']}" in offered), "only what people fill in is offered to them"
 

@@ -471,6 +471,7 @@ async def test_the_scheduled_round_runs_in_our_worker_and_leaves_a_page_only_whe
     await staffed.client.delete_flow_run(run.run_id)
     found = await play_round(staffed)
 
+    assert empty.name == found.name == "对账巡检", "what people read in the list of runs"
     assert empty.tags == [rounds.ROUND] and await pages(staffed, empty) == []
     assert set(found.tags) == {rounds.ROUND, rounds.FOUND}
     (page,) = await pages(staffed, found)
