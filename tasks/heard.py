@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from aftersales.desk.leg import Leg
 from aftersales.rules import clocks, deliveries, lists
 from aftersales.rules.lists import Visit
-from aftersales.store import cases, journal, people, visits
+from aftersales.store import cases, journal, people, surveys, visits
 from aftersales.store import lists as store
 from aftersales.terms import Terms
 from aftersales.words import Due, Limit, Outcome, Unable
@@ -46,8 +46,7 @@ async def settle(
         told |= {"tries": what.tries, "due_on": what.due_on.isoformat() if what.due_on else ""}
     if outcome is Outcome.OPTED_OUT:
         who = people.person(customer_id=visit.customer_id, phone=visit.phone, order_no=visit.order_no)
-        await people.opt_out(connection, who)
-        told["dropped"] = await store.call_off(connection, who, besides=visit.id, at=at)
+        told["dropped"] = await opt_out(connection, who, at=at)
     if outcome is Outcome.PROBLEM:
         told["complaint_no"] = await _complain(connection, leg, visit, entry=entry, answer=answer, operator=operator)
     effect = str(answer.get("effect") or "")
@@ -75,6 +74,13 @@ async def settle(
     more = {"complaint_no": told["complaint_no"]} if "complaint_no" in told else {}
     await store.settle(connection, visit.id, what, call=call, at=at, **more)
     return told
+
+
+async def opt_out(connection: AsyncConnection, name: str, *, at: datetime) -> int:
+    """Ask somebody no more: no visits, and no survey by phone; answers how many visits that were planned it drops (FUP-11)."""
+    await people.opt_out(connection, name)
+    await surveys.look_again(connection, name, at=at)
+    return await store.call_off(connection, name, at=at)
 
 
 async def _complain(

@@ -34,7 +34,7 @@ from aftersales.store import units as ledger
 from aftersales.store.engine import transaction
 from aftersales.store.journal import Entry
 from aftersales.words import Event, Process, Unable
-from tasks import boards, desks, figures, gates, intake, lapses, notices, outside, tellers
+from tasks import boards, desks, figures, gates, intake, lapses, notices, outside, tellers, visits
 from tasks.cases import current_terms
 from tasks.steps import FIRST_REST, LONGEST_REST
 
@@ -127,6 +127,7 @@ async def look(client: PrefectClient, *, everything: bool = False, dry_run: bool
         await locks.close()
     if not dry_run:
         told.findings += await _lapses(client)
+        told.findings += await _struck_off()
     return told
 
 
@@ -468,6 +469,18 @@ async def _lapses(client: PrefectClient) -> list[Finding]:
         *(Finding(case_no, "客户没有答复，商品已收到", "恢复计时，按现有情况办理") for case_no in told.unanswered),
         *(Finding(case_no, "客户还没有寄出或答复", "已提醒客户") for case_no in told.reminded),
         *(Finding(text.partition("：")[0], "到期处理出错", failed=text.partition("：")[2]) for text in told.failed),
+    ]
+
+
+async def _struck_off() -> list[Finding]:
+    """Take off their lists whom nobody is to call any longer (FUP-11)."""
+    try:
+        struck = await visits.strike_off()
+    except Exception as error:  # the next round tries again; what this one has found is told
+        return [Finding("回访清单", "不该再打的回访没有移出", failed=str(error) or type(error).__name__)]
+    return [
+        Finding(list_no, f"{left.due.order_no or left.due.key}：{left.why.label}", "已移出清单")
+        for list_no, left in struck
     ]
 
 

@@ -26,12 +26,12 @@ from aftersales.forms.records import AccountForm, ContactForm
 from aftersales.rules import authority, clocks, masking
 from aftersales.rules.standing import evidence_label
 from aftersales.settings import settings
-from aftersales.store import cases, journal, lists, orders, people, records
+from aftersales.store import cases, journal, orders, people, records
 from aftersales.store.engine import transaction
 from aftersales.store.journal import Entry
 from aftersales.terms import Terms
 from aftersales.words import Process, Right, Staff, Stage, Unable, trouble
-from tasks import desks, questions
+from tasks import desks, heard, questions, visits
 from tasks.cases import current_terms, plan_survey
 from tasks.outside import found
 
@@ -327,12 +327,16 @@ async def calls(order_no: str, *, operator: str, is_out: bool | None = None, unt
             if not await people.wish_visits_until(connection, name, until):
                 raise Unable(f"订单 {order_no} 是散客下的，没有使用回访，不用登记到哪一天；都不回访的用 --stop。")
             return f"已登记：订单 {order_no} 的客户，使用回访做到 {until} 为止。"
-        await people.opt_out(connection, name, is_out=bool(is_out))
         if is_out:
-            dropped = await lists.call_off(connection, name, at=clock.now())
-            return f"已登记：不再回访和调查订单 {order_no} 的客户，取消已排的回访 {dropped} 次。"
-        await people.wish_visits_until(connection, name, None)
-    return f"已登记：订单 {order_no} 的客户照常回访和调查，已取消的不恢复。"
+            dropped = await heard.opt_out(connection, name, at=clock.now())
+        else:
+            await people.opt_out(connection, name, is_out=False)
+            await people.wish_visits_until(connection, name, None)
+    if not is_out:
+        return f"已登记：订单 {order_no} 的客户照常回访和调查，已取消的不恢复。"
+    # an agent may be at the list: it must not offer this customer any longer
+    dropped += sum(left.due.person == name for _, left in await visits.strike_off())
+    return f"已登记：不再回访和调查订单 {order_no} 的客户，取消已排的回访 {dropped} 次。"
 
 
 # --- complaints -----------------------------------------------------------------------------------------------------

@@ -185,6 +185,9 @@ async def _move(survey_id: int, case_no: str, at: datetime) -> str:
             return await _send(connection, leg, row, at)
         if row["sent_at"] is None:
             return await _see_whether_sent(connection, leg, row, at)
+        if row["asked_by"] == STAFF and await people.is_opted_out(connection, case.order_no):
+            await _withdraw(connection, case_no, rules.OPTED_OUT, at)
+            return await _skip(connection, row, rules.OPTED_OUT)
         if at >= row["expires_at"]:
             return await _expire(connection, case, row, at)
         return await _remind(connection, leg, row, at)
@@ -271,8 +274,9 @@ async def _hand_over(connection: AsyncConnection, leg: Leg, row: Mapping[str, An
 
 
 async def _skip(connection: AsyncConnection, row: Mapping[str, Any], why: str) -> str:
-    """Ask nobody after all."""
-    await surveys.change(connection, row["id"], state=Surveyed.SKIPPED.value, reason=why, next_at=None)
+    """Ask nobody after all; what staff were to ask by phone was never asked."""
+    skipped = {"state": Surveyed.SKIPPED.value, "reason": why, "next_at": None, "sent_at": None, "expires_at": None}
+    await surveys.change(connection, row["id"], **skipped)
     return "skipped"
 
 

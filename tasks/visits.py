@@ -6,6 +6,7 @@ What is left at the end of a day moves to the next list: of the same agent, or o
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -24,14 +25,14 @@ from aftersales.rules import authority, clocks, lists, visits
 from aftersales.rules import figures as counting
 from aftersales.rules.figures import Kept
 from aftersales.rules.lists import Visit
-from aftersales.rules.visits import Left
+from aftersales.rules.visits import Due, Left
 from aftersales.store import cases, journal, outbox
 from aftersales.store import lists as store
 from aftersales.store import visits as planned
 from aftersales.store.engine import transaction
 from aftersales.store.journal import Entry
 from aftersales.terms import Terms
-from aftersales.words import Process, Stage, Unable
+from aftersales.words import LeftOut, Process, Stage, Unable
 from tasks import cases as opening
 from tasks import gates, heard, outside, promises, tellers
 
@@ -43,10 +44,10 @@ _BY_HAND = "回访清单由系统每天凌晨为每位客服自动建立，不�
 
 @dataclass
 class Opened:
-    """What a round has done with lists: those it opened, those it added visits to, and those it ended."""
+    """What a round has done with lists: those it opened, those on which it changed something, and those it ended."""
 
     opened: list[str] = field(default_factory=list)
-    added_to: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     # what was drawn up before and is not to be made after all, or not now
     left: list[Left] = field(default_factory=list)
@@ -93,7 +94,7 @@ async def open_lists(
         if is_over:
             continue
         if list_no:
-            told.added_to.append(list_no)
+            told.changed.append(list_no)
         else:
             list_no = await _open(connection, agent, len(visit_ids), on=on, rehearsal=rehearsal, at=at, terms=terms)
             told.opened.append(list_no)
@@ -110,10 +111,46 @@ async def set_going(told: Opened) -> None:
     for list_no in told.opened:
         with suppress(Unable):
             await tellers.begin_from_outside(list_no)
-    for list_no in (*told.ended, *told.added_to):
+    for list_no in (*told.ended, *told.changed):
         with suppress(Unable):
             async with runs.from_outside() as client:
-                await runs.wake(client, list_no, anew=list_no in told.added_to)
+                await runs.wake(client, list_no, anew=list_no in told.changed)
+
+
+async def strike_off() -> list[tuple[str, Left]]:
+    """
+    Take off their lists whom nobody is to call after all: they want no visits, or a case of theirs is open (FUP-11).
+
+    What is only held waits for a later list; a list on which nobody is left ends. Answers what was struck off which
+    list. By the minute's round, and by whoever has just been told such a wish. Safe to call twice, or from two places
+    at once; no rehearsals.
+    """
+    terms, struck, told = opening.current_terms(), [], Opened()
+    async with transaction() as connection:
+        standing = await planned.listed(connection)
+        everybody = list(itertools.chain.from_iterable(standing.values()))
+        barred = {each.due.key for each in await _barred(connection, everybody, terms)}
+    for list_no in sorted(list_no for list_no, dues in standing.items() if barred & {each.key for each in dues}):
+        async with transaction() as connection:
+            await cases.lock(connection, list_no)
+            dues = (await planned.listed(connection, list_no)).get(list_no, [])
+            if not (left := await _barred(connection, dues, terms)):
+                continue
+            await store.take_off(connection, list_no, [each.due.key for each in left])
+            await planned.drop(connection, [each for each in left if each.why.is_final], at=clock.now())
+            is_over = not await store.is_left(connection, list_no) and await _end(connection, list_no, clock.now())
+        (told.ended if is_over else told.changed).append(list_no)
+        struck += [(list_no, each) for each in left]
+    await set_going(told)
+    return struck
+
+
+async def _barred(connection: AsyncConnection, dues: Sequence[Due], terms: Terms) -> list[Left]:
+    """Tell whom of some lists nobody is to call, and why."""
+    people = await planned.barred(connection, dues, rehearsal=None, processes=list(STORIES)) if dues else {}
+    today = clocks.house_date(clock.now(), house=terms.house)
+    left = visits.settle_again(dues, people=people, on=today, terms=terms) if people else []
+    return [each for each in left if each.why in (LeftOut.OPTED_OUT, LeftOut.OPEN_CASE)]
 
 
 async def _end_before(connection: AsyncConnection, on: date, *, rehearsal: str | None, at: datetime) -> list[str]:
@@ -131,15 +168,7 @@ async def _look_again(
     Answers what is to be listed, and what is not, or not now.
     """
     waiting = await planned.waiting(connection, rehearsal=rehearsal, on=on)
-    first = on.replace(day=1)
-    people = await planned.known(
-        connection,
-        waiting,
-        rehearsal=rehearsal,
-        processes=list(STORIES),
-        day=clocks.span(on, on, house=terms.house),
-        month=clocks.span(first, visits.months_later(first, 1) - clocks.DAY, house=terms.house),
-    )
+    people = await planned.barred(connection, waiting, rehearsal=rehearsal, processes=list(STORIES))
     left = visits.settle_again(waiting, people=people, on=on, terms=terms)
     if over := [each for each in left if each.why.is_final]:
         await planned.drop(connection, over, at=at)

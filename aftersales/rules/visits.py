@@ -290,16 +290,15 @@ def settle_again(waiting: Sequence[Due], *, people: Mapping[str, Person], on: da
     """
     Tell which of those that have an agent already are not to be made on a day after all, and why (FUP-11).
 
-    What forbids a visit forbids it however long ago it was drawn up; that it was given to somebody is no reason.
+    What forbids a visit forbids it however long ago it was drawn up; that it was given to somebody is no reason: of
+    `people` it is known only what bars them.
     """
     by_person: dict[str, list[Due]] = {}
     for each in waiting:
         by_person.setdefault(each.person, []).append(each)
     left: list[Left] = []
     for name, dues in by_person.items():
-        known = people.get(name, Person())
-        person = Person(opted_out=known.opted_out, open_case=known.open_case)
-        left += settle(dues, person=person, on=on, terms=terms)[2]
+        left += settle(dues, person=people.get(name, Person()), on=on, terms=terms)[2]
     return left
 
 

@@ -105,11 +105,15 @@ async def settle(
     await connection.execute(update(VISITS).where(VISITS.c.id == visit_id).values(**values, data=calls))
 
 
-async def call_off(connection: AsyncConnection, name: str, *, besides: int | None = None, at: datetime) -> int:
-    """Drop what is planned or listed for somebody who wants no visits; answers how many (FUP-11)."""
+async def call_off(connection: AsyncConnection, name: str, *, at: datetime) -> int:
+    """
+    Drop what is planned for somebody who wants no visits; answers how many (FUP-11).
+
+    What stands on a list is struck off under the list's lock.
+    """
     dropped = await connection.execute(
         update(VISITS)
-        .where(people.has_visit(name), VISITS.c.id.is_distinct_from(besides), VISITS.c.state.in_((PLANNED, LISTED)))
+        .where(people.has_visit(name), VISITS.c.state == PLANNED)
         .values(
             state=DROPPED,
             done_at=at,
@@ -201,11 +205,12 @@ async def put_on(connection: AsyncConnection, list_no: str, visit_ids: Collectio
     )
 
 
-async def take_off(connection: AsyncConnection, list_no: str) -> list[int]:
-    """Take what is left off a list: it waits for the next one, due when it was."""
+async def take_off(connection: AsyncConnection, list_no: str, keys: Collection[str] | None = None) -> list[int]:
+    """Take what is left, or some of it, off a list: it waits for the next one, due when it was."""
+    some = [] if keys is None else [VISITS.c.key.in_(keys)]
     rows = await connection.scalars(
         update(VISITS)
-        .where(VISITS.c.list_no == list_no, VISITS.c.state == LISTED)
+        .where(VISITS.c.list_no == list_no, VISITS.c.state == LISTED, *some)
         .values(state=PLANNED, list_no=None)
         .returning(VISITS.c.id)
     )
@@ -225,9 +230,11 @@ order by j.at, j.case_no, j.seq
 """
 
 _KEPT = """
-select agent, promised_on as due_on, (done_at at time zone :zone)::date as done_on, outcome, count(*) as count
+select agent, promised_on as due_on, case when state = 'done' then (done_at at time zone :zone)::date end as done_on,
+       outcome, count(*) as count
 from visits
-where promised_on >= :since and promised_on <= :until and state <> 'dropped' and rehearsal is null
+where promised_on >= :since and promised_on <= :until and rehearsal is null
+  and (state <> 'dropped' or data ->> 'why' = 'too_late')
 group by 1, 2, 3, 4
 """
 
@@ -239,6 +246,10 @@ async def feedback(connection: AsyncConnection, *, since: datetime, until: datet
 
 
 async def kept(connection: AsyncConnection, *, since: date, until: date, zone: str) -> Sequence[Mapping[str, Any]]:
-    """How many visits were first due on each of some days and done on which, by the agent who has them (KPI-40)."""
+    """
+    How many visits were first due on each of some days and done on which, by the agent who has them (KPI-40).
+
+    What stood on a list until it was too late was due; what is not to be made for another reason was not.
+    """
     rows = await connection.execute(text(_KEPT), {"since": since, "until": until, "zone": zone})
     return [dict(row) for row in rows.mappings()]

@@ -51,15 +51,24 @@ async def of_order(connection: AsyncConnection, order_no: str) -> str | None:
     return person(customer_id=row.customer_id, phone=row.contact_phone, order_no=order_no) if row else None
 
 
+def has_order(name: str, order_no: ColumnElement[str]) -> ColumnElement[bool]:
+    """Tell which orders are somebody's."""
+    of = name[1:]
+    if name[0] == ORDER:
+        return order_no == of
+    whose = (
+        ORDERS.c.customer_id == int(of)
+        if name[0] == CUSTOMER
+        else ORDERS.c.customer_id.is_(None) & (ORDERS.c.contact_phone == of)
+    )
+    return order_no.in_(select(ORDERS.c.order_no).where(whose))
+
+
 def has_visit(name: str) -> ColumnElement[bool]:
     """Tell which visits are somebody's."""
-    of = name[1:]
     if name[0] == CUSTOMER:
-        return VISITS.c.customer_id == int(of)
-    if name[0] == ORDER:
-        return VISITS.c.customer_id.is_(None) & (VISITS.c.order_no == of)
-    theirs = select(ORDERS.c.order_no).where(ORDERS.c.customer_id.is_(None), ORDERS.c.contact_phone == of)
-    return VISITS.c.customer_id.is_(None) & VISITS.c.order_no.in_(theirs)
+        return VISITS.c.customer_id == int(name[1:])
+    return VISITS.c.customer_id.is_(None) & has_order(name, VISITS.c.order_no)
 
 
 async def opted_out(connection: AsyncConnection, people: Collection[str]) -> set[str]:

@@ -124,6 +124,15 @@ async def change(connection: AsyncConnection, survey_id: int, **values: Any) -> 
     await connection.execute(update(SURVEYS).where(SURVEYS.c.id == survey_id).values(**values))
 
 
+async def look_again(connection: AsyncConnection, name: str, *, at: datetime) -> None:
+    """Let the next look see what staff are still to ask somebody about by phone (FUP-11)."""
+    await connection.execute(
+        update(SURVEYS)
+        .where(people.has_order(name, SURVEYS.c.order_no), SURVEYS.c.state == "sent", SURVEYS.c.asked_by == "staff")
+        .values(next_at=at)
+    )
+
+
 async def buyers(
     connection: AsyncConnection,
     *,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Date, cast, func, select, text
+from sqlalchemy import Date, RowMapping, cast, func, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -102,9 +102,8 @@ where c.closed_at >= :since and c.closed_at < :until and c.stage = 'closed'
 order by c.case_no
 """
 
-# what is planned, or has an agent and stands on no list
 _DUE = f"""
-select v.key, v.kind, v.due_on, v.owner, v.rule, v.customer_id, v.order_no, v.case_no,
+select v.list_no, v.key, v.kind, v.due_on, v.owner, v.rule, v.customer_id, v.order_no, v.case_no,
        coalesce(cu.channel, o.channel, '') as channel, coalesce(o.contact_phone, '') as contact_phone,
        coalesce(c.operator, '') as operator, v.also @> '[{{"kind": "unsolved"}}]' as takes_unsolved,
        v.kind = 'purchase' and not exists (
@@ -114,8 +113,10 @@ from visits v
 left join customers cu on cu.id = v.customer_id
 left join orders o on o.order_no = v.order_no
 left join cases c on c.case_no = v.case_no
-where v.state = 'planned' and v.due_on <= :on and v.rehearsal is not distinct from cast(:rehearsal as text)
 """
+
+# what is planned, or has an agent and stands on no list
+_WAITING = "where v.state = 'planned' and v.due_on <= :on and v.rehearsal is not distinct from cast(:rehearsal as text)"
 
 _PLAN = """
 insert into visits (key, kind, due_on, owner, rule, order_no, case_no, customer_id, rehearsal, created_at)
@@ -211,13 +212,18 @@ group by v.who
 """
 
 
-# the month's survey writes to somebody on the day on which its case begins and ends
-_WRITTEN_TO = f"""
+# The month's survey writes to somebody on the day on which its case begins and ends, a second revisit ends with a call,
+# and some answer a survey by phone; no survey is open for longer than a month.
+_SPOKEN_TO = f"""
 {_THEIRS},
 asked as materialized (
     select c.order_no from cases c
-    where c.process = 'survey' and c.closed_at >= :day and c.closed_at < :next_day
+    where c.process in ('survey', 'revisit') and c.closed_at >= :day and c.closed_at < :next_day
       and c.rehearsal is not distinct from cast(:rehearsal as text)
+    union all
+    select s.order_no from surveys s
+    where s.sent_at >= cast(:day as timestamptz) - interval '31 days' and s.answered_at >= :day and s.answered_at < :next_day
+      and s.via <> 'link' and s.rehearsal is not distinct from cast(:rehearsal as text)
 )
 select distinct theirs.who from theirs join asked on asked.order_no = theirs.order_no
 """
@@ -302,24 +308,35 @@ async def ended(
 
 async def due(connection: AsyncConnection, *, rehearsal: str | None, on: date) -> list[Due]:
     """The planned visits whose day has come and that nobody has yet."""
-    which = f"{_DUE} and v.agent is null order by v.id"
+    which = f"{_DUE} {_WAITING} and v.agent is null order by v.id"
     return _dues(await connection.execute(text(which), {"on": on, "rehearsal": rehearsal}))
 
 
 async def waiting(connection: AsyncConnection, *, rehearsal: str | None, on: date) -> list[Due]:
     """What has an agent, has come due by a day and stands on no list, locked until this transaction ends."""
-    which = f"{_DUE} and v.agent is not null order by v.due_on, v.id for update of v"
+    which = f"{_DUE} {_WAITING} and v.agent is not null order by v.due_on, v.id for update of v"
     return _dues(await connection.execute(text(which), {"on": on, "rehearsal": rehearsal}))
 
 
+async def listed(connection: AsyncConnection, list_no: str | None = None) -> dict[str, list[Due]]:
+    """Tell what stands on a list, or on each of those that are no rehearsal's, by list."""
+    which = "v.rehearsal is null" if list_no is None else "v.list_no = :list_no"
+    query = text(f"{_DUE} where v.state = 'listed' and {which} order by v.due_on, v.id")
+    found: dict[str, list[Due]] = {}
+    for row in (await connection.execute(query, {} if list_no is None else {"list_no": list_no})).mappings():
+        found.setdefault(row["list_no"], []).append(_due(row))
+    return found
+
+
 def _dues(rows: Any) -> list[Due]:
-    return [
-        Due(
-            **{name: value for name, value in row.items() if name != "contact_phone"},
-            person=people.person(customer_id=row["customer_id"], phone=row["contact_phone"], order_no=row["order_no"]),
-        )
-        for row in rows.mappings()
-    ]
+    return [_due(row) for row in rows.mappings()]
+
+
+def _due(row: RowMapping) -> Due:
+    return Due(
+        **{name: value for name, value in row.items() if name not in ("contact_phone", "list_no")},
+        person=people.person(customer_id=row["customer_id"], phone=row["contact_phone"], order_no=row["order_no"]),
+    )
 
 
 async def planned_before(connection: AsyncConnection, keys: Collection[str]) -> set[str]:
@@ -338,20 +355,34 @@ async def known(
     month: Span,
 ) -> dict[str, Person]:
     """Tell what is known of those who are to be visited: their wish, their open cases of these processes, their visits."""
-    names = {each.person for each in due}
-    bounds = {**people.parted(names), "rehearsal": rehearsal}
+    bounds = {**people.parted({each.person for each in due}), "rehearsal": rehearsal}
     when = {"day": day[0], "next_day": day[1], "month": month[0], "next_month": month[1]}
-    facts: dict[str, dict[str, Any]] = {}
-    for name in await people.opted_out(connection, names):
-        facts.setdefault(name, {})["opted_out"] = True
-    for row in await connection.execute(text(_OPEN_CASES), {**bounds, "processes": list(processes)}):
-        facts.setdefault(row.who, {})["open_case"] = row.case_no
-    for name in await connection.scalars(text(_WRITTEN_TO), {**bounds, "day": day[0], "next_day": day[1]}):
+    facts = await _barred(connection, due, rehearsal=rehearsal, processes=processes)
+    for name in await connection.scalars(text(_SPOKEN_TO), {**bounds, "day": day[0], "next_day": day[1]}):
         facts.setdefault(name, {})["is_seen"] = True
     for calls in (await connection.execute(text(_CALLS), {**bounds, **when})).mappings():
         called = {name: value for name, value in calls.items() if name != "who" and value}
         facts.setdefault(calls["who"], {}).update(called)
     return {name: Person(**fact) for name, fact in facts.items()}
+
+
+async def barred(
+    connection: AsyncConnection, due: Sequence[Due], *, rehearsal: str | None, processes: Collection[str]
+) -> dict[str, Person]:
+    """Tell who of those who are to be visited wants no visits, or has a case of these processes open (FUP-11)."""
+    facts = await _barred(connection, due, rehearsal=rehearsal, processes=processes)
+    return {name: Person(**fact) for name, fact in facts.items()}
+
+
+async def _barred(
+    connection: AsyncConnection, due: Sequence[Due], *, rehearsal: str | None, processes: Collection[str]
+) -> dict[str, dict[str, Any]]:
+    names = {each.person for each in due}
+    bounds = {**people.parted(names), "rehearsal": rehearsal, "processes": list(processes)}
+    facts: dict[str, dict[str, Any]] = {name: {"opted_out": True} for name in await people.opted_out(connection, names)}
+    for row in await connection.execute(text(_OPEN_CASES), bounds):
+        facts.setdefault(row.who, {})["open_case"] = row.case_no
+    return facts
 
 
 async def loads(connection: AsyncConnection, on: date, *, rehearsal: str | None) -> dict[tuple[str, str], int]:

@@ -14,7 +14,7 @@ from aftersales.rules.figures import HEADS, Kept
 from tasks import figures, surveys, visits
 from tests import builders
 from tests.stories.test_escalation import time
-from tests.visiting import a_case, a_visit, at, change, sell
+from tests.visiting import a_case, a_visit, at, change, night, rows, sell
 
 __all__ = ["time"]
 
@@ -128,6 +128,17 @@ async def test_kpi40_what_is_not_done_is_overdue_once_its_day_is_over(shop: Any,
 
     assert await kept_on(DAY) == told
     assert await kept_on(NEXT) == Kept(), "it stays due when it was first"
+
+
+async def test_kpi40_what_stood_on_lists_until_it_was_too_late_stays_overdue(shop: Any, time: Any):
+    await sell("O1", ordered="2025-03-05", delivered="2025-03-07")
+    for day in ("2025-03-12", "2025-03-13", "2025-03-26", "2025-03-27"):
+        time(f"{day} 02:00")
+        await night(day)
+
+    (row,) = await rows()
+    assert (row.state, row.data["why"]) == ("dropped", "too_late")
+    assert await kept_on(DAY) == Kept(1, overdue=1)
 
 
 async def test_kpi40_dropped_rehearsed_and_unlisted_visits_count_nowhere(database: str):

@@ -442,6 +442,34 @@ async def test_fup11_a_call_counts_on_the_day_that_it_was_made():
     assert why(await night("2025-03-13", hour="15:00")) == {"purchase:O2": LeftOut.SEEN_TODAY}
 
 
+@pytest.mark.parametrize(
+    ("spoken", "why_not"),
+    [
+        pytest.param("a second revisit", {"purchase:O2": LeftOut.SEEN_TODAY}, id="a second revisit"),
+        pytest.param("a survey by phone", {"purchase:O2": LeftOut.SEEN_TODAY}, id="a survey by phone"),
+        pytest.param("a survey by link", {}, id="a survey by link is no call"),
+    ],
+)
+async def test_fup11_who_was_called_today_for_another_reason_is_called_on_another_day(spoken: str, why_not: Any):
+    await sell("O1", ordered="2025-01-05", delivered="2025-01-07")
+    await sell("O2", ordered="2025-03-05", delivered="2025-03-07")
+    if spoken == "a second revisit":
+        await a_case("HF-1", "O1", process="revisit", closed="2025-03-12 09:30")
+    else:
+        await a_case("RT-1", "O1", closed="2025-03-11 10:00")
+        await change('update cases set facts = \'{"imported": {"is_past": true}}\'')
+        await change(
+            "insert into surveys (case_no, order_no, state, terms, ended_at, sent_at, answered_at, via)"
+            " values ('RT-1', 'O1', 'answered', '{}', '2025-03-11', '2025-03-11 10:03+08', '2025-03-12 09:30+08', :via)",
+            via="link" if spoken == "a survey by link" else "C02",
+        )
+
+    told = await night("2025-03-12", hour="10:00")
+
+    assert why(told) == why_not
+    assert bool(told.night.drawn) is not bool(why_not)
+
+
 async def test_fup11_a_call_counts_in_the_month_in_which_it_was_made(monkeypatch: pytest.MonkeyPatch):
     with_(monkeypatch, contacts_a_month=1)
     await sell("O1", ordered="2025-03-24", delivered="2025-03-25")

@@ -25,8 +25,8 @@ from aftersales.rules.surveys import Misanswered
 from aftersales.settings import settings
 from aftersales.store import cases, people, surveys
 from aftersales.store.engine import transaction
-from aftersales.words import Event, Stage
-from tasks import audits, sending
+from aftersales.words import Event, Stage, Unable
+from tasks import audits, records, sending
 from tasks import surveys as asking
 from tasks.surveys import TooLate
 from tests import builders
@@ -522,6 +522,25 @@ async def test_svy04_what_was_said_by_phone_is_recorded(shop: Shop, time: Put, n
     assert (await telling.journal())["survey-0"].actor == "C02"
     (notice,) = await telling.rows("outbox", "state", "and entry = 'survey-0.ask'")
     assert notice.state == "withdrawn"
+
+
+async def test_fup11_who_wants_no_questions_any_more_is_not_asked_by_phone_either(
+    shop: Shop, time: Put, nobody_reached: None
+):
+    telling = await ended(shop)
+    await asking.look(at=time("2025-03-13 10:03"))
+    time("2025-03-13 11:00")
+
+    await records.calls(telling.request["order_no"], operator="C02", is_out=True)
+
+    assert (await asking.look()).skipped == [telling.case_no]
+    with pytest.raises(Unable, match="不调查满意度：客户已表示不愿被调查"):
+        await asking.record(telling.case_no, operator="C02", given=GOOD)
+    (notice,) = await telling.rows("outbox", "state", "and entry = 'survey-0.ask'")
+    assert notice.state == "withdrawn"
+    day = at("2025-03-13 00:00").date()
+    assert (await asking.figures(since=day, until=day))[0][1].sent == 0
+    assert not (await audits.verify()).findings
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from aftersales.gateways.channels import Channels
 from aftersales.rules import pages
 from aftersales.store import people
 from aftersales.store.engine import engine, transaction
-from aftersales.words import Event, Stage, Unable
+from aftersales.words import Event, LeftOut, Stage, Unable
 from tasks import (
     absences,
     audits,
@@ -36,7 +36,7 @@ from tasks.cases import current_terms
 from tests.steps.test_rivals import until
 from tests.stories.conftest import Shop, Telling
 from tests.stories.test_escalation import at, time
-from tests.visiting import a_visit, night, rows, sell
+from tests.visiting import a_case, a_visit, change, night, rows, sell
 
 __all__ = ["time"]
 
@@ -125,7 +125,7 @@ async def test_a_second_round_a_late_one_and_two_at_once_make_no_second_list(mor
     late = await opened()
 
     assert sorted(len(told.opened) for told in both) == [0, 1]
-    assert (late.opened, late.added_to, late.ended) == ([], [], [])
+    assert (late.opened, late.changed, late.ended) == ([], [], [])
     assert len(await lists()) == 1
 
 
@@ -138,7 +138,7 @@ async def test_a_round_beside_another_adds_to_the_list_that_the_other_opens():
         async with engine().connect() as watcher:
             await until(watcher, "wait_event_type = 'Lock'", 1)
 
-    assert await beside == visits.Opened(added_to=told.opened)
+    assert await beside == visits.Opened(changed=told.opened)
 
 
 async def test_what_comes_later_in_the_day_is_added_to_the_list():
@@ -148,7 +148,7 @@ async def test_what_comes_later_in_the_day_is_added_to_the_list():
 
     told = await opened()
 
-    assert (told.opened, told.added_to) == ([], [telling.case_no])
+    assert (told.opened, told.changed) == ([], [telling.case_no])
     await recorded(telling, first, "reached")
     assert telling.at == "visit-1"
     await recorded(telling, late, "reached")
@@ -227,6 +227,79 @@ async def test_fup10_the_nightly_round_puts_what_it_draws_up_on_lists_and_ends_t
     assert {row.list_no for row in found.values()} == set(second.lists.opened)
 
 
+# --- nobody is called who is not to be --------------------------------------------------------------------------------
+
+
+async def test_fup11_whose_case_is_opened_during_the_day_is_taken_off_the_list_until_it_is_closed(morning: Any):
+    held, left = await a_visit("O1"), await a_visit("O2", customer="U2")
+    telling = await a_list()
+    await a_case("RT-1", "O1")
+
+    struck = await visits.strike_off()
+
+    assert [(list_no, each.due.order_no, each.why) for list_no, each in struck] == [
+        (telling.case_no, "O1", LeftOut.OPEN_CASE)
+    ]
+    row = await visit(held)
+    assert (row.state, row.list_no, row.agent, str(row.promised_on)) == ("planned", None, "C07", TODAY)
+    assert (await visit(left)).list_no == telling.case_no
+    assert await visits.strike_off() == []
+    with pytest.raises(Unable, match="现在不在清单上"):
+        await visits.record(held, operator="C07", answer={"outcome": "not_reached"})
+
+    morning(f"{TOMORROW} 02:00")
+    assert (await opened(TOMORROW)).opened
+    assert (await visit(held)).state == "planned"
+    await change(
+        "update cases set stage = 'closed', closed_at = :at where case_no = 'RT-1'", at=at(f"{TOMORROW} 12:00")
+    )
+    morning("2025-03-14 02:00")
+    await opened("2025-03-14")
+    assert (await visit(held)).state == "listed"
+
+
+@pytest.mark.parametrize("customer", [pytest.param("U1", id="a customer"), pytest.param("", id="a guest")])
+async def test_fup11_a_list_whose_last_customer_wants_no_calls_any_more_ends_and_is_not_late(
+    morning: Any, customer: str
+):
+    called = await a_visit("O1", customer=customer)
+    telling = await a_list()
+    morning(f"{TODAY} 10:00")
+
+    told = await records.calls("O1", operator="C08", is_out=True)
+
+    assert told == "已登记：不再回访和调查订单 O1 的客户，取消已排的回访 1 次。"
+    assert (await visit(called)).state == "dropped"
+    await telling.again()
+    assert (telling.result, (await telling.case()).stage) == (telling.case_no, Stage.CLOSED)
+    morning(f"{TOMORROW} 00:01")
+    await escalation.look()
+    assert "NTC-10" not in {notice for _, notice, _ in await told_by_time(telling)}
+    assert not (await audits.verify()).findings
+
+
+async def test_fup11_two_looks_at_once_beside_a_call_end_a_list_once():
+    first, _ = await a_visit("O1"), await a_visit("O2", customer="U2")
+    telling = await a_list()
+    await a_case("RT-1", "O1")
+    await a_case("RT-2", "O2")
+
+    one, other, call = await asyncio.gather(
+        visits.strike_off(),
+        visits.strike_off(),
+        visits.record(first, operator="C07", answer={"outcome": "not_reached"}),
+        return_exceptions=True,
+    )
+
+    assert isinstance(one, list) and isinstance(other, list)
+    was_called = not isinstance(call, Unable)
+    assert sorted(each.due.order_no for _, each in one + other) == (["O2"] if was_called else ["O1", "O2"])
+    assert not await rows("state = 'listed'")
+    assert (await telling.again()).result == telling.case_no
+    decided = [entry.data.get("ended") for entry in (await telling.journal()).values() if entry.kind == "decision"]
+    assert decided == ([None, True] if was_called else [True])
+
+
 # --- a visit --------------------------------------------------------------------------------------------------------
 
 
@@ -254,8 +327,6 @@ async def test_fup12_who_is_not_reached_comes_back_on_the_next_working_day_three
 
 
 async def test_fup12_a_problem_opens_a_complaint_about_the_old_case(shop: Shop):
-    from tests.visiting import a_case
-
     await a_visit("O0", customer="U9", agent=None)
     await a_case("RT-1", "O0", closed="2025-03-05")
     called = await a_visit("O0", kind="return", case_no="RT-1")
@@ -468,8 +539,6 @@ async def test_fup11_what_is_left_waits_while_a_case_is_open_that_came_later(mor
 
 
 async def test_fup11_who_was_not_reached_is_called_again_only_if_nothing_forbids_it(morning: Any):
-    from tests.visiting import a_case
-
     called, telling = await left_over(morning)
     morning(f"{TODAY} 10:00")
     await recorded(telling, called.id, "not_reached", operator=called.agent)
@@ -491,8 +560,6 @@ async def test_fup11_what_is_left_of_who_opted_out_since_is_dropped(morning: Any
 
 
 async def test_fup06_what_is_still_not_solved_is_asked_about_again(morning: Any):
-    from tests.visiting import a_case
-
     await a_visit("O0", customer="U9", agent=None, due="2026-01-01")
     await a_case("TK-1", "O0", closed="2025-03-05", process="tickets", facts='{"solved": false}')
     called = await a_visit("O0", kind="unsolved", case_no="TK-1")

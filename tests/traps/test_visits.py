@@ -13,10 +13,10 @@ from aftersales.rules.lists import NEXT
 from aftersales.store.engine import transaction
 from aftersales.terms import load
 from aftersales.words import Stage
-from tasks import reconcile, visits
+from tasks import reconcile, records, visits
 from tests import builders
 from tests.traps.conftest import Desk, Run
-from tests.visiting import a_visit, rows
+from tests.visiting import a_case, a_visit, rows
 
 TERMS = load()
 
@@ -103,3 +103,27 @@ async def test_a_list_that_prefect_did_not_hear_of_gets_its_run_from_the_round(s
         query = text("select run_id from runs where case_no = :c")
         run = Run(staffed.client, await connection.scalar(query, {"c": told.opened[0]}))
     await run.at("visit-0-1")
+
+
+async def test_fup11_who_is_not_to_be_called_any_more_leaves_the_form_that_stands_open(
+    staffed: Desk, days: tuple[date, date], monkeypatch: pytest.MonkeyPatch
+):
+    """A case that is opened by the minute's round, a wish at once; the last one's list ends."""
+    monkeypatch.setenv("PREFECT_API_URL", str(staffed.client.api_url))
+    await a_visit("O1", due=days[0].isoformat())
+    await a_visit("O2", due=days[0].isoformat(), customer="U2")
+    _, (run,) = await opened(staffed, days[0])
+    await run.at("visit-0-1")
+
+    await a_case("RT-1", "O1")
+    found = await reconcile.look(staffed.client)
+    assert [(each.found, each.done) for each in found.findings if each.case_no == await run.case_no()] == [
+        ("O1：有未办完的售后单，办完后再排", "已移出清单")
+    ]
+    await run.at("visit-0-2")
+    assert [each.split()[1] for each in (await run.form())["properties"]["visit"]["enum"]] == ["O2"]
+    assert "O1" not in await run.page()
+
+    await records.calls("O2", operator="C08", is_out=True)
+    await run.ends()
+    assert (await run.case()).stage is Stage.CLOSED
