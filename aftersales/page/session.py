@@ -132,7 +132,8 @@ def cookie(name: str) -> str:
 
 
 def _how() -> dict[str, Any]:
-    return {"path": "/", "httponly": True, "samesite": "strict", "secure": _is_secure()}
+    # lax: a link in a mail must find the session of the form that is open already; forms carry a token of their own
+    return {"path": "/", "httponly": True, "samesite": "lax", "secure": _is_secure()}
 
 
 def _is_secure() -> bool:

@@ -145,7 +145,7 @@ async def test_a_session_is_over_after_half_an_hour_and_a_look_gives_it_more(cus
 
     (cookie,) = page.headers.get_list("set-cookie")
     assert cookie.startswith("aftersales-session=")
-    assert "; HttpOnly; Max-Age=1800; Path=/; SameSite=strict" in cookie
+    assert "; HttpOnly; Max-Age=1800; Path=/; SameSite=lax" in cookie
 
 
 async def test_over_https_the_cookie_is_sent_by_no_other_way(database: str, home: Path, shop: Shop):

@@ -60,6 +60,32 @@ async def test_a_customer_answers_on_a_phone_without_scripts(
     assert row["satisfied"] is False
 
 
+async def test_a_link_in_a_mail_that_is_opened_twice_leaves_the_form_of_the_first_alone(
+    page: Page, browser: Browser, case: Telling, path: str
+):
+    """A survey and its reminder lead to one form; mail is read on another site's page."""
+    questions = {question.code: question.label("zh") for question in asking.current_terms().survey.questions}
+    mail = f'<a href="http://127.0.0.1:{page.port}{path}" target="_blank">问卷</a>'
+    async with phone(browser, page, "zh") as tab:
+        await tab.context.route(
+            "http://mail.example/*", lambda route: route.fulfill(body=mail, content_type="text/html")
+        )
+        await tab.goto("http://mail.example/")
+        tabs = []
+        for _ in range(2):
+            async with tab.context.expect_page() as opening:
+                await tab.get_by_role("link").tap()
+            tabs.append(await opening.value)
+            await tabs[-1].get_by_role("button", name=said("survey.go"), exact=True).wait_for()
+        first, _ = tabs
+        overall = first.get_by_role("group", name=questions["overall"])
+        await overall.get_by_label(f"5{said('survey.stars')}", exact=True).check()
+        await first.get_by_role("button", name=said("survey.go"), exact=True).tap()
+        await first.get_by_role("status").filter(has_text=said("survey.answered")).wait_for()
+
+    assert (await survey_of(case))["satisfied"] is True
+
+
 async def test_a_survey_is_answered_with_the_keyboard(page: Page, browser: Browser, case: Telling, path: str):
     async with phone(browser, page, "zh", viewport={"width": 1280, "height": 800}, is_mobile=False) as tab:
         await tab.goto(path)
