@@ -63,6 +63,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "no_cases": ("这张订单还没有售后单。", "There are no returns for this order yet."),
     "no_goods": ("这张订单的商品都已申请退货或退回。", "All items of this order are being returned or were returned."),
     "case": ("售后单 {case_no}", "Return {case_no}"),
+    "case.complaint": ("投诉 {case_no}", "Complaint {case_no}"),
     "opened_on": ("申请时间", "Requested"),
     "goods": ("商品", "Items"),
     "reason": ("原因", "Reason"),
@@ -159,6 +160,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "result.cancelled": ("已取消", "Cancelled"),
     "result.sent_back": ("已结束，商品已寄回", "Ended; the items were sent back"),
     "result.complaint": ("已转为投诉处理", "Handled as a complaint"),
+    "result.handled": ("已处理", "Dealt with"),
     # applications
     "applied": ("退货申请", "Return requests"),
     "applied.taking": ("受理中，稍后刷新可以看到售后单号。", "Being processed. Refresh in a moment for its number."),

@@ -83,6 +83,7 @@ class Progress:
     is_paid: bool = False
     route: str = ""
     is_rehearsed: bool = False
+    is_complaint: bool = False
 
     @property
     def parcels(self) -> tuple[Step, ...]:
@@ -119,8 +120,10 @@ def progress(
             opened_at,
             done=(Step("registered", opened_at),),
             owed=None if stage.is_over else Owed("registered"),
-            result=stage.value if stage.is_over else "",
+            # whether it was solved is for its customer to say
+            result="handled" if stage.is_over else "",
             is_rehearsed=is_rehearsed,
+            is_complaint=True,
         )
     done = tuple(step for place, entry in enumerate(history) if (step := _step(entry, history[:place], payment_route)))
     money = _money(told, payment_route, is_over=stage.is_over)

@@ -14,7 +14,7 @@ from aftersales.store import cases, engine, rehearsals
 from aftersales.store.engine import transaction
 from aftersales.terms import WAITING, load
 from aftersales.words import Stage
-from tasks import revisits
+from tasks import records, revisits
 from tasks.cases import current_terms
 from tests.badinput.conftest import House, house
 from tests.page.conftest import Page, Visitor, said, serving
@@ -168,7 +168,13 @@ async def test_a_case_that_became_a_complaint_and_the_complaint_are_both_told(pa
     told = plain(await seen(await page.visitor().find()))
 
     assert said("result.complaint") in told
-    assert said("owed.registered") in told and "CP-" in told
+    assert said("owed.registered") in told and "投诉 CP-" in told
+    async with transaction() as connection:
+        complaint_no = await connection.scalar(text("select case_no from cases where process = 'complaint'"))
+    await records.end_complaint(complaint_no, operator="C07", note="已解释", is_solved=False)
+    ended = plain(await seen(await page.visitor(**{"accept-language": "en"}).find()))
+    assert f"Complaint {complaint_no}" in ended and said("result.handled", "en") in ended
+    assert said("result.closed", "en") not in ended.partition("Complaint")[2].partition("Return")[0]
 
 
 async def test_a_second_revisit_is_the_houses_own_and_not_shown(page: Page, shop: Shop):
