@@ -153,6 +153,8 @@ async def show(
                 continue
             await leg.driver.publish(f"{kind}-list", functools.partial(_list, kind, words))
     if promise is None:
+        if process is Process.REVISIT or _is_by_customer(history):
+            await leg.driver.forget_pages()
         return ""
     refusals = [e for e in history if e.kind == "refused" and e.entry.startswith(f"{promise['entry']}.refused")]
     about: dict[str, Any] = {
@@ -182,10 +184,13 @@ async def show(
 
 
 async def _own_words(history: Sequence[Entry]) -> str:
-    """What a customer who applied by themselves has written besides: it stands in our table alone (GEN-10)."""
-    opened = history[0].data
-    if opened.get("via") != Way.PAGE:
+    """What a customer who applied by themselves has written besides: kept in our table alone, read when it is shown (GEN-10)."""
+    if not _is_by_customer(history):
         return ""
     async with transaction() as connection:
-        known = await applications.read(connection, opened["application"])
+        known = await applications.read(connection, history[0].data["application"])
     return known.request.get("remark", "") if known else ""
+
+
+def _is_by_customer(history: Sequence[Entry]) -> bool:
+    return history[0].data.get("via") == Way.PAGE

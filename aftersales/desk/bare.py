@@ -38,6 +38,9 @@ class Bare:
     async def forget(self, answer: FormAnswer) -> None:
         """There are no forms."""
 
+    async def forget_pages(self) -> None:
+        """There are no forms."""
+
     async def show(self, *, name: str, tags: list[str], pages: Mapping[str, str]) -> None:
         """There is no run to show."""
 

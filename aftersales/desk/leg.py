@@ -61,6 +61,9 @@ class Driver(Protocol):
     async def forget(self, answer: FormAnswer) -> None:
         """Delete an answer that the journal now holds (GEN-10)."""
 
+    async def forget_pages(self) -> None:
+        """Delete what stood above the forms of a case that has ended: a customer's own words may stand there (GEN-10)."""
+
     async def show(self, *, name: str, tags: list[str], pages: Mapping[str, str]) -> None:
         """Name and tag the run, and bring its pages (artifacts) up to date."""
 

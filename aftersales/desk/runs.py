@@ -114,6 +114,15 @@ class Run:
             await desk.forget_answer(connection, answer.run_id, answer.key, clock.now())
         self._kept = [kept for kept in self._kept or () if (kept.run_id, kept.key) != (answer.run_id, answer.key)]
 
+    async def forget_pages(self) -> None:
+        """Delete what stood above the forms of the case, in each of its runs (GEN-10)."""
+        async with transaction() as connection:
+            run_ids = await cases.runs_of_case(connection, self.case_no or "")
+        for run_id in run_ids:
+            for key in await _inputs(self._client, run_id):
+                if key.endswith("-description"):
+                    await self._client.delete_flow_run_input(run_id, key)
+
     async def show(self, *, name: str, tags: list[str], pages: Mapping[str, str]) -> None:
         """
         Name and tag the run in one call, and write its pages; what has not changed costs nothing.

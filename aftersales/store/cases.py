@@ -169,6 +169,11 @@ async def run_of_case(connection: AsyncConnection, case_no: str) -> UUID | None:
     )
 
 
+async def runs_of_case(connection: AsyncConnection, case_no: str) -> list[UUID]:
+    """Every run that has told a case."""
+    return list(await connection.scalars(select(RUNS.c.run_id).where(RUNS.c.case_no == case_no)))
+
+
 async def artifacts(connection: AsyncConnection, run_id: UUID) -> dict[str, dict[str, str]]:
     """The artifacts of a run by key: their ids, and a mark of what they say."""
     return await connection.scalar(select(RUNS.c.artifacts).where(RUNS.c.run_id == run_id)) or {}

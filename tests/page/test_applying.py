@@ -196,7 +196,7 @@ async def test_personal_data_in_the_remark_is_masked(customer: Visitor, told_at_
     assert "13800001234" not in repr(await rows("select request from applications"))
 
 
-async def test_gen10_what_a_customer_writes_is_told_to_neither_prefect_nor_the_journal(
+async def test_gen10_what_a_customer_writes_is_handed_to_neither_prefect_nor_the_journal(
     customer: Visitor, told_at_once: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ):
     shown: list[str] = []

@@ -16,6 +16,7 @@ from aftersales.words import Stage
 from tasks import reconcile, sending
 from tasks import surveys as asking
 from tests.traps.conftest import MAIN_WAY, Desk, Run
+from tests.traps.test_personal_data import found_in_prefect
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +51,7 @@ async def run_of(desk: Desk, case_no: str) -> Run | None:
 async def test_svy05_a_dissatisfied_answer_stands_on_the_desk_at_once(staffed: Desk):
     link = await asked(staffed)
 
-    recorded = await asking.answer(link, {"overall": "1", "comment": "电话 13812345678 没人接"})
+    recorded = await asking.answer(link, {"overall": "1", "comment": "电话 13812345678 没人接，请找花园路的张三"})
 
     run = await run_of(staffed, recorded.revisit_no)
     assert run is not None, "it was begun with the answer"
@@ -59,11 +60,13 @@ async def test_svy05_a_dissatisfied_answer_stands_on_the_desk_at_once(staffed: D
     assert found.name == f"二次回访 {recorded.revisit_no} 待二次回访"
     assert {"二次回访", "客户服务部"} <= set(found.tags)
     page = await run.page()
+    assert found_in_prefect("花园路的张三"), "whoever is to call reads it above the form"
     assert "总体满意度：1 星" in page and "138\\*\\*\\*\\*5678" in page and "13812345678" not in page
     drawn = {name: field["default"] for name, field in (await run.form())["properties"].items() if "default" in field}
     await run.submit({**drawn, "operator": "C02 刘洋", "result": "客户满意", "note": "已致歉"})
     await run.ends()
     assert (await run.case()).stage is Stage.CLOSED
+    assert found_in_prefect("花园路的张三") == [], "GEN-10: no longer than the form stands open"
 
 
 async def test_svy05_an_answer_while_prefect_is_away_gets_its_run_from_the_round(
