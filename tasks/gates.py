@@ -179,6 +179,9 @@ async def accept(
     Raises forms.Misfilled, Refused, AlreadyDecided or heard.NotLeft.
     """
     gate, entry = promise["gate"]["gate"], promise["entry"]
+    # the case first, then its promise: the order in which a case is ended, else the two wait for each other; before
+    # anything is looked at, so that nothing which the answer must agree with changes meanwhile (RET-06)
+    is_open = await cases.lock_gate(connection, case.case_no, entry)
     if no := await wrong(
         connection,
         case=case,
@@ -190,8 +193,6 @@ async def accept(
         is_by_time=via == LAPSE,
     ):
         raise Refused(no)
-    # the case first, then its promise: the order in which a case is ended, else the two wait for each other
-    is_open = await cases.lock_gate(connection, case.case_no, entry)
     if not is_open and await journal.find(connection, case.case_no, entry) is None:
         raise Refused(f"{case.case_no} 已结束这个环节，不再接收提交，请刷新后查看。")
     if gate == Stage.VISIT and await journal.find(connection, case.case_no, entry) is None:

@@ -211,6 +211,8 @@ async def signal(
 async def _signal(case_no: str, event: Event, actor: str, data: Mapping[str, Any], key: str, staff: str) -> str:
     more = await _asked_before_hand(case_no, GATE_OF.get(event, ""), data) if staff else {}
     async with transaction() as connection:
+        # nobody decides between the look and the row: whoever is second hears of the first (RET-06)
+        await cases.lock(connection, case_no)
         case, terms = await found(connection, case_no)
         if staff:
             no = authority.objection(operator=terms.staff().get(staff), named=staff, right=EVENT_RIGHTS[event])
@@ -228,9 +230,8 @@ async def _signal(case_no: str, event: Event, actor: str, data: Mapping[str, Any
         await _refuse_what_is_wrong(connection, case, event, values, staff=staff, terms=terms)
         if event in PAID and await cases.waiting_about(connection, case_no, values["key"]):
             return f"{case_no} 的“{event.label}”已登记过，未重复登记。"
-        if matched := await _match(connection, case, event, values):
-            return matched
-        is_new = await cases.receive(
+        told = await _match(connection, case, event, values)
+        is_new = bool(told) or await cases.receive(
             connection,
             key=key or _key(case_no, event, values),
             case_no=case_no,
@@ -240,7 +241,10 @@ async def _signal(case_no: str, event: Event, actor: str, data: Mapping[str, Any
             at=clock.now(case),
         )
         if is_new and event is Event.PARCEL_RECEIVED and await _tell_of_found(connection, case, terms, values):
-            return f"{case_no} 已登记“{event.label}”。这个包裹已确认丢失、正在办理退款，已提醒售后服务部处理。"
+            told = told or f"{case_no} 已登记“{event.label}”。"
+            return f"{told}这个包裹已确认丢失、正在办理退款，已提醒售后服务部处理。"
+    if told:
+        return told
     if not is_new:
         return f"{case_no} 的“{event.label}”已登记过，未重复登记。"
     if event in AWAITED[case.stage]:
@@ -267,7 +271,6 @@ async def _of_the_open_gate(
     connection: AsyncConnection, case: cases.Case, event: Event, values: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Say which payment is meant: the one that the case waits for now, never one to come. Raises gates.Refused."""
-    await cases.lock(connection, case.case_no)
     promise = await cases.open_gate(connection, case.case_no, GATE_OF[event])
     if promise is None:
         stage = Stage(GATE_OF[event]).label

@@ -276,6 +276,42 @@ async def test_ret17_a_loss_that_is_allowed_while_the_customer_cancels_is_paid(s
     assert [row.state for row in await telling.rows("units")] == ["settled"]
 
 
+# --- a loss that is confirmed while the parcel arrives --------------------------------------------------------------------
+
+
+@BOTH_ORDERS
+@pytest.mark.parametrize("is_known", [True, False], ids=["scanned for its case", "on the list of those without a case"])
+async def test_ret06_of_a_confirmed_loss_and_an_arrival_at_once_the_second_hears_of_the_first(
+    shop, is_known, is_swapped
+):
+    """Logistics confirms the loss while the warehouse books the parcel in: found, or whoever pays is told to wait."""
+    await shop.order()
+    telling = await approved(shop)
+    await telling.signal(Event.PARCEL_PICKED_UP, tracking_no="SF100200300")
+    await telling.signal(Event.PARCEL_LOST)
+    number = "SF100200300" if is_known else "SF100200301"
+    if not is_known:
+        await outside.parcel_without_case(staff="W02", data={"tracking_no": number}, key="run/1")
+    confirms = decision(telling, "tracing", "L02", result="lost", note="承运商确认丢件")
+
+    async def arrives() -> str:
+        return await outside.signal(
+            telling.case_no, Event.PARCEL_RECEIVED, actor="", staff="W02", data={"tracking_no": number}
+        )
+
+    _, second = await race(telling.case_no, *((arrives, confirms) if is_swapped else (confirms, arrives)))
+    await telling.again()
+
+    told = await telling.rows("outbox", "recipient, body", "and notice = 'DESK'")
+    if is_swapped:
+        assert isinstance(second, gates.Refused) and "包裹已到仓库，不能确认丢失" in str(second)
+        assert (telling.at, told) == ("inspection-0", [])
+    else:
+        assert "已提醒售后服务部" in second
+        assert [row.recipient for row in told] == ["department:aftersales"] and number in told[0].body
+        assert telling.at == "exception-0"
+
+
 # --- moving a due time --------------------------------------------------------------------------------------------------
 
 
