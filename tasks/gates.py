@@ -474,7 +474,11 @@ async def _take_event(leg: Leg, events: tuple[Event, ...], promise: Mapping[str,
                 return await _accepted(connection, leg, promise, answer, operator, via, at=at)
             except (ValueError, Refused) as error:
                 await _refuse(connection, leg, promise, via, str(error), row["actor"])
-                if not operator_of(row, leg):
+                if operator := operator_of(row, leg):
+                    # it was kept when it was told, as nobody could see yet that it was wrong
+                    text = f"{case_no} 的“{Event(row['event']).label}”未被采用：{error}"
+                    await notices.tell_staff(connection, leg, via, operator, text)
+                else:
                     # another system reads no refusals: whoever owns the stage must look at it
                     text = f"“{Event(row['event']).label}”的消息未被采用：{error}"
                     await notices.tell_department(connection, leg, via, promise["owner"], text)

@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales import clock, forms
 from aftersales.desk.leg import Leg
-from aftersales.forms.returns import PARCEL, PARCEL_RULE
+from aftersales.forms.fields import MONEY
+from aftersales.forms.returns import PARCEL, PARCEL_RULE, REFERENCE, TOLD_AT
 from aftersales.rules import authority, decisions, masking, messages, offers
 from aftersales.rules.standing import standing
 from aftersales.store import cases, journal
@@ -88,10 +89,10 @@ PAID = (Event.REFUND_SENT, Event.FREIGHT_REIMBURSED)
 # what some of it must look like, in a form's field and here alike
 SHAPES = {
     "tracking_no": (PARCEL, PARCEL_RULE),
-    "reference": (r"[A-Za-z0-9_./:#-]{4,64}", "4～64 位字母、数字或 - _ . / : #"),
-    "amount": (r"[0-9]{1,9}(\.[0-9]{1,2})?", "最多两位小数的金额，如 19.99"),
-    "freight": (r"[0-9]{1,9}(\.[0-9]{1,2})?", "最多两位小数的金额，如 19.99"),
-    "told_at": (r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}", "年-月-日 时:分，如 2026-11-24 15:30"),
+    "reference": (REFERENCE.shape, REFERENCE.rule_),
+    "amount": (MONEY, "最多两位小数的金额，如 19.99"),
+    "freight": (MONEY, "最多两位小数的金额，如 19.99"),
+    "told_at": (TOLD_AT.shape, TOLD_AT.rule_),
 }
 
 
@@ -227,10 +228,12 @@ async def _signal(case_no: str, event: Event, actor: str, data: Mapping[str, Any
             raise gates.Refused(f"{case_no} {case.stage.label}，不再接收“{event.label}”，请核对售后单号。")
         if event in PAID:
             values |= await _of_the_open_gate(connection, case, event, values) | more
+        orphan = await _orphan(connection, event, values)
+        values = {**orphan["data"], **values} if orphan else values
         await _refuse_what_is_wrong(connection, case, event, values, staff=staff, terms=terms)
         if event in PAID and await cases.waiting_about(connection, case_no, values["key"]):
             return f"{case_no} 的“{event.label}”已登记过，未重复登记。"
-        told = await _match(connection, case, event, values)
+        told = await _match(connection, case, orphan, values)
         is_new = bool(told) or await cases.receive(
             connection,
             key=key or _key(case_no, event, values),
@@ -278,20 +281,25 @@ async def _of_the_open_gate(
     return {"key": values.get("key") or promise["gate"]["context"]["key"]}
 
 
-async def _match(connection: AsyncConnection, case: cases.Case, event: Event, values: Mapping[str, Any]) -> str:
+async def _orphan(connection: AsyncConnection, event: Event, values: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Find the parcel that an event speaks of among those that wait without a case (RET-06)."""
+    # as `checked` will have it
+    number = str(values.get("tracking_no") or "").upper()
+    return await cases.orphan(connection, number) if number and event is Event.PARCEL_RECEIVED else None
+
+
+async def _match(
+    connection: AsyncConnection, case: cases.Case, orphan: Mapping[str, Any] | None, values: Mapping[str, Any]
+) -> str:
     """Give a parcel that arrived without a case to its case: it was received when it was, not when it was matched."""
-    if event is not Event.PARCEL_RECEIVED or not values.get("tracking_no"):
-        return ""
-    parcel = await cases.orphan(connection, values["tracking_no"])
-    if parcel is None or not await cases.adopt(connection, parcel["id"], case.case_no, {**parcel["data"], **values}):
+    if orphan is None or not await cases.adopt(connection, orphan["id"], case.case_no, values):
         return ""
     return f"{case.case_no} 已与先前登记的无主包裹 {values['tracking_no']} 匹配，按当时的收货时间计时。"
 
 
 async def is_unmatched(connection: AsyncConnection, event: Event, data: Mapping[str, Any]) -> bool:
     """Whether an event speaks of a parcel that waits without a case, so that telling it changes their page (RET-06)."""
-    number = str(data.get("tracking_no") or "").upper()  # as `checked` will have it
-    return event is Event.PARCEL_RECEIVED and bool(number) and await cases.orphan(connection, number) is not None
+    return await _orphan(connection, event, data) is not None
 
 
 def _key(case_no: str, event: Event, values: Mapping[str, Any]) -> str:
@@ -338,7 +346,8 @@ async def parcel_without_case(*, staff: str, data: Mapping[str, Any], key: str) 
                 case_no=None,
                 event=Event.PARCEL_RECEIVED.value,
                 actor=staff,
-                data=values,
+                # whether everything is here nobody can say of a case that nobody knows: its rule completes it
+                data=values if values.get("rest") == forms.Rest.NONE.value else {**values, "rest": ""},
                 at=clock.now(),
             )
     if case_no:
@@ -450,6 +459,9 @@ async def _refuse_what_is_wrong(
         return
     promise = await cases.open_gate(connection, case.case_no, gate)
     if promise is None:
+        return
+    if event is Event.PARCEL_RECEIVED and await cases.waiting(connection, case.case_no, [event.value]):
+        # the gate is that parcel's: what is left for this one is known when it has been read
         return
     try:
         answer = offers.from_event(event=event, data=values, context=promise["gate"]["context"])

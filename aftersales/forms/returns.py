@@ -16,6 +16,8 @@ CASE_NO = Code(
 )
 PARCEL = r"[A-Za-z0-9-]{4,40}"
 PARCEL_RULE = "4～40 位字母、数字或短横线"
+REFERENCE = Code(r"[A-Za-z0-9_./:#-]{4,64}", "4～64 位字母、数字或 - _ . / : #")
+TOLD_AT = Code(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}", "年-月-日 时:分，如 2026-11-24 15:30", optional=True)
 
 
 class Wish(Named):
@@ -329,10 +331,8 @@ class InspectionForm(GateForm, name="inspection", title="验收"):
 
 
 ToldHow = Annotated[TellWay | None, Choice(TellWay, unchanged="不需要告知")]
-ToldAt = Annotated[
-    str, Code(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}", "年-月-日 时:分，如 2026-11-24 15:30", optional=True)
-]
-Reference = Annotated[str, Code(r"[A-Za-z0-9_./:#-]{4,64}", "4～64 位字母、数字或 - _ . / : #")]
+ToldAt = Annotated[str, TOLD_AT]
+Reference = Annotated[str, REFERENCE]
 
 
 class ReleaseForm(GateForm, name="release", title="放款"):

@@ -153,7 +153,8 @@ def from_event(*, event: str, data: Mapping[str, Any], context: Mapping[str, Any
     """
     Say what an event answers to the gate that waits for it, in the form's codes.
 
-    Without quantities a parcel brought everything outstanding; without an amount a refund paid what was due.
+    Without quantities a parcel brought everything outstanding, and whether more comes is told by what is left; without
+    an amount a refund paid what was due.
     Raises ValueError naming the item that does not belong to the case.
     """
     if data.get("key") and data["key"] != context.get("key", data["key"]):
@@ -165,8 +166,10 @@ def from_event(*, event: str, data: Mapping[str, Any], context: Mapping[str, Any
             return {**data, "items": [], "rest": "lost"}
         case Event.PARCEL_RECEIVED:
             left = {int(line_no): count for line_no, count in context["outstanding"].items()}
-            if not data.get("items") and context.get("is_later") and data.get("rest") == "none":
-                return {**data, "items": [], "rest": "none"}
+            rest = data.get("rest") or ""
+            # whoever says that something is not there has to say what is
+            if not data.get("items") and rest in ("none", "coming"):
+                return {**data, "items": []}
             if not data.get("items") and context.get("is_later"):
                 raise ValueError("本单已收过包裹，请写明这次收到的商品编码和数量。")
             items = _by_line(data.get("items") or [], left, context["skus"])
@@ -174,8 +177,8 @@ def from_event(*, event: str, data: Mapping[str, Any], context: Mapping[str, Any
                 items = [{"line_no": line_no, "quantity": count} for line_no, count in left.items()]
             arrived = {item["line_no"]: item["quantity"] for item in items}
             whole = all(arrived.get(line_no, 0) >= count for line_no, count in left.items())
-            rest = data.get("rest") or ""
-            return {**data, "items": items, "rest": "complete" if whole else (rest if rest == "none" else "coming")}
+            # what somebody declares is checked like a form's answer, never put right behind their back
+            return {**data, "items": items, "rest": rest or ("complete" if whole else "coming")}
         case Event.REFUND_SENT | Event.FREIGHT_REIMBURSED:
             return {"reference": "", **data, "amount": data.get("amount") or context["amount"]}
     return dict(data)

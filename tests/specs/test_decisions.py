@@ -142,9 +142,16 @@ def test_authority(changes: dict[str, Any], sentence: str):
         ),
         pytest.param(
             {"items": [{"sku": "A", "quantity": 3}, {"sku": "B", "quantity": 1}], "rest": "coming"},
-            (items((1, 3), (2, 1)), "complete"),
-            id="everything, whatever was said",
+            (items((1, 3), (2, 1)), "coming"),
+            id="what was declared stands, to be refused",
         ),
+        pytest.param(
+            {"items": [{"sku": "A", "quantity": 2}], "rest": "complete"},
+            (items((1, 2)), "complete"),
+            id="also when something is missing",
+        ),
+        pytest.param({"rest": "complete"}, (items((1, 3), (2, 1)), "complete"), id="everything, without quantities"),
+        pytest.param({"rest": "none"}, ([], "none"), id="nothing more comes: nothing is made up"),
     ],
 )
 def test_a_parcel_that_arrived_answers_the_receipt(data: dict[str, Any], answer: tuple[Any, str]):
