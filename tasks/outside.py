@@ -15,16 +15,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales import clock, forms
 from aftersales.desk.leg import Leg
-from aftersales.forms.fields import MONEY
+from aftersales.forms.fields import MONEY, Text
 from aftersales.forms.returns import PARCEL, PARCEL_RULE, REFERENCE, TOLD_AT
-from aftersales.rules import authority, decisions, masking, messages, offers
+from aftersales.rules import authority, decisions, masking, messages, offers, pages
 from aftersales.rules.standing import standing
 from aftersales.store import cases, journal
 from aftersales.store.engine import transaction
 from aftersales.store.journal import Entry
 from aftersales.terms import Terms
 from aftersales.words import AWAITED, Event, Process, Right, Stage, Unable
-from tasks import gates, notices
+from tasks import desks, gates, notices
 from tasks.cases import current_terms, terms_of
 
 # the right that telling an event asks for
@@ -225,7 +225,10 @@ async def _signal(case_no: str, event: Event, actor: str, data: Mapping[str, Any
             instead = f"请改填它所关联的售后单 {about}" if about else "请改填退货的售后单号"
             raise gates.Refused(f"{case_no} 是{Process(case.process).label}单，不接收“{event.label}”，{instead}。")
         if case.stage.is_over:
-            raise gates.Refused(f"{case_no} {case.stage.label}，不再接收“{event.label}”，请核对售后单号。")
+            is_parcel = event is Event.PARCEL_RECEIVED
+            elsewhere = "；单号无误的，请在“到件登记”里只填运单号，登记为无主包裹" if is_parcel else ""
+            no = f"{case_no} {case.stage.label}，不再接收“{event.label}”，请核对售后单号{elsewhere}。"
+            raise gates.Refused(no)
         if event in PAID:
             values |= await _of_the_open_gate(connection, case, event, values) | more
         orphan = await _orphan(connection, event, values)
@@ -340,7 +343,8 @@ async def parcel_without_case(*, staff: str, data: Mapping[str, Any], key: str) 
         await cases.one_parcel_at_a_time(connection, tracking_no)
         case_no = await cases.sent_as(connection, tracking_no)
         if not case_no:
-            await cases.receive(
+            is_listed = await cases.orphan(connection, tracking_no) is not None
+            is_new = not is_listed and await cases.receive(
                 connection,
                 key=key,
                 case_no=None,
@@ -353,9 +357,43 @@ async def parcel_without_case(*, staff: str, data: Mapping[str, Any], key: str) 
     if case_no:
         told = await signal(case_no, Event.PARCEL_RECEIVED, actor="", data=values, key=key, staff=staff)
         return case_no, f"运单 {tracking_no} 属于 {case_no}：{told}"
+    if not is_new:
+        return "", f"无主包裹 {tracking_no} 已登记过，未重复登记；先找到售后单的，请填写售后单号和同一运单号。"
     return "", (
         f"已登记无主包裹 {tracking_no}。客户告知该运单号时自动匹配；先找到售后单的，请再登记一次并填写售后单号和同一运单号。"
     )
+
+
+async def end_parcel(tracking_no: str, *, staff: str, note: str) -> str:
+    """
+    Take a parcel off the list of those without a case, with what became of it; its row stays (RET-06, RET-17).
+
+    Answers what to tell. Raises Unable: not on the list, not allowed, or misfilled.
+    """
+    terms = current_terms()
+    right = EVENT_RIGHTS[Event.PARCEL_RECEIVED]
+    if no := authority.objection(operator=terms.staff().get(staff), named=staff, right=right):
+        raise gates.Refused(no)
+    number = checked(Event.PARCEL_RECEIVED, {"tracking_no": tracking_no})["tracking_no"]
+    try:
+        became = masking.scrub(Text(least=2).read(note))
+    except ValueError as error:
+        raise Unable(f"处理结果：{error}。") from None
+    async with transaction() as connection:
+        if not await cases.end_parcel(connection, number, became=became, actor=staff, at=clock.now()):
+            raise UnableToFind(_not_listed(await cases.parcel(connection, number), number, desks.reader(terms)))
+    return f"无主包裹 {number} 已销账：{became}。"
+
+
+def _not_listed(parcel: Mapping[str, Any] | None, number: str, reader: pages.Reader) -> str:
+    """Say where a parcel is that is not on the list of those without a case."""
+    if parcel is None:
+        return f"没有登记过运单 {number} 的包裹，请对照无主包裹清单核对运单号。"
+    if parcel["case_no"]:
+        return f"运单 {number} 已登记到 {parcel['case_no']}，不在无主包裹清单上，请在售后单里办理。"
+    data = parcel["data"]
+    ended = f"已由 {reader.who(data['ended_by'])} 于 {reader.time(parcel['taken_at'])} 销账"
+    return f"无主包裹 {number} {ended}：{data['became']}。"
 
 
 async def _decisions(connection: AsyncConnection, case_no: str, gate: str) -> list[Entry]:

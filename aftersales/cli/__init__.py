@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "case": ("aftersales.cli.cases:case", "查看售后单，登记联系方式和收款账户"),
     "decide": ("aftersales.cli.cases:decide", "在某个环节作决定"),
     "signal": ("aftersales.cli.cases:signal", "告知售后单一件事：已取件、已收货、已退款、已取消"),
+    "parcel": ("aftersales.cli.cases:parcel", "无主包裹：寄回或另行处理以后销账"),
     "evidence": ("aftersales.cli.cases:evidence", "补充凭证"),
     "visit": ("aftersales.cli.visits:visit", "回访：查看清单、登记结果、反馈记录、完成率"),
     "desk": ("aftersales.cli.desk:desk", "核对售后单和 Prefect 的运行；数据库丢失后重建"),

@@ -578,7 +578,7 @@ async def _wake(case_no: str) -> str:
 
 
 async def _show_parcels() -> None:
-    """Take a parcel that was matched off the page of those without a case; without Prefect there is no page."""
+    """Take what has left the list off the page of parcels without a case; without Prefect there is no page."""
     from tasks import desks
 
     try:
@@ -592,6 +592,31 @@ def _next(case_no: str, warning: str) -> None:
         click.echo(warning, err=True)
     else:
         click.echo(f"{case_no} 正转入下一环节，可用 aftersales case show {case_no} 查看。")
+
+
+# --- parcel ---------------------------------------------------------------------------------------------------------
+
+
+@click.group()
+def parcel() -> None:
+    """无主包裹：处理以后销账。"""
+
+
+@parcel.command("done")
+@click.argument("tracking_no", type=Word(), metavar="运单号")
+@by_staff()
+@click.option("--note", required=True, metavar="文字", help="怎样处理的；其中的电话、账号会隐去。")
+def done_parcel(tracking_no: str, operator: str, note: str) -> None:
+    """把一个无主包裹从清单上销账，记录保留：aftersales parcel done SF100200300 --as W02 --note 已寄回"""
+
+    async def told() -> str:
+        from tasks import outside
+
+        sentence = await outside.end_parcel(tracking_no, staff=operator, note=note)
+        await _show_parcels()
+        return sentence
+
+    click.echo(run(told))
 
 
 # --- evidence -------------------------------------------------------------------------------------------------------

@@ -158,7 +158,10 @@ def parcel_page(rows: Sequence[Mapping[str, Any]], reader: Reader, at: datetime)
         for r in rows
     ]
     head = ["| 运单号 | 承运商 | 商品 | 备注 | 登记人 | 收货时间 |", "| --- | --- | --- | --- | --- | --- |"]
-    foot = f"共 {len(rows)} 件。找到售后单后，用部署“到件登记”填写同一运单号和售后单号，系统按原收货时间匹配。"
+    foot = (
+        f"共 {len(rows)} 件。找到售后单后，用部署“到件登记”填写同一运单号和售后单号，系统按原收货时间匹配；"
+        "寄回客户或另行处理了的，用命令 aftersales parcel done 运单号 --as 工号 --note 怎样处理 销账。"
+    )
     return "\n".join(
         ["# 无主包裹", "", f"更新于 {reader.time(at)}。", "", *([*head, *lines, ""] if rows else []), foot]
     )

@@ -29,7 +29,7 @@ from aftersales.store.tables import (
     RunRow,
     TermsRow,
 )
-from aftersales.words import Due, Stage
+from aftersales.words import Due, Event, Stage
 
 CASES = CaseRow.__table__  # type: ignore[attr-defined]
 COUNTERS = CounterRow.__table__  # type: ignore[attr-defined]
@@ -476,11 +476,43 @@ async def orphans(connection: AsyncConnection) -> list[Mapping[str, Any]]:
     return [dict(row) for row in rows.mappings()]
 
 
-async def adopt(connection: AsyncConnection, inbox_id: int, case_no: str, data: Mapping[str, Any]) -> bool:
-    """Give a parcel to its case; False when somebody else did so before."""
+async def parcel(connection: AsyncConnection, tracking_no: str) -> Mapping[str, Any] | None:
+    """The parcel of this number that was taken in last, for a case or without one."""
+    row = (
+        (
+            await connection.execute(
+                select(INBOX)
+                .where(INBOX.c.event == Event.PARCEL_RECEIVED.value, INBOX.c.data["tracking_no"].astext == tracking_no)
+                .order_by(INBOX.c.id.desc())
+                .limit(1)
+            )
+        )
+        .mappings()
+        .one_or_none()
+    )
+    return dict(row) if row else None
+
+
+async def end_parcel(connection: AsyncConnection, tracking_no: str, *, became: str, actor: str, at: datetime) -> bool:
+    """Take a parcel off those without a case: its row stays and says what became of it; False when it is not there."""
     result = await connection.execute(
         update(INBOX)
-        .where(INBOX.c.id == inbox_id, INBOX.c.case_no.is_(None))
+        .where(
+            INBOX.c.case_no.is_(None),
+            INBOX.c.taken_at.is_(None),
+            INBOX.c.data["tracking_no"].astext == tracking_no,
+        )
+        .values(taken_at=at, data=INBOX.c.data.op("||")(literal({"became": became, "ended_by": actor}, JSONB)))
+        .returning(INBOX.c.id)
+    )
+    return result.first() is not None
+
+
+async def adopt(connection: AsyncConnection, inbox_id: int, case_no: str, data: Mapping[str, Any]) -> bool:
+    """Give a parcel to its case; False when it has left the list of those without a case meanwhile."""
+    result = await connection.execute(
+        update(INBOX)
+        .where(INBOX.c.id == inbox_id, INBOX.c.case_no.is_(None), INBOX.c.taken_at.is_(None))
         .values(case_no=case_no, data=dict(data))
         .returning(INBOX.c.id)
     )

@@ -106,6 +106,10 @@ COMMANDS = [
     cannot("signal with no goods", "signal {receipt} 已收货 items=,", "实收商品不能为空；全部到齐时不写这一项，否则写成 商品编码:数量。"),
     cannot("signal of a cancellation after the goods came", "signal {inspection} 已取消", "{inspection} 的商品已收货，不能取消，请按验收结果继续处理。", besides=REFUSED_DECISION),
     cannot("signal of another amount", "signal {refund} 已退款 amount=1.00 reference=ALI-1000", "退款金额应为 188.00 元，填写的是 1.00 元，请按应退金额付款后再确认。", besides=REFUSED_DECISION),
+    # parcel
+    wrong("a parcel without saying what became of it", "parcel done SF1001 --as W02", "缺少选项 --note（查看用法：aftersales parcel done --help）。"),
+    cannot("a parcel that is not on the list", "parcel done SF9999 --as W02 --note 已寄回", "没有登记过运单 SF9999 的包裹，请对照无主包裹清单核对运单号。"),
+    cannot("a parcel with a number that is none", "parcel done SF/9 --as W02 --note 已寄回", "运单号没有填对，请写4～40 位字母、数字或短横线。"),
     # evidence
     cannot("evidence that is a folder", "evidence add {review} {folder}/folder.csv --as C07", "{folder}/folder.csv 是文件夹，请指定其中的一个文件。"),
     cannot("evidence that is a pipe", "evidence add {review} {folder}/pipe.csv --as C07", "{folder}/pipe.csv 不是普通文件，请指定照片或文档。"),
