@@ -146,7 +146,7 @@ async def wrong(
     `operator` is a staff id, empty for an event from outside; `is_by_time` means that nobody answered in time.
     """
     gate = promise["gate"]["gate"]
-    context = {**promise["gate"]["context"], **await _at_answer(connection, gate, case, terms)}
+    context = {**promise["gate"]["context"], **await _at_answer(connection, gate, case, terms, at=at)}
     if operator and (no := objection(promise, operator, answer, terms, not_by=context.get("not_by", ()))):
         return no
     local = clocks.in_house(at, house=terms.house)
@@ -251,11 +251,15 @@ CHANGEABLE = ("review", "tracing", "refund", "reimbursement")
 HEARING = (Stage.REVISIT, Stage.SUPERVISOR)
 
 
-async def _at_answer(connection: AsyncConnection, gate: str, case: cases.Case, terms: Terms) -> dict[str, Any]:
-    """What an answer must agree with as of now, beyond what its gate wrote down when it opened."""
+async def _at_answer(
+    connection: AsyncConnection, gate: str, case: cases.Case, terms: Terms, *, at: datetime
+) -> dict[str, Any]:
+    """What an answer must agree with at its instant, beyond what its gate wrote down when it opened."""
     if gate in HEARING:
         able = [person.id for person in terms.who_may(authority.RIGHTS[gate], terms.promised(gate).owner)]
         return {"not_by": surveys.not_by(await _worked_on_it(connection, gate, case), able=able)}
+    if gate == Stage.RESOLUTION:
+        return {"due": await money.due(connection, case, terms, at=at)}
     if gate not in CHANGEABLE:
         return {}
     told = standings.standing((await journal.read(connection, case.case_no)).values())
@@ -712,6 +716,8 @@ async def _leave(leg: Leg, gate: str, entry: str) -> Answer:
         order = await orders.show(connection, leg.case.order_no)
         owed = await boards.owed_by(connection, leg.case.case_no)
         visits = await lists.left(connection, leg.case.case_no) if gate == Stage.VISIT else []
+        if promise is not None and gate == Stage.RESOLUTION:
+            await money.reckon_anew(connection, leg)
     if promise is None:
         return await _somebody_elses(leg, gate, entry)
     shown = promise["gate"]

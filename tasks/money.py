@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,12 +16,13 @@ from aftersales.desk import leg as legs
 from aftersales.desk.leg import Leg
 from aftersales.gateways import Outcome, Payment, http
 from aftersales.gateways.worklists import TransferList
-from aftersales.rules import money, offers, settlements
+from aftersales.rules import clocks, money, offers, settlements
 from aftersales.rules.settlements import BY_HAND, PROVIDER, TRANSFER
-from aftersales.rules.standing import bill_data, standing
+from aftersales.rules.standing import Standing, bill_data, standing
 from aftersales.settings import settings
 from aftersales.store import cases, facts, journal, parks, work
 from aftersales.store.engine import transaction
+from aftersales.terms import Terms
 from aftersales.words import ZERO, Bill, Event, Order
 from tasks import notices
 from tasks.steps import Intent, step
@@ -54,6 +56,24 @@ async def reckon(case: str) -> None:
         await cases.one_at_a_time(connection, leg.case.order_no)
         bill, _ = await _bill(connection, leg)
         await leg.note(connection, entry, kind="reckoning", data=bill_data(bill), rule="RET-08")
+
+
+async def reckon_anew(connection: AsyncConnection, leg: Leg) -> None:
+    """Reckon again what the manager is shown, if a day of storage or another case has changed it since (RET-08)."""
+    bill, _ = await _bill(connection, leg)
+    data = bill_data(bill)
+    if data == standing(leg.history).reckoned:
+        return
+    shown = [entry for entry in leg.history if entry.kind == "reckoning"]
+    entry = f"reckoning-{leg.rounds['reckoning'] - 1}.{len(shown)}"
+    await leg.note(connection, entry, kind="reckoning", data=data, rule="RET-08")
+
+
+async def due(connection: AsyncConnection, case: cases.Case, terms: Terms, *, at: datetime) -> str:
+    """What the last receipt would pay by the rules at an instant: no part of it may be promised beyond that (RET-08)."""
+    told = standing((await journal.read(connection, case.case_no)).values())
+    bill, _ = await _reckoned(connection, case, terms, told, at=at)
+    return f"{bill.total:.2f}"
 
 
 async def settle(case: str) -> None:
@@ -323,11 +343,16 @@ async def _bill(connection: AsyncConnection, leg: Leg) -> tuple[Bill, Order]:
     """What the last receipt pays by the rules, and its order, which the caller holds."""
     assert leg.case is not None
     assert leg.terms is not None
-    zone = ZoneInfo(leg.terms.house.timezone)
-    order = await facts.load(connection, leg.case.order_no)
+    return await _reckoned(connection, leg.case, leg.terms, standing(leg.history), at=leg.now())
+
+
+async def _reckoned(
+    connection: AsyncConnection, case: cases.Case, terms: Terms, told: Standing, *, at: datetime
+) -> tuple[Bill, Order]:
+    order = await facts.load(connection, case.order_no)
     assert order is not None, "a case has its order"
-    on = leg.now().astimezone(zone).date()
-    return settlements.settle(told=standing(leg.history), order=order, terms=leg.terms, on=on), order
+    on = clocks.house_date(at, house=terms.house)
+    return settlements.settle(told=told, order=order, terms=terms, on=on), order
 
 
 def _paid_by(leg: Leg, order: Order) -> dict[str, str]:

@@ -277,7 +277,7 @@ class ResolutionForm(GateForm, name="resolution", title="处理决定"):
 
     decision: Annotated[Resolution, Choice(Resolution)] = Field(title="处理方式")
     amount: Annotated[Decimal | None, Money(optional=True)] = Field(
-        default=None, title="部分退款金额", description="不超过上面的应退金额；其他处理方式不填"
+        default=None, title="部分退款金额", description="小于提交时的应退金额；其他处理方式不填"
     )
     payer: Annotated[Payer | None, Choice(Payer, unchanged="不适用")] = Field(
         default=None, title="寄回运费由谁承担", description="有卖家原因的由店铺承担，否则由客户承担"

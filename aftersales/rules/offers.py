@@ -69,18 +69,13 @@ def offer(*, gate: str, standing: Standing, terms: Terms) -> Offer:
                 {"received": {str(line_no): count for line_no, count in received.items()}},
             )
         case "resolution":
-            assert standing.reckoned is not None, "what is due was reckoned before the manager is asked"
             last = standing.receipts[-1]
-            context = {
-                "due": standing.reckoned["total"],
-                "is_lost": last.is_lost,
-                # somebody else's goods come from the customer, whatever their cause says
-                "is_sellers_fault": any(
-                    row["grade"] != Grade.WRONG and terms.returns.fault(row["cause"]) is Fault.SELLER
-                    for _, _, row in last.findings
-                ),
-                "is_all_wrong": not last.kept,
-            }
+            # somebody else's goods come from the customer, whatever their cause says
+            is_sellers_fault = any(
+                row["grade"] != Grade.WRONG and terms.returns.fault(row["cause"]) is Fault.SELLER
+                for _, _, row in last.findings
+            )
+            context = {"is_lost": last.is_lost, "is_sellers_fault": is_sellers_fault, "is_all_wrong": not last.kept}
             return Offer(options, context=context)
         case "countersign":
             return Offer(options, context={"not_by": list(standing.bill_approvers)})
@@ -88,10 +83,10 @@ def offer(*, gate: str, standing: Standing, terms: Terms) -> Offer:
             amount = standing.bills[-1]["total"]
             # who lets the provider pay has told the customer; the confirmation asks no second time
             tells = must_tell(standing, terms.returns) and not standing.is_released
-            context = {"amount": amount, "not_by": list(standing.approvers), "must_tell": tells}
+            agreed = {"amount": amount, "not_by": list(standing.approvers), "must_tell": tells}
             if standing.billed_at is not None:
-                context["billed_at"] = standing.billed_at.isoformat()
-            return Offer(options, {"amount": amount}, context, ("told_how", "told_at") if tells else ())
+                agreed["billed_at"] = standing.billed_at.isoformat()
+            return Offer(options, {"amount": amount}, agreed, ("told_how", "told_at") if tells else ())
         case "reimbursement":
             assert standing.reimbursement is not None, "a reimbursement is reckoned before it is paid"
             amount = standing.reimbursement["total"]
@@ -100,8 +95,12 @@ def offer(*, gate: str, standing: Standing, terms: Terms) -> Offer:
 
 
 def must_tell(standing: Standing, terms: Returns) -> bool:
-    """Whether the customer must be told before a deduction: found at fault, or paid in part only (MON-17, RET-08)."""
-    if any(line["rule"] == "RET-08" for line in standing.bills[-1]["lines"]):
+    """
+    Whether the customer must be told before a deduction: found at fault, or paid in part only (MON-17, RET-08).
+
+    A part is told whatever its bill came to: that may be less than was promised, with no line for it.
+    """
+    if standing.resolution is not None and standing.resolution["decision"] == "partial":
         return True
     claimed = terms.fault(standing.request["reason"])
     found = {terms.fault(row["cause"]) for _, _, row in standing.receipts[-1].findings}

@@ -616,6 +616,69 @@ async def test_ret08_no_part_is_nothing_all_or_more(shop, amount):
     assert (await telling.again()).at == "resolution-0"
 
 
+async def stored(shop: Shop) -> Telling:
+    """Goods of band C, sent by the customer, that did not pass on the day they came: 200.00 is due, a day costs 1.00."""
+    await shop.order(age=31)
+    telling = await approved(shop, shipping="self")
+    await telling.decide("exception", "A01", decision="approve", reason="老客户")
+    await telling.decide("pickup", "L02", carrier="顺丰", tracking_no="SF100200300")
+    await telling.signal(Event.PARCEL_RECEIVED)
+    return await telling.decide("inspection", "W03", items=[seen(1)], result="fail", reason="有磨损")
+
+
+async def shown(telling: Telling) -> list[str]:
+    """What the manager was shown as due, oldest first."""
+    return [entry.data["total"] for entry in (await telling.journal()).values() if entry.kind == "reckoning"]
+
+
+async def test_ret08_a_part_is_held_to_what_is_due_on_the_day_of_the_decision(shop, time):
+    """What was due when the form was drawn is less two days later: the customer must not be promised more in writing."""
+    telling = await stored(shop)
+    assert await shown(telling) == ["200.00"]
+    time.on("2026-03-04 10:00")
+
+    for amount in ("198.00", "199.00"):
+        with pytest.raises(gates.Refused, match=r"小于应退的 198\.00 元"):
+            await telling.decide("resolution", "A01", decision="partial", amount=amount, reason="缺少配件")
+    await telling.again()
+    await telling.again()
+    assert await shown(telling) == ["200.00", "198.00"]
+    assert not [body for body in await notices(telling, "NTC-06") if "我们决定" in body]
+
+    await telling.decide("resolution", "A01", decision="partial", amount="197.99", reason="缺少配件")
+    assert await bill(telling) == ("197.99", ["MON-14 200.00", "MON-05 -2.00", "RET-08 -0.01"])
+
+
+async def test_ret08_a_part_is_held_to_what_other_cases_of_the_order_have_left(shop):
+    await shop.order()
+    telling = await at_resolution(shop)
+    async with transaction() as connection:
+        await connection.execute(text("update orders set paid = 150.00"))
+
+    with pytest.raises(gates.Refused, match=r"小于应退的 150\.00 元"):
+        await telling.decide("resolution", "A01", decision="partial", amount="180.00", reason="缺少配件")
+
+    await telling.decide("resolution", "A01", decision="partial", amount="149.99", reason="缺少配件")
+    assert (await bill(telling))[0] == "149.99"
+
+
+async def test_ret08_a_bill_below_what_was_promised_is_told_before_it_is_paid(shop, time):
+    """Decided a minute before midnight, settled after it: the day that came between is charged."""
+    telling = await stored(shop)
+    time.on("2026-03-02 23:59")
+    answer = {"decision": "partial", "amount": "199.99", "reason": "缺少配件"}
+    await outside.decide(telling.case_no, "resolution", operator="A01", answer=answer)
+    time.on("2026-03-03 00:01")
+
+    await telling.again()
+
+    assert await bill(telling) == ("199.00", ["MON-14 200.00", "MON-05 -1.00"])
+    with pytest.raises(gates.Refused, match="已告知客户"):
+        await confirmed(telling, "199.00")
+    await confirmed(telling, "199.00", told_how="电话", told_at="2026-03-03 00:01")
+    assert await ended(telling) is Stage.CLOSED
+
+
 async def test_cmp01_a_complaint_is_a_row_of_its_own_with_a_number_an_owner_and_a_link_and_no_run(shop):
     """验收不通过: 转投诉 opens a complaint of the customer service department, once, however often the story is told."""
     await shop.order()
