@@ -2,8 +2,8 @@
 The gateways of a shop that has connected a payment provider, a carrier or an SMS gateway over HTTP.
 
 The contract is ours (`docs/openapi/payment.yaml`, `carrier.yaml`, `sms.yaml`); a shop's adapter speaks it. Whatever is
-not an answer by that contract (a time-out, a dropped connection, HTTP 500, a page of HTML) is *unknown*: nobody knows
-whether it was carried out, so the same key is asked about before it is sent again (P-15, P-16).
+not an answer by that contract (a time-out, a dropped connection, HTTP 500, a page of HTML, a proxy's 404) is *unknown*:
+nobody knows whether it was carried out, so the same key is asked about before it is sent again (P-15, P-16).
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ LONGEST_CALL = 30.0
 CURRENCY = "CNY"
 # an answer is a few words; whatever is longer is none of ours
 MOST_BYTES = 64 * 1024
+NOWHERE = "没有找到接口（HTTP 404）"
+ANOTHER = "回复的是另一笔业务"
 
 
 def printable(text: str) -> str:
@@ -50,6 +52,15 @@ class Answer(BaseModel):
     reason: Short = ""
 
 
+class Never(BaseModel):
+    """What the other side says, with HTTP 404, of a key that it never got."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    key: Short
+    status: Literal["never_received"]
+
+
 class _Http:
     """One resource of the other side: sent to with a key, asked about by that key."""
 
@@ -58,7 +69,7 @@ class _Http:
 
     async def send(self, key: str, body: Mapping[str, Any]) -> Outcome:
         """Send a request under a key."""
-        return await self._call("POST", key, json=dict(body)) or self._unknown("没有找到接口（HTTP 404）")
+        return await self._call("POST", key, json=dict(body)) or self._unknown(NOWHERE)
 
     async def ask(self, key: str) -> Outcome | None:
         """What became of a key; None when it never arrived."""
@@ -87,7 +98,7 @@ class _Http:
 
     def _read(self, key: str, status: int, body: bytes) -> Outcome | None:
         if status == httpx.codes.NOT_FOUND:
-            return None
+            return self._never(key, body)
         if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
             return self._unknown(f"不认我们的密钥（HTTP {status}），请核对 {self._variable}")
         if status not in (httpx.codes.OK, httpx.codes.CREATED, httpx.codes.ACCEPTED):
@@ -97,13 +108,21 @@ class _Http:
         except ValidationError:
             return self._unknown("回复的内容看不懂")
         if answer.key != key:
-            return self._unknown("回复的是另一笔业务")
+            return self._unknown(ANOTHER)
         match answer.status:
             case "done" | "accepted":
                 is_final = answer.status == "done"
                 return Outcome("done", reference=answer.reference, is_final=is_final, is_pending=not is_final)
             case "refused" | "failed":
                 return Outcome(answer.status, reason=masking.scrub(answer.reason) or f"{self._name}没有说明原因")
+
+    def _never(self, key: str, body: bytes) -> Outcome | None:
+        """None when the other side says that it never got this key: any 404 of a proxy does not know that (P-15)."""
+        try:
+            never = Never.model_validate_json(body)
+        except ValidationError:
+            return self._unknown(NOWHERE)
+        return None if never.key == key else self._unknown(ANOTHER)
 
     def _unknown(self, why: str) -> Outcome:
         return Outcome("unknown", reason=f"{self._name}{why}")

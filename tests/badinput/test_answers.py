@@ -24,6 +24,7 @@ from tests.stories.conftest import Shop, Telling
 
 HTML, TEXT, PLAIN = {"Content-Type": "text/html"}, {"Content-Type": "text/plain"}, {"Content-Type": "application/json"}
 DONE = '{"key": "KEY", "status": "done"}'
+NEVER = '{"key": "KEY", "status": "never_received"}'
 
 
 def answer(what: str, status: int, body: str, sentence: str, headers: dict[str, str] = PLAIN) -> Any:
@@ -35,6 +36,12 @@ ANSWERS = [
     answer("401", 401, "{}", "不认我们的密钥（HTTP 401），请核对 AFTERSALES_PAYMENT_KEY"),
     answer("403", 403, "{}", "不认我们的密钥（HTTP 403），请核对 AFTERSALES_PAYMENT_KEY"),
     answer("404 for everything", 404, "{}", "没有找到接口（HTTP 404）"),
+    answer("404 with nothing", 404, "", "没有找到接口（HTTP 404）"),
+    answer("404 in HTML", 404, "<html>Not Found", "没有找到接口（HTTP 404）", headers=HTML),
+    answer("404, the right words as a page", 404, NEVER, "没有找到接口（HTTP 404）", headers=HTML),
+    answer("404, and done", 404, DONE, "没有找到接口（HTTP 404）"),
+    answer("404 about another key", 404, NEVER.replace("KEY", "RT-20000101-0001/refund-0"), "回复的是另一笔业务"),
+    answer("404, never received, to what was just sent", 404, NEVER, "没有找到接口（HTTP 404）"),
     answer("405", 405, "{}", "回复了 HTTP 405"),
     answer("409, and done", 409, DONE, "回复了 HTTP 409"),
     answer("422", 422, "{}", "回复了 HTTP 422"),

@@ -5,7 +5,8 @@ A payment provider, a carrier and an SMS gateway in one: a real HTTP server in a
 `POST /_behave {"key": …, "how": …}` says how the next requests about a key are answered: `delay`, `error` (HTTP 500),
 `garbage`, `truncated`, `wrong_types`, `other_key`, `drop` (books, then drops the connection), `drop_before`, `refused`,
 `failed`, `failed_once`, `accepted`, `unauthorized`, `say` (whatever `answer` holds), `drip` (a byte at a time), `nul` and
-`personal` (in what it says), `settle` and `bounce` (what was accepted is done, or has failed, when it is asked about).
+`personal` (in what it says), `lost_page`, `lost_empty`, `lost_other` (HTTP 404 with a page, with nothing, about another
+key), `settle` and `bounce` (what was accepted is done, or has failed, when it is asked about).
 A `times` bounds it; without one it lasts.
 """
 
@@ -29,6 +30,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 KEY = "test-key-of-the-provider"
+NEVER = "never_received"
 
 
 class Provider:
@@ -102,6 +104,12 @@ def create(sheet: Path) -> FastAPI:
             return Response(said["body"].replace("KEY", key), said["status"], said["headers"])
         if mood == "error":
             return JSONResponse({"error": "down"}, 500)
+        if mood == "lost_page":
+            return Response("<html>404 Not Found", 404, media_type="text/html")
+        if mood == "lost_empty":
+            return Response(status_code=404)
+        if mood == "lost_other":
+            return JSONResponse({"key": "RT-20000101-0001/refund-0", "status": NEVER}, 404)
         if request.method == "GET":
             asked = request.query_params.get("key", "")
             if mood == "settle":
@@ -112,7 +120,7 @@ def create(sheet: Path) -> FastAPI:
             known = provider.booked.get(asked)
             if known is None and asked in provider.failed:
                 return JSONResponse({"key": asked, "status": "failed", "reason": "渠道余额不足"})
-            return JSONResponse(known, 200) if known else JSONResponse({"error": "unknown key"}, 404)
+            return JSONResponse(known, 200) if known else JSONResponse({"key": asked, "status": NEVER}, 404)
         match mood:
             case "refused":
                 return JSONResponse({"key": key, "status": "refused", "reason": "账户已注销"})

@@ -109,6 +109,9 @@ MISBEHAVING = {
     "redirect": "支付渠道回复了 HTTP 307",
     "drop": "支付渠道连接失败（RemoteProtocolError）",
     "drop_before": "支付渠道连接失败（RemoteProtocolError）",
+    "lost_page": "支付渠道没有找到接口（HTTP 404）",
+    "lost_empty": "支付渠道没有找到接口（HTTP 404）",
+    "lost_other": "支付渠道回复的是另一笔业务",
     "unauthorized": "支付渠道不认我们的密钥（HTTP 401），请核对 AFTERSALES_PAYMENT_KEY",
 }
 
@@ -136,6 +139,23 @@ async def test_p15_what_was_booked_behind_our_back_is_found_by_asking(provider, 
 
     assert (await gateway.ask(REFUND)).outcome == "done"
     assert provider.bookings[REFUND] == 1
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ("lost_page", "支付渠道没有找到接口（HTTP 404）"),
+        ("lost_empty", "支付渠道没有找到接口（HTTP 404）"),
+        ("lost_other", "支付渠道回复的是另一笔业务"),
+    ],
+)
+async def test_p15_a_404_that_does_not_name_the_key_does_not_say_that_it_never_arrived(provider, how, reason):
+    """A proxy's page stands between us and a refund that was booked: whoever believes it pays again."""
+    gateway = HttpPayment(provider.url, KEY)
+    await gateway.refund(REFUND, **WHAT)
+    provider.behave(how, times=1)
+
+    assert await gateway.ask(REFUND) == Outcome("unknown", reason=reason)
 
 
 async def test_p15_a_slow_answer_is_unknown(provider, monkeypatch):

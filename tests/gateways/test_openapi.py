@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
-from aftersales.gateways.http import Answer, HttpCarrier, HttpMessages, HttpPayment
+from aftersales.gateways.http import Answer, HttpCarrier, HttpMessages, HttpPayment, Never
 from aftersales.rules import authority
 from aftersales.serve import app, intake, signatures
 from aftersales.serve.callbacks import CarrierCallback, PaymentCallback
@@ -56,6 +56,21 @@ def test_an_answer_has_the_states_that_are_read(name):
 
     assert told["properties"]["status"]["enum"] == list(get_args(Answer.model_fields["status"].annotation))
     assert set(told["properties"]) == set(Answer.model_fields)
+
+
+@pytest.mark.parametrize(("name", "path"), [("payment", "/refunds"), ("carrier", "/shipments"), ("sms", "/messages")])
+async def test_a_key_that_never_arrived_is_answered_as_the_document_says(provider: Running, name: str, path: str):
+    told = document(name)["paths"][path]["get"]["responses"]["404"]["content"]["application/json"]["schema"]
+    assert told == {"$ref": "#/components/schemas/Never"}
+    never = document(name)["components"]["schemas"]["Never"]
+    assert set(never["required"]) == set(never["properties"]) == set(Never.model_fields)
+    assert [never["properties"]["status"]["const"]] == list(get_args(Never.model_fields["status"].annotation))
+
+    async with httpx.AsyncClient(trust_env=False, headers={"Authorization": f"Bearer {KEY}"}) as client:
+        answer = await client.get(provider.url + path, params={"key": "RT-1/refund-0"})
+
+    assert answer.status_code == 404
+    valid(name, never, answer.json())
 
 
 async def test_what_we_send_and_what_the_provider_answers_are_valid(provider: Running):
