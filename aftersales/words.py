@@ -439,6 +439,8 @@ LADDER_NOTICE = _ANY | {"stage", "owner", "due", "late", "missed"}
 LADDER_READERS = {"ESC-05": "staff", "NTC-10": "staff", "NTC-15": "staff", "ESC-08": "customer"}
 # what is written without a file of words: to a department, to a person, many in one
 UNWRITTEN = DESK, STAFF, DIGEST = ("DESK", "STAFF", "DIGEST")
+# the actor of what was done with Prefect's own buttons: nobody knows by whom
+PREFECT = "desk"
 # what the code calls the rung before the breach
 REMINDER = "reminder"
 # what each notice of a return may name besides; the words are in config/notices (NTC-01 to NTC-19)

@@ -27,6 +27,7 @@ from aftersales.store import units as ledger
 from aftersales.store.engine import transaction
 from aftersales.terms import Terms
 from aftersales.words import (
+    PREFECT,
     Bill,
     Event,
     Order,
@@ -590,7 +591,9 @@ async def _tell_of_untaken(connection: AsyncConnection, leg: Leg) -> None:
 
 
 def _why_cancelled(leg: Leg) -> str:
-    """Why a case ended before its goods came: taken back, or nobody answered in time (RET-04, AMB-52, NUM-223)."""
+    """Why a case ended before its goods came: taken back, or nobody answered in time (RET-04, AMB-52, NUM-223, RET-17)."""
+    if (taken_back := leg.entries.get("cancelled-0")) is not None and taken_back.actor == PREFECT:
+        return "由店铺取消，如非您的要求请联系客服"
     lapsed = [told.entry.rpartition("-")[0] for told in leg.history if told.data.get("lapsed")]
     if not lapsed:
         return "按您的要求取消"

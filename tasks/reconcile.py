@@ -33,7 +33,7 @@ from aftersales.store import applications, cases, desk, installation, journal, o
 from aftersales.store import units as ledger
 from aftersales.store.engine import transaction
 from aftersales.store.journal import Entry
-from aftersales.words import Event, Process, Unable
+from aftersales.words import PREFECT, Event, Process, Unable
 from tasks import boards, desks, figures, gates, intake, lapses, notices, outside, tellers, visits
 from tasks.cases import current_terms
 from tasks.steps import FIRST_REST, LONGEST_REST
@@ -323,7 +323,7 @@ async def _cancelled(case: cases.Case, run: FlowRun, state: State) -> str:
     reason = "运行在 Prefect 界面中被取消"
     key = f"{case.case_no}/{Event.CASE_CANCELLED.value}/{run.id}/{state.id}"
     try:
-        await outside.signal(case.case_no, Event.CASE_CANCELLED, actor="desk", data={"reason": reason}, key=key)
+        await outside.signal(case.case_no, Event.CASE_CANCELLED, actor=PREFECT, data={"reason": reason}, key=key)
     except Unable:
         if case.process != Process.RETURNS:
             return "这种单不能取消，已恢复运行"

@@ -18,6 +18,7 @@ from aftersales.rules.lists import Visit
 from aftersales.rules.standing import QUESTION, Standing, Told, asks, evidence_label, lines_of
 from aftersales.terms import Returns
 from aftersales.words import (
+    PREFECT,
     ZERO,
     AgeBand,
     Effect,
@@ -91,7 +92,7 @@ class Reader:
             "payment": "支付渠道",
             "customer": "客户",
             "shop": "店铺系统",
-            "desk": "Prefect 界面",
+            PREFECT: "Prefect 界面",
         }.get(actor, actor)
 
     def recipient(self, to: str) -> str:

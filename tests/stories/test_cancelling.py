@@ -88,6 +88,26 @@ async def test_logistics_hears_nothing_where_nothing_was_arranged(shop: Shop, sh
     assert not await telling.rows("outbox", "body", "and recipient like 'department:%'")
 
 
+@pytest.mark.parametrize(
+    ("actor", "cause"),
+    [
+        pytest.param("customer", "按您的要求取消", id="the customer"),
+        pytest.param("C07", "按您的要求取消", id="an agent for the customer"),
+        pytest.param("desk", "由店铺取消，如非您的要求请联系客服", id="somebody who clicked Cancel in Prefect"),
+    ],
+)
+async def test_ntc09_only_who_asked_is_told_that_they_did(shop: Shop, actor: str, cause: str):
+    from tasks import outside
+
+    telling = await picked_up(shop)
+
+    await outside.signal(telling.case_no, Event.CASE_CANCELLED, actor=actor, data={"reason": "取消"})
+    await telling.again()
+
+    ((body,),) = await telling.rows("outbox", "body", "and notice = 'NTC-09'")
+    assert f"（{cause}）" in body
+
+
 async def test_ret17_goods_that_are_here_are_not_cancelled(shop: Shop):
     telling = await picked_up(shop)
     await telling.signal(Event.PARCEL_RECEIVED, tracking_no="SF1001")

@@ -58,7 +58,8 @@ async def test_trap_11_a_run_cancelled_in_the_ui_before_the_goods_came_ends_the_
     assert (await run.case()).stage is Stage.CANCELLED
     assert not await run.rows("units", "state = 'held'")
     assert not await run.rows("promises", "ended_at is null")
-    assert len(await run.rows("outbox", "notice = 'NTC-09'")) == 1
+    (notice,) = await run.rows("outbox", "notice = 'NTC-09'")
+    assert "由店铺取消" in notice.body and "按您的要求" not in notice.body
     assert await told(run) == ["运行被取消：售后单按取消办理。请打开这张单看一看；售后单请勿使用 Cancel、Delete。"]
     assert await look(staffed) == {}
 
