@@ -208,8 +208,7 @@ async def owes_freight(case: str) -> bool:
     assert leg.terms is not None
     if "reimbursement-0.reckoned" in leg.entries:
         return True
-    freight, vouchers = settlements.freight_owed(standing(leg.history), leg.terms.returns)
-    bill = Bill(None, money.reimbursement(freight=freight, terms=leg.terms.returns) if freight else ())
+    bill, vouchers = settlements.freight_back(standing(leg.history), leg.terms.returns)
     if bill.total <= ZERO:
         return False
     async with transaction() as connection:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from aftersales.rules import settlements
 from aftersales.rules.standing import Standing, Told, standing
 from aftersales.terms import Returns, Terms
-from aftersales.words import ZERO, Grade, Order
+from aftersales.words import ZERO, Bill, Grade, Order
 
 SLACK = timedelta(minutes=5)
 # what a row that somebody has changed may raise wherever it is read
@@ -70,7 +70,7 @@ def payments(
     found: list[Payment] = []
     paid: set[str] = set()
     bills: list[tuple[int, Numbered]] = []
-    reckoned: Numbered | None = None
+    reckoned: tuple[int, Numbered] | None = None
 
     def tell(index: int, entry: Numbered, bill: Numbered | None, faults: list[str], *, pays: bool) -> None:
         told = _standing(history[:index])
@@ -103,7 +103,7 @@ def payments(
         elif entry.kind == "bill":
             bills.append((index, entry))
         elif entry.kind == "reimbursement":
-            reckoned = entry
+            reckoned = index, entry
         elif entry.kind == "decision" and name == "refund":
             if not bills or bills[-1][1].entry in paid:
                 tell(index, entry, None, ["没有对应的结算"], pays=True)
@@ -112,8 +112,17 @@ def payments(
             paid.add(bill.entry)
             tell(index, entry, bill, against_the_rules(at, bill) + _agreement(entry, bill), pays=True)
         elif entry.kind == "decision" and name == "reimbursement":
-            faults = _agreement(entry, reckoned) if reckoned else ["没有应补运费的记录"]
-            tell(index, entry, reckoned, faults, pays=True)
+            if reckoned is None:
+                tell(index, entry, None, ["没有应补运费的记录"], pays=True)
+                continue
+            at, owed = reckoned
+            tell(
+                index,
+                entry,
+                owed,
+                _freight_disagreements(owed, history[:at], terms) + _agreement(entry, owed),
+                pays=True,
+            )
     has_ended = any(entry.kind == "closed" for entry in history)
     for at, bill in bills:
         total, unread = _read(bill.data.get("total"))
@@ -259,17 +268,26 @@ def _before(bill: Numbered, case_no: str, billed: Iterable[Billed]) -> list[Any]
 
 def _disagreements(bill: Told, before: Sequence[Told], order: Order, terms: Terms, earlier: Iterable[Any]) -> list[str]:
     """Compare a bill with what the rules give for the same facts, with `earlier` bills of its order paid already."""
-    lines = bill.data["lines"]
-    sum_of = sum((_amount(line["amount"]) for line in lines), ZERO)
-    total = _amount(bill.data["total"])
-    faults = [] if sum_of == total else [f"各行相加 {sum_of:.2f} 元，合计写的是 {total:.2f} 元"]
     told = standing(before)
     zone = ZoneInfo(terms.house.timezone)
     refunded = sum((_amount(each) for each in earlier), ZERO)
     ruled = settlements.settle(
         told=told, order=replace(order, refunded=refunded), terms=terms, on=bill.at.astimezone(zone).date()
     )
-    ruled = settlements.granted(ruled, told)
+    return _apart(bill, settlements.granted(ruled, told))
+
+
+def _freight_disagreements(owed: Told, before: Sequence[Told], terms: Terms) -> list[str]:
+    """Compare the freight that a self-shipper gets back with what the rule gives for the same facts (MON-18)."""
+    return _safely(lambda: _apart(owed, settlements.freight_back(standing(before), terms.returns)[0]))
+
+
+def _apart(bill: Told, ruled: Bill) -> list[str]:
+    """Say where a bill as it was written is not its own sum, or not what the rules give."""
+    lines = bill.data["lines"]
+    sum_of = sum((_amount(line["amount"]) for line in lines), ZERO)
+    total = _amount(bill.data["total"])
+    faults = [] if sum_of == total else [f"各行相加 {sum_of:.2f} 元，合计写的是 {total:.2f} 元"]
     was = [(line["rule"], line["label"], _amount(line["amount"])) for line in lines]
     now = [(line.rule, line.label, line.amount) for line in ruled.lines]
     for line in was:

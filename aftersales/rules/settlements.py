@@ -76,7 +76,13 @@ def needs_countersign(bill: Bill, told: Standing, terms: Returns) -> bool:
     return limit is not None and bill.total > ZERO and paid + bill.total > limit
 
 
-def freight_owed(told: Standing, terms: Returns) -> tuple[Decimal, tuple[str, ...]]:
+def freight_back(told: Standing, terms: Returns) -> tuple[Bill, tuple[str, ...]]:
+    """Reckon what a self-shipper gets back, and give its vouchers; nothing where nothing is owed (MON-18)."""
+    freight, vouchers = _freight_owed(told, terms)
+    return Bill(None, money.reimbursement(freight=freight, terms=terms) if freight else ()), vouchers
+
+
+def _freight_owed(told: Standing, terms: Returns) -> tuple[Decimal, tuple[str, ...]]:
     """
     Say what a self-shipper paid for the parcels that were kept and came by the seller's fault, with vouchers (MON-18).
 

@@ -17,10 +17,10 @@ from sqlmodel import SQLModel
 from aftersales.cli import audit as cli
 from aftersales.cli import database as located
 from aftersales.rules import chain, clocks
-from aftersales.store import records
+from aftersales.store import records as stored
 from aftersales.store.engine import transaction
 from aftersales.words import Event, Right, Unable
-from tasks import audits, extensions
+from tasks import audits, extensions, records
 from tasks.cases import current_terms
 from tests import builders
 from tests.stories.conftest import Shop, Telling
@@ -143,7 +143,7 @@ async def test_aud01_a_chain_that_was_rewritten_as_a_whole_is_found_with_a_seal(
     case = await closed(shop)
     sealed = await audits.seal()
     async with transaction() as connection:
-        rows, _, _ = await records.audited(connection, case.case_no)
+        rows, _, _ = await stored.audited(connection, case.case_no)
     before, statements = "", []
     for row in rows:
         changed = {name: row[name] for name in chain.ROW}
@@ -287,6 +287,62 @@ async def test_aud03_a_bill_that_was_changed_disagrees_with_the_rules(shop: Shop
         "缺少规则的一行：MON-02 上门取件运费 -13.50",
         "应付 196.50 元，实付 186.50 元",
     )
+
+
+async def freight_back(shop: Shop) -> Telling:
+    """A self-shipper of a faulty product who paid 23.00 and gets the 20.00 back that the limit allows."""
+    await shop.order()
+    case = await shop.tell(shop.application(shipping="self", reason="quality", evidence=["照片"]))
+    await case.decide("review", "C08", decision="approve")
+    await case.decide("pickup", "L02", carrier="顺丰", tracking_no="SF100200300", freight="23.00", voucher="V-1")
+    await case.decide("receipt", "W02", items=[{"line": "1", "quantity": 1}], rest="complete")
+    rows = [{"line": "1", "quantity": 1, "grade": "unsellable", "cause": "quality"}]
+    await case.decide("inspection", "W03", items=rows, result="pass")
+    await case.decide("refund", "A03", amount="200.00", reference="ALI-1")
+    account = {"holder": "李小红", "bank": "招商银行", "number": "6225000000000000"}
+    await records.record(case.case_no, records.ACCOUNT, operator="C07", answer=account)
+    return await case.decide("reimbursement", "A03", amount="20.00", reference="ALI-2")
+
+
+RECKONED, PAID = "where entry = 'reimbursement-0.reckoned'", "where entry = 'reimbursement-0'"
+RAISED = f"update journal set data = jsonb_set(data, '{{lines,0,amount}}', '\"200.00\"') {RECKONED}"
+TOTAL = f'update journal set data = data || \'{{"total": "200.00"}}\' {RECKONED}'
+GIVEN = f'update journal set data = data || \'{{"amount": "200.00"}}\' {PAID}'
+NOT_PAID_BY_THE_CUSTOMER = "update journal set data = data - 'freight' where entry = 'pickup-0'"
+
+
+@pytest.mark.parametrize(
+    ("statements", "faults"),
+    [
+        pytest.param([], (), id="as it was reckoned"),
+        pytest.param([TOTAL, GIVEN], ("各行相加 20.00 元，合计写的是 200.00 元",), id="total and amount raised"),
+        pytest.param(
+            [RAISED, TOTAL, GIVEN],
+            (
+                "规则没有这一行：MON-18 补偿自行寄回的运费 200.00",
+                "缺少规则的一行：MON-18 补偿自行寄回的运费 20.00",
+            ),
+            id="line, total and amount raised",
+        ),
+        pytest.param(
+            [NOT_PAID_BY_THE_CUSTOMER],
+            ("规则没有这一行：MON-18 补偿自行寄回的运费 20.00",),
+            id="the customer had paid nothing",
+        ),
+        pytest.param([GIVEN], ("应付 20.00 元，实付 200.00 元",), id="amount raised"),
+    ],
+)
+async def test_aud03_freight_that_went_back_agrees_with_its_rule(
+    shop: Shop, database: str, statements: list[str], faults: tuple[str, ...]
+):
+    await freight_back(shop)
+    if statements:
+        attack(database, *statements)
+
+    payments, _ = await audits.refunds(**DAYS)
+
+    assert [each.faults for each in payments if each.entry == "reimbursement-0"] == [faults]
+    assert [each.faults for each in payments if each.entry == "refund-0"] == [()]
 
 
 async def test_aud03_one_reference_for_two_payments_is_told(shop: Shop):
