@@ -119,7 +119,7 @@ def quote(
     terms: Returns,
     zone: tzinfo,
     received_on: date | None = None,
-    refund_on: date | None = None,
+    settled_on: date | None = None,
     pickup_freight: Decimal | None = None,
     found: Sequence[Found] = (),
     already_charged: Sequence[Line] = (),
@@ -130,8 +130,8 @@ def quote(
     """
     Reckon what these units pay when they come back: the quote of an application and the settlement of a receipt (MON-14).
 
-    A quote knows the claim alone. A settlement names the units that were received (P-14), the day of receipt and of
-    the refund, the carrier's voucher, the fault as `found` by the inspection, which goes over the claim unit by unit
+    A quote knows the claim alone. A settlement names the units that were received (P-14), the day of receipt and its
+    own, the carrier's voucher, the fault as `found` by the inspection, which goes over the claim unit by unit
     (MON-17), and in `already_charged` all lines of the earlier bills of the same case.
 
     Freight is charged once a case, in full, as soon as one unit comes back for the customer's own reason:
@@ -144,7 +144,8 @@ def quote(
     `approved` means that the after-sales manager has decided what `needs_person` names; the amounts are the same.
     `allowed` means that the application was allowed, with so much of it to stay unpaid in all; more is asked about anew.
     Goods that were lost on their way back (`is_lost`) cost no freight: nobody brought them (RET-06).
-    Storage is paid for each parcel, from its receipt to the day of its refund.
+    Storage is paid for each parcel, from its receipt to its settlement: a bill is fixed when it is made, and how long
+    the money takes from there costs the customer nothing.
     """
     judged = eligibility.check(order=order, wanted=wanted, reason=reason, asked_on=asked_on, terms=terms, zone=zone)
     seller, customer = _by_fault(wanted, claimed=terms.fault(reason), found=found)
@@ -160,7 +161,7 @@ def quote(
             insured=order.insured_freight,
             shipping=shipping,
             freight=terms.pickup_freight if pickup_freight is None else pickup_freight,
-            stored_days=_days(received_on, refund_on),
+            stored_days=_days(received_on, settled_on),
             is_charged=any(_is_freight(line) for line in already_charged),
             terms=terms,
         )
@@ -248,7 +249,7 @@ def _fees(
         if is_picked_up and not is_charged:
             fees.append(Line("MON-05", PICKUP_FREIGHT, ZERO - freight))
         stored = terms.storage_per_day * stored_days
-        daily = f"自收货至退款每天 {terms.storage_per_day:.2f} 元"
+        daily = f"自收货至结算每天 {terms.storage_per_day:.2f} 元"
         fees.append(Line("MON-05", f"仓储费 {stored_days} 天", ZERO - stored, note=daily))
     elif band is AgeBand.B:
         if (is_picked_up or terms.late_freight_when_self_shipped) and not is_charged:
@@ -264,9 +265,9 @@ def _is_freight(line: Line) -> bool:
     return line.rule in ("MON-02", "MON-04") or (line.rule == "MON-05" and line.label == PICKUP_FREIGHT)
 
 
-def _days(received_on: date | None, refund_on: date | None) -> int:
-    # before receipt nothing is stored; a day of refund before the receipt is a slip, not a credit
-    return max(0, (refund_on - received_on).days) if received_on and refund_on else 0
+def _days(received_on: date | None, settled_on: date | None) -> int:
+    # before receipt nothing is stored; a settlement before the receipt is a slip, not a credit
+    return max(0, (settled_on - received_on).days) if received_on and settled_on else 0
 
 
 def _bounded(lines: Sequence[Line], earlier: Sequence[Line], *, room: Decimal) -> list[Line]:

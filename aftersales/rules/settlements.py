@@ -42,7 +42,7 @@ def settle(*, told: Standing, order: Order, terms: Terms, on: date) -> Bill:
         terms=terms.returns.on(order.channel),
         zone=zone,
         received_on=None if told.is_lost else receipt.received_at.astimezone(zone).date(),
-        refund_on=on,
+        settled_on=on,
         pickup_freight=Decimal(voucher) if voucher and not is_self_shipped else None,
         found=[
             money.Found(line_no, part, terms.returns.fault(row["cause"])) for line_no, part, row in receipt.findings

@@ -186,5 +186,5 @@ def test_mon14_a_bill_is_never_below_0_nor_above_paid_minus_refunded(data, refun
         shipping=data.draw(st.sampled_from(list(Shipping))),
         asked_on=DELIVERED_ON + timedelta(days=data.draw(st.integers(0, 60))),
         received_on=DELIVERED_ON + timedelta(days=65),
-        refund_on=DELIVERED_ON + timedelta(days=data.draw(st.integers(60, 90))),
+        settled_on=DELIVERED_ON + timedelta(days=data.draw(st.integers(60, 90))),
     )

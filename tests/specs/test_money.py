@@ -119,7 +119,7 @@ def test_units_that_the_line_does_not_have_are_worth_an_error():
             {
                 "asked_on": on_day(31),
                 "received_on": on_day(40),
-                "refund_on": on_day(45),
+                "settled_on": on_day(45),
                 "approved": True,
             },
             "C",
@@ -145,7 +145,7 @@ def test_the_lines_of_a_bill():
         "MON-14 商品款 外套 ×2 200.00",
         "MON-04 逾期退货运费补偿 -15.00",
     ]
-    assert shown(quoted(order, asked_on=on_day(31), received_on=on_day(32), refund_on=on_day(37))) == [
+    assert shown(quoted(order, asked_on=on_day(31), received_on=on_day(32), settled_on=on_day(37))) == [
         "MON-14 商品款 外套 ×2 200.00",
         "MON-05 上门取件运费 -12.00",
         "MON-05 仓储费 5 天 -5.00",
@@ -213,24 +213,25 @@ def test_a_fee_of_nothing_is_not_minus_nothing():
 
 
 @pytest.mark.parametrize(
-    ("received", "refunded", "days"),
+    ("received", "settled", "days"),
     [
         pytest.param(None, None, 0, id="nothing is stored before receipt"),
         pytest.param(None, 40, 0, id="nor without one"),
-        pytest.param(40, None, 0, id="nor counted before a day of refund is known"),
-        pytest.param(40, 40, 0, id="refunded on the day of receipt"),
+        pytest.param(40, None, 0, id="nor counted before a day of settlement is known"),
+        pytest.param(40, 40, 0, id="settled on the day of receipt"),
         pytest.param(40, 41, 1, id="a day later"),
         pytest.param(41, 40, 0, id="never less than none"),
     ],
 )
-def test_storage_days_run_from_receipt_to_refund(received, refunded, days):
+def test_storage_days_run_from_receipt_to_settlement(received, settled, days):
     bill = quoted(
         asked_on=on_day(31),
         received_on=received and on_day(received),
-        refund_on=refunded and on_day(refunded),
+        settled_on=settled and on_day(settled),
     )
 
     assert shown(bill)[-1] == f"MON-05 仓储费 {days} 天 {yuan(-days) if days else '0.00'}"
+    assert bill.lines[-1].note == "自收货至结算每天 1.00 元"
 
 
 # --- what a person decides --------------------------------------------------------------------------------------------
