@@ -165,13 +165,14 @@ def quote(
             is_charged=any(_is_freight(line) for line in already_charged),
             terms=terms,
         )
-    lines += _bounded(lines, already_charged, room=max(ZERO, order.paid - order.refunded))
+    room = max(ZERO, order.paid - order.refunded)
+    lines += _bounded(lines, already_charged, room=room)
     cap = sum((line.amount for line in lines if line.label == CAP), ZERO)
     unpaid = -cap - sum((line.amount for line in already_charged if line.label == CAP), ZERO)
     if cap and unpaid > (allowed or ZERO):
         needs_person.append(
-            f"应退金额超过订单 {order.order_no} 可原路退回的余额 {max(ZERO, order.paid - order.refunded):.2f} 元，"
-            f"差额 {-cap:.2f} 元是否另行支付由售后经理决定（MON-14）"
+            f"应退金额超过订单 {order.order_no} 可原路退回的余额 {room:.2f} 元：批准后退 {room:.2f} 元，"
+            f"差额 {-cap:.2f} 元系统不付；差额也要付给客户的，请在理由里写明，并请出纳另行转账（MON-14）"
         )
     return Bill(judged.age_band, tuple(lines), () if approved else tuple(needs_person))
 

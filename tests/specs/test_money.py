@@ -384,7 +384,8 @@ def test_what_the_original_route_cannot_take_is_for_a_person():
     bill = quoted(an_order(refunded=yuan(50)))
 
     assert bill.needs_person == (
-        "应退金额超过订单 SO-1 可原路退回的余额 150.00 元，差额 38.00 元是否另行支付由售后经理决定（MON-14）",
+        "应退金额超过订单 SO-1 可原路退回的余额 150.00 元：批准后退 150.00 元，差额 38.00 元系统不付；"
+        "差额也要付给客户的，请在理由里写明，并请出纳另行转账（MON-14）",
     )
 
 
