@@ -280,7 +280,9 @@ class ResolutionForm(GateForm, name="resolution", title="处理决定"):
         default=None, title="部分退款金额", description="小于提交时的应退金额；其他处理方式不填"
     )
     payer: Annotated[Payer | None, Choice(Payer, unchanged="不适用")] = Field(
-        default=None, title="寄回运费由谁承担", description="有卖家原因的由店铺承担，否则由客户承担"
+        default=None,
+        title="寄回运费由谁承担",
+        description="有卖家原因的必须由店铺承担；没有的由客户承担，店铺自愿承担也可以，请在决定理由里写明",
     )
     reason: Annotated[str, Text(least=2)] = Field(title="决定理由", description="会告知客户")
 

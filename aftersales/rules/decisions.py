@@ -109,6 +109,7 @@ def _told(answer: Mapping[str, Any], context: Mapping[str, Any], at: datetime | 
 
 def _resolution(answer: Mapping[str, Any], context: Mapping[str, Any]) -> str:
     if answer["decision"] == "send_back":
+        # without the seller's fault the shop may bear it too: what favors the customer is the manager's to give
         if context.get("is_lost"):
             return "包裹已确认丢失，没有商品可以寄回，请选“按规则退款”“部分退款”或“转投诉”。"
         if context.get("is_sellers_fault") and answer["payer"] == "customer":

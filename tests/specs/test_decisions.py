@@ -254,6 +254,7 @@ SEND_BACK = {"decision": "send_back", "payer": "customer", "amount": None}
         pytest.param(SEND_BACK, {}, "", id="the customer's own reason"),
         pytest.param(SEND_BACK, {"is_sellers_fault": True}, "由店铺承担", id="mon20 the seller's fault"),
         pytest.param(SEND_BACK | {"payer": "seller"}, {"is_sellers_fault": True}, "", id="mon20 paid by the seller"),
+        pytest.param(SEND_BACK | {"payer": "seller"}, {}, "", id="mon20 the shop bears it of its own will"),
         pytest.param(SEND_BACK | {"payer": "seller"}, {"is_lost": True}, "没有商品可以寄回", id="nothing is there"),
         pytest.param({"decision": "refund"}, {"is_all_wrong": True}, "没有可以退款的", id="nothing of it is ours"),
         pytest.param({"decision": "partial", "amount": "100.00"}, {}, "", id="a part"),
