@@ -631,8 +631,16 @@ async def shown(telling: Telling) -> list[str]:
     return [entry.data["total"] for entry in (await telling.journal()).values() if entry.kind == "reckoning"]
 
 
-async def test_ret08_a_part_is_held_to_what_is_due_on_the_day_of_the_decision(shop, time):
+async def test_ret08_a_part_is_held_to_what_is_due_on_the_day_of_the_decision(shop, time, monkeypatch):
     """What was due when the form was drawn is less two days later: the customer must not be promised more in writing."""
+    pages: list[str] = []
+    leave = Bare.wait
+
+    async def wait(self: Bare, entry: str, schema: Any, summary: str, answered: Any) -> None:
+        pages.append(summary)
+        await leave(self, entry, schema, summary, answered)
+
+    monkeypatch.setattr(Bare, "wait", wait)
     telling = await stored(shop)
     assert await shown(telling) == ["200.00"]
     time.on("2026-03-04 10:00")
@@ -643,6 +651,8 @@ async def test_ret08_a_part_is_held_to_what_is_due_on_the_day_of_the_decision(sh
     await telling.again()
     await telling.again()
     assert await shown(telling) == ["200.00", "198.00"]
+    assert "| **200.00** |" in pages[-3] and "| **198.00** |" in pages[-2]
+    assert pages[-1] == pages[-2]
     assert not [body for body in await notices(telling, "NTC-06") if "我们决定" in body]
 
     await telling.decide("resolution", "A01", decision="partial", amount="197.99", reason="缺少配件")
