@@ -96,7 +96,8 @@ async def fall_due(count: int) -> None:
         await connection.execute(
             text(
                 "update promises set started_at = now() - interval '25 hours', due_at = now() - interval '1 hour',"
-                " rung_at = now() - interval '1 hour', rungs = 1 where id in (select id from promises where rungs = 1"
+                " rung_at = now() - interval '1 hour', rungs = 1, told = '[\"reminder\"]'"
+                " where id in (select id from promises where rungs = 1"
                 " and rung_at > now() order by md5(id::text) limit :count)"
             ),
             {"count": count},
@@ -151,7 +152,8 @@ async def heard() -> list[float]:
                         await connection.execute(
                             text(
                                 "update promises set started_at = cast(:at as timestamptz) - interval '24 hours',"
-                                " due_at = :at, rung_at = :at, rungs = 1 where case_no = :case and stage = 'review'"
+                                " due_at = :at, rung_at = :at, rungs = 1, told = '[\"reminder\"]'"
+                                " where case_no = :case and stage = 'review'"
                             ),
                             {"at": due_at, "case": case_no},
                         )

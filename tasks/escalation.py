@@ -162,24 +162,25 @@ async def _climb(case_no: str, promise_id: int, at: datetime, *, dry_run: bool) 
         due = Due(promise["started_at"], Limit.parse(promise["limit"]), promise["due_at"])
         pauses = clocks.pauses_of(promise["trace"])
         ladder = promises.rungs(terms, stage=promise["stage"], due=due, lapses_at=promise["lapses_at"], pauses=pauses)
-        reached = tuple(rung for rung in ladder[promise["rungs"] :] if rung.at <= at)
+        left = ladders.left(ladder, told=promise["told"])
+        reached = tuple(rung for rung in left if rung.at <= at)
         told = Told(case_no, promise["stage"], promise["owner"], promise["due_at"], reached)
         if reached:
             told = _tell(told, case, terms, at)
         if not dry_run:
             await _write(connection, Leg(driver=None, case=case, terms=terms), promise, told, at)  # type: ignore[arg-type]
-            behind = promise["rungs"] + len(reached)
+            behind = [*promise["told"], *(rung.name for rung in reached)]
             await rungs.climb(
                 connection,
                 promise_id,
-                rungs=behind,
-                rung_at=ladder[behind].at if behind < len(ladder) else None,
+                told=behind,
+                rung_at=left[len(reached)].at if len(reached) < len(left) else None,
                 # what follows the breach makes it no later than late
                 retags=any(rung.at <= promise["due_at"] for rung in reached),
             )
             if promise["stage"] == Stage.VISIT:
                 on = lists.due_day(promise["due_at"], terms=terms)
-                await listed.climbed(connection, case_no, due_on=on, rungs=behind)
+                await listed.climbed(connection, case_no, due_on=on, told=behind)
         return told
 
 

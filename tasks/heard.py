@@ -145,19 +145,21 @@ async def let_go(
     Where more is left of the same day, nobody has been told of that then: it climbs there once more.
     """
     on = lists.due_day(promise["due_at"], terms=terms)
-    is_owed = any(visit.due_on == on for visit in await store.left(connection, list_no))
+    owed = [visit for visit in await store.left(connection, list_no) if visit.due_on == on]
     gone = await notices.withdraw(
         connection,
         list_no,
         promise["entry"],
         notices=terms.escalation.notices,
-        reason=STILL_OWED if is_owed else deliveries.DONE,
+        reason=STILL_OWED if owed else deliveries.DONE,
         at=at,
     )
-    if not gone or not is_owed:
+    if not gone or not owed:
         return
     due = Due(promise["started_at"], Limit.parse(promise["limit"]), promise["due_at"])
     names = [rung.name for rung in promises.rungs(terms, stage=promise["stage"], due=due, lapses_at=None)]
     untold = [names.index(name) for row in gone if (name := row["entry"].partition(".")[2]) in names]
     if untold:
-        await store.climbed(connection, list_no, due_on=on, rungs=min(untold))
+        again = names[min(untold) :]
+        told = [name for name in lists.told(owed) if name not in again]
+        await store.climbed(connection, list_no, due_on=on, told=told)

@@ -180,22 +180,23 @@ async def give(
     assert leg.case is not None
     assert leg.terms is not None
     due = reckon(leg, stage, promised.limit)
-    trace, behind = clocks.trace(due, promised.rule), 0
+    trace = clocks.trace(due, promised.rule)
+    told: Sequence[str] = ()
     untold: Sequence[Mapping[str, Any]] = ()
     if stage == Stage.VISIT and (owed := lists.owed(await listed.left(connection, leg.case.case_no), terms=leg.terms)):
-        due, behind = owed
+        due, told = owed
         trace = clocks.trace(due, promised.rule)
     if asked := standings.interrupted(leg.history, gate=stage):
         paused = await cases.promise_of(connection, leg.case.case_no, asked.entry)
         due, trace = _resumed(leg.terms, paused, asked)
         if due.due_at == paused["due_at"]:
-            behind = paused["rungs"]
+            told = paused["told"]
             untold = await climbed.untold(connection, leg.case.case_no, asked.entry, reason=ASKED)
         await cases.carry_on(connection, paused["id"], entry)
     lapses_at = lapse(leg.terms, stage, due.due_at) if lapses else None
     pauses = clocks.pauses_of(trace)
     ladder = rungs(leg.terms, stage=stage, due=due, lapses_at=lapses_at, pauses=pauses)
-    climbs = () if leg.case.is_past else ladder[behind:]
+    climbs = () if leg.case.is_past else ladders.left(ladder, told=told)
     await cases.promise(
         connection,
         leg.case.case_no,
@@ -209,7 +210,7 @@ async def give(
         gate=gate,
         lapses_at=lapses_at,
         remind_at=reminder(leg.terms, stage, due) if lapses else None,
-        rungs=behind,
+        told=told,
         rung_at=climbs[0].at if climbs else None,
     )
     await _tell_again(connection, leg, entry, untold, due)

@@ -1,12 +1,12 @@
 """
 Ladders: who is told before and after a window passes, and when (ESC-04, ESC-05, ESC-08, ESC-09, AMB-13).
 
-A ladder is reckoned anew from its promise each time; what is stored is how many of its rungs are behind.
+A ladder is reckoned anew from its promise each time; what is stored is the names of the rungs that are behind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -66,6 +66,11 @@ def ladder(
     if at is not None:
         rungs.append(Rung(REMINDER, at, remind.rule, remind.notice, ("owner",)))
     return tuple(sorted(rungs, key=lambda rung: rung.at.astimezone(UTC)))
+
+
+def left(ladder: Sequence[Rung], *, told: Collection[str]) -> tuple[Rung, ...]:
+    """Say which rungs are still to come: one that was added to or taken out of the terms moves none of the others."""
+    return tuple(rung for rung in ladder if rung.name not in told)
 
 
 def urgency(*, due_at: datetime, rungs: int, rung_at: datetime | None, at: datetime) -> Urgency | None:

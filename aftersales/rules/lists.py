@@ -43,7 +43,7 @@ class Visit:
     promised_on: date | None
     done_at: datetime | None
     tries: int
-    rungs: int
+    told: Sequence[str]
     list_no: str | None
     rehearsal: str | None
     also: Sequence[Mapping[str, Any]]
@@ -134,11 +134,11 @@ def follows(
     return found
 
 
-def owed(left: Sequence[Visit], *, terms: Terms) -> tuple[Due, int] | None:
+def owed(left: Sequence[Visit], *, terms: Terms) -> tuple[Due, Sequence[str]] | None:
     """
-    Tell by when a list owes something, and how many rungs of that are behind (ESC-10).
+    Tell by when a list owes something, and which rungs of that are behind (ESC-10).
 
-    It is due at the end of the earliest due day of what is left; what was told for one of that day is told for all.
+    It is due at the end of the earliest due day of what is left.
     The window is that day: so the ladder has the same rungs whenever, and on whichever list, it is reckoned.
     """
     if not left:
@@ -146,7 +146,12 @@ def owed(left: Sequence[Visit], *, terms: Terms) -> tuple[Due, int] | None:
     on = min(visit.due_on for visit in left)
     starts, ends = clocks.span(on, on, house=terms.house)
     due = Due(starts, terms.promised("visit").limit, ends)
-    return due, max(visit.rungs for visit in left if visit.due_on == on)
+    return due, told([visit for visit in left if visit.due_on == on])
+
+
+def told(same_day: Sequence[Visit]) -> list[str]:
+    """Name the rungs that are behind visits of one day: what was told for one of them is told for all."""
+    return list(dict.fromkeys(name for visit in same_day for name in visit.told))
 
 
 def due_day(due_at: datetime, *, terms: Terms) -> date:

@@ -6,7 +6,7 @@ What happened stands in the journal; these rows are where a case is now.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -216,7 +216,7 @@ async def promise(
     gate: Mapping[str, Any] | None = None,
     lapses_at: datetime | None = None,
     remind_at: datetime | None = None,
-    rungs: int = 0,
+    told: Collection[str] = (),
     rung_at: datetime | None = None,
 ) -> bool:
     """Write a promise; False when it was already given."""
@@ -237,7 +237,8 @@ async def promise(
             gate=gate or {},
             lapses_at=lapses_at,
             remind_at=remind_at,
-            rungs=rungs,
+            told=list(told),
+            rungs=len(told),
             rung_at=rung_at,
         )
         .on_conflict_do_nothing()
@@ -325,6 +326,7 @@ async def extend(
             trace=dict(trace),
             lapses_at=lapses_at,
             remind_at=remind_at,
+            told=[],
             rungs=0,
             rung_at=rung_at,
             # what had climbed stands among the tags of its run

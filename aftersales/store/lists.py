@@ -25,7 +25,7 @@ VISITS = VisitRow.__table__  # type: ignore[attr-defined]
 _VISIT = """
 select v.id, v.key, v.kind, v.state, v.outcome, coalesce(nullif(v.order_no, ''), newest.order_no, '') as order_no,
        v.case_no, v.customer_id, coalesce(c.channel, o.channel, '') as channel, v.agent, v.owner, v.rule, v.due_on,
-       v.promised_on, v.done_at, v.tries, v.rungs, v.list_no, v.rehearsal, v.also, v.data,
+       v.promised_on, v.done_at, v.tries, v.told, v.list_no, v.rehearsal, v.also, v.data,
        coalesce(nullif(o.contact_name, ''), c.name, '') as name,
        coalesce(nullif(o.contact_phone, ''), c.phone, '') as phone,
        coalesce(last.note, '') as said
@@ -96,7 +96,7 @@ async def settle(
     if what.state == DONE:
         values["done_at"] = at
     else:
-        values |= {"list_no": None, "due_on": what.due_on, "rungs": 0}
+        values |= {"list_no": None, "due_on": what.due_on, "told": []}
     calls = func.jsonb_set(
         VISITS.c.data.op("||")(literal(more, JSONB)),
         text("'{calls}'"),
@@ -126,12 +126,12 @@ async def call_off(connection: AsyncConnection, name: str, *, at: datetime) -> i
 # --- ladders --------------------------------------------------------------------------------------------------------
 
 
-async def climbed(connection: AsyncConnection, list_no: str, *, due_on: date, rungs: int) -> None:
-    """Write down how far the visits of a list that were due on a day have climbed (ESC-10)."""
+async def climbed(connection: AsyncConnection, list_no: str, *, due_on: date, told: Collection[str]) -> None:
+    """Write down which rungs the visits of a list that were due on a day have behind them (ESC-10)."""
     await connection.execute(
         update(VISITS)
         .where(VISITS.c.list_no == list_no, VISITS.c.state == LISTED, VISITS.c.due_on == due_on)
-        .values(rungs=rungs)
+        .values(told=list(told))
     )
 
 

@@ -49,13 +49,13 @@ async def find(connection: AsyncConnection, promise_id: int, *, at: datetime) ->
 
 
 async def climb(
-    connection: AsyncConnection, promise_id: int, *, rungs: int, rung_at: datetime | None, retags: bool
+    connection: AsyncConnection, promise_id: int, *, told: Collection[str], rung_at: datetime | None, retags: bool
 ) -> None:
-    """Put so many rungs of a promise behind; None when there is no other. `retags`: it is more pressing than before."""
+    """Put the rungs `told` of a promise behind; None when no other comes. `retags`: it is more pressing than before."""
     await connection.execute(
         update(PROMISES)
         .where(PROMISES.c.id == promise_id)
-        .values(rungs=rungs, rung_at=rung_at, **({"retags": True} if retags else {}))
+        .values(told=list(told), rungs=len(told), rung_at=rung_at, **({"retags": True} if retags else {}))
     )
 
 

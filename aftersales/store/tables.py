@@ -350,7 +350,8 @@ class PromiseRow(SQLModel, table=True):
     gate: dict = _json()  # what the gate's form offers and is checked against, for whoever decides outside the UI
     lapses_at: datetime | None = _instant(null=True)  # when the gate answers itself, because nobody did
     remind_at: datetime | None = _instant(null=True)  # when the customer is reminded; empty again once that is done
-    # how many rungs of its ladder are behind, and when the next one is reached
+    # which rungs of its ladder are behind, how many, and when the next one is reached
+    told: list = _json("[]")
     rungs: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
     rung_at: datetime | None = _instant(null=True)
     # whether the tags of the case's run are to be set again: it climbed, or got more time after it had
@@ -487,8 +488,8 @@ class VisitRow(SQLModel, table=True):
     list_no: str | None = _text(null=True)  # the number of the list it stands on
     # the day it was due when it first came onto a list: what figures go by
     promised_on: date | None = Field(default=None, sa_column=Column(Date, nullable=True))
-    # how many rungs of the ladder of its due day are behind: told once, on whichever list it stands
-    rungs: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    # which rungs of the ladder of its due day are behind: told once, on whichever list it stands
+    told: list = _json("[]")
     data: dict = _json()
     rehearsal: str | None = Field(default=None, foreign_key="rehearsals.id")
     created_at: datetime = _instant()

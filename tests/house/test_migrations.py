@@ -2,6 +2,8 @@
 
 import psycopg
 import pytest
+from alembic import command
+from sqlalchemy import create_engine
 
 from aftersales.stack import schema
 from aftersales.words import Unable
@@ -23,6 +25,40 @@ def test_a_second_upgrade_changes_nothing(empty_database):
     schema.upgrade(empty_database)
 
     assert schema.version(empty_database) == schema.newest()
+
+
+def test_what_was_told_before_rungs_had_names_is_named(empty_database):
+    """Of a case by its history: what a longer ladder told before the last two belongs to the window before."""
+    until = "0017"
+    with create_engine(schema._address(empty_database)).connect() as connection:
+        command.upgrade(schema._config(connection), until)
+        connection.commit()
+    with psycopg.connect(schema.plain(empty_database), autocommit=True) as connection:
+        promise = (
+            'insert into promises (case_no, entry, stage, owner, rule, "limit", started_at, due_at, provisional,'
+            " calendars, trace, gate, rungs) values (%s, %s, %s, 'x', '', '2 wd', now(), now(), false, '', '{}', '{}', %s)"
+        )
+        for values in (("RT-1", "refund-0", "refund", 2), ("VL-1", "visit-0", "visit", 2), ("RT-2", "x-0", "x", 0)):
+            connection.execute(promise, values)
+        for seq, name in enumerate(("reminder", "breach", "breach", "lead", "lead"), 1):
+            connection.execute(
+                "insert into journal (case_no, seq, entry, kind, at, actor, rule, data, prev_hash, hash) values"
+                " ('RT-1', %s, %s, 'rung', now(), 'system', '', jsonb_build_object('stage', 'refund', 'rung', %s::text),"
+                " '', 'x')",
+                (seq, f"refund-0.{seq}", name),
+            )
+        connection.execute(
+            "insert into visits (key, kind, owner, due_on, rule, rungs, created_at)"
+            " values ('a', 'purchase', 'x', now(), '', 3, now()), ('b', 'purchase', 'x', now(), '', 0, now())"
+        )
+
+    schema.upgrade(empty_database)
+
+    with psycopg.connect(schema.plain(empty_database)) as connection:
+        told = connection.execute("select told from promises order by id").fetchall()
+        assert told == [(["breach", "lead"],), (["reminder", "breach"],), ([],)]
+        told = connection.execute("select told from visits order by key").fetchall()
+        assert told == [(["reminder", "breach", "head"],), ([],)]
 
 
 @pytest.mark.parametrize(

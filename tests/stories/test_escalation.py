@@ -19,8 +19,9 @@ from aftersales import clock
 from aftersales.rules import clocks
 from aftersales.store.engine import transaction
 from aftersales.terms import load
+from aftersales.terms.models import Rung
 from aftersales.words import Event, Stage
-from tasks import escalation, extensions
+from tasks import cases, escalation, extensions
 from tests.killing import killed
 from tests.stories.conftest import Shop, Telling
 
@@ -261,6 +262,66 @@ async def test_gen08_an_extension_begins_the_ladder_anew(shop: Shop, time: Any):
         "refund-0.breach-1",
         *(["outer-0.reminder"] if ("outer-0.reminder", at("2025-03-26 09:00")) in await reached(telling) else []),
     ]
+
+
+def ladder_of(monkeypatch: pytest.MonkeyPatch, *, without: str = "", lead: str = "") -> None:
+    """Start anew with another ladder of refunds: without a rung, with one for the owner so long after the breach."""
+    live = load()
+    steps = [rung for rung in live.escalation.ladders["refund"] if rung.name != without]
+    if lead:
+        steps.insert(1, Rung(name="lead", rule="ESC-08", notice="NTC-10", tell=["owner"], after=lead))
+    ladders = {**live.escalation.ladders, "refund": steps}
+    changed = live.model_copy(update={"escalation": live.escalation.model_copy(update={"ladders": ladders})})
+    monkeypatch.setattr(cases, "current_terms", lambda: changed)
+
+
+async def test_esc08_a_rung_taken_out_behind_loses_no_other(shop: Shop, time: Any, monkeypatch: pytest.MonkeyPatch):
+    ladder_of(monkeypatch, lead="4 h")
+    telling = await at_refund(shop, time)
+    for wall in ("2025-03-19 09:00", "2025-03-20 00:00", "2025-03-20 04:00"):
+        await escalation.look(at=time(wall))
+    assert [entry for entry, _ in await reached(telling)] == ["refund-0.reminder", "refund-0.breach", "refund-0.lead"]
+
+    ladder_of(monkeypatch)
+    await escalation.look(at=time("2025-03-21 00:00"))
+    await escalation.look(at=time("2025-03-22 00:00"))
+
+    assert (await reached(telling))[3:] == [
+        ("refund-0.head", at("2025-03-21 00:00")),
+        ("refund-0.bound", at("2025-03-21 00:00")),
+        ("refund-0.manager", at("2025-03-22 00:00")),
+    ]
+    assert [to for entry, _, to in await outbox(telling) if entry == "refund-0.head"] == ["staff:A01"]
+
+
+async def test_esc08_a_rung_put_in_behind_doubles_no_other(shop: Shop, time: Any, monkeypatch: pytest.MonkeyPatch):
+    """Nobody was told of it when its time came; the next look makes good for that."""
+    telling = await at_refund(shop, time)
+    await escalation.look(at=time("2025-03-21 00:00"))
+    before = await outbox(telling)
+
+    ladder_of(monkeypatch, lead="4 h")
+    await escalation.look(at=time("2025-03-22 00:00"))
+
+    assert (await outbox(telling))[len(before) :] == [
+        ("refund-0.lead", "NTC-10", "department:aftersales"),
+        ("refund-0.manager", "NTC-15", "staff:A01"),
+    ]
+    assert len({entry for entry, _ in await reached(telling)}) == len(await reached(telling)) == 6
+
+
+async def test_esc08_a_rung_that_was_to_come_next_and_is_taken_out_tells_nobody(
+    shop: Shop, time: Any, monkeypatch: pytest.MonkeyPatch
+):
+    ladder_of(monkeypatch, lead="4 h")
+    telling = await at_refund(shop, time)
+    await escalation.look(at=time("2025-03-20 00:00"))
+
+    ladder_of(monkeypatch)
+    assert (await escalation.look(at=time("2025-03-20 04:00"))).told == []
+    await escalation.look(at=time("2025-03-21 00:00"))
+
+    assert [entry.partition(".")[2] for entry, _ in await reached(telling)] == ["reminder", "breach", "head", "bound"]
 
 
 async def test_amb52_whose_time_is_the_customers_is_nobodys_breach(shop: Shop, time: Any):

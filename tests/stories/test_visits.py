@@ -18,10 +18,12 @@ from aftersales.gateways.channels import Channels
 from aftersales.rules import pages
 from aftersales.store import people
 from aftersales.store.engine import engine, transaction
+from aftersales.terms.models import Rung
 from aftersales.words import Event, LeftOut, Stage, Unable
 from tasks import (
     absences,
     audits,
+    cases,
     desks,
     escalation,
     extensions,
@@ -612,6 +614,32 @@ async def test_esc10_what_is_late_climbs_once_on_whichever_list_it_stands(mornin
     assert [state for *_, state in await told_by_time(second)] == ["withdrawn", "withdrawn"]
 
 
+async def test_esc10_a_rung_taken_out_behind_loses_no_other_on_the_next_list(
+    morning: Any, monkeypatch: pytest.MonkeyPatch
+):
+    live = current_terms()
+    breach, head = live.escalation.ladders["followup"]
+    lead = Rung(name="lead", rule="ESC-10", notice="NTC-10", tell=["owner"], after="1 h")
+    longer = {**live.escalation.ladders, "followup": [breach, lead, head]}
+    with monkeypatch.context() as patch:
+        changed = live.model_copy(update={"escalation": live.escalation.model_copy(update={"ladders": longer})})
+        patch.setattr(cases, "current_terms", lambda: changed)
+        late = await a_visit("O1")
+        await a_list()
+        morning("2025-03-13 01:01")
+        await escalation.look()
+    assert (await visit(late)).told == ["reminder", "breach", "lead"]
+    async with transaction() as connection:
+        await connection.execute(text("update outbox set state = 'sent'"))
+
+    morning(f"{TOMORROW} 02:00")
+    second = await telling_of((await opened(TOMORROW)).opened[0])
+    morning("2025-03-14 00:01")
+    await escalation.look()
+
+    assert await told_by_time(second) == [("visit-0.head", "NTC-15", "queued")]
+
+
 async def test_esc10_what_the_day_told_and_nobody_has_sent_is_told_of_the_next_list(morning: Any):
     await a_visit("O1")
     first = await a_list()
@@ -645,12 +673,12 @@ async def test_esc10_who_was_called_in_vain_has_a_new_day_and_its_ladder(morning
     called = await a_visit("O1", due="2025-03-10")
     telling = await a_list()
     await escalation.look()
-    assert (await visit(called)).rungs == 3
+    assert (await visit(called)).told == ["reminder", "breach", "head"]
 
     await recorded(telling, called, "not_reached")
 
     row = await visit(called)
-    assert (row.rungs, str(row.due_on)) == (0, TOMORROW)
+    assert (row.told, str(row.due_on)) == ([], TOMORROW)
 
 
 # --- twice, at once, too late ---------------------------------------------------------------------------------------

@@ -144,7 +144,7 @@ async def falls_due(run: Run, gate: str, seconds: float) -> None:
         await connection.execute(
             text(
                 "update promises set started_at = now() - interval '24 hours' + :wait * interval '1 second',"
-                " due_at = now() + :wait * interval '1 second', rungs = 1,"
+                " due_at = now() + :wait * interval '1 second', rungs = 1, told = '[\"reminder\"]',"
                 " rung_at = now() + :wait * interval '1 second' where case_no = :case and entry = :gate"
             ),
             {"wait": seconds, "case": await run.case_no(), "gate": gate},
