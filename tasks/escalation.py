@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from aftersales import clock
 from aftersales.desk.leg import Leg
 from aftersales.rules import clocks, ladders, lists, pages
+from aftersales.rules.deliveries import CUSTOMER
 from aftersales.rules.ladders import Rung
 from aftersales.store import cases, rungs
 from aftersales.store import lists as listed
@@ -71,12 +72,15 @@ class Told:
             return ladders.called(rung)
         return "升级" if self.due_at is not None and rung.at > self.due_at else "超时"
 
-    def delay(self, at: datetime) -> dict[str, str]:
-        """What the sender needs to name the delay anew, for it may send much later (P-10)."""
+    def data(self, to: str, terms: Terms, at: datetime) -> dict[str, str]:
+        """What the sender needs to name the delay anew, for it may send much later (P-10), and to make a digest of it."""
         assert self.due_at is not None
-        if not clocks.is_overdue(due_at=self.due_at, at=at):
-            return {}
-        return {"late": pages.spoken_delay(self.due_at, at), "due_at": self.due_at.isoformat()}
+        found = {} if to == CUSTOMER else {"due": clocks.spoken(self.due_at, house=terms.house)}
+        if to != CUSTOMER and (missed := _missed(self.reached, terms)):
+            found["missed"] = missed
+        if clocks.is_overdue(due_at=self.due_at, at=at):
+            found |= {"late": pages.spoken_delay(self.due_at, at), "due_at": self.due_at.isoformat()}
+        return found
 
 
 @dataclass
@@ -201,7 +205,7 @@ def _tell(told: Told, case: Case, terms: Terms, at: datetime) -> Told:
         "owner": desks.reader(terms).recipient(f"department:{told.owner}"),
         "due": clocks.spoken(told.due_at, house=house),
         "late": pages.spoken_delay(told.due_at, at),
-        "missed": _missed(told.reached, terms),
+        "missed": f"（此前应已通知、没有及时发出的：{missed}）" if (missed := _missed(told.reached, terms)) else "",
     }
     return replace(
         told,
@@ -215,12 +219,11 @@ def _tell(told: Told, case: Case, terms: Terms, at: datetime) -> Told:
 
 def _missed(reached: Sequence[Rung], terms: Terms) -> str:
     """Name the rungs behind the last one that were reached together with it, because nobody looked in time."""
-    named = [
+    return "、".join(
         f"{clocks.spoken(rung.at, house=terms.house)} {ladders.called(rung)}"
         for rung in reached
         if rung.at < reached[-1].at and rung.name != ladders.REMINDER
-    ]
-    return f"（此前应已通知、没有及时发出的：{'、'.join(named)}）" if named else ""
+    )
 
 
 async def _write(connection: AsyncConnection, leg: Leg, promise: Mapping[str, Any], told: Told, at: datetime) -> None:
@@ -264,6 +267,6 @@ async def _write(connection: AsyncConnection, leg: Leg, promise: Mapping[str, An
             to=each.to,
             subject=each.subject,
             body=each.body,
-            data={**told.delay(at), **({"short": each.short} if each.short else {})},
+            data={**told.data(each.to, leg.terms, at), **({"short": each.short} if each.short else {})},
             withdrawn=each.withdrawn,
         )

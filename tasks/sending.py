@@ -50,6 +50,7 @@ RESTING = "渠道连续失败，暂停一分钟"
 CROWDED = "渠道每分钟条数已满，稍后发送"
 UNDER_WAY = "正在发送"
 QUIET = "静默时段，结束后发送"
+TO_DO = "请逐项办理或督办；发出前已办完的不在其中。"
 MANY = "一分钟内已有多条，稍后发送或合并"
 REHEARSED = "【演练】"
 
@@ -72,6 +73,8 @@ class Message:
     subject: str
     body: str
     short: str
+    # the same where a channel shows tables; empty: no other than `body`
+    page: str
     # itself, or what of a digest it tells
     told: tuple[int, ...]
 
@@ -390,7 +393,7 @@ async def _address(
             await outbox.put_off(connection, row["id"], min(later))
             return None
         # nothing is left to send here: it is only concluded
-        return Message(is_rehearsed, row, to, (), frozenset(), frozenset(), addresses, "", "", "", ())
+        return Message(is_rehearsed, row, to, (), frozenset(), frozenset(), addresses, "", "", "", "", ())
     words = await _words(connection, row, called, at, terms, left_out)
     if left_out:
         return None
@@ -444,31 +447,45 @@ async def _stale(connection: AsyncConnection, row: Mapping[str, Any], at: dateti
 
 async def _words(
     connection: AsyncConnection, row: Mapping[str, Any], called: str, at: datetime, terms: Terms, left_out: LeftOut
-) -> tuple[str, str, str, tuple[int, ...]] | None:
-    """What a notice says now: subject, text, text for SMS, and of which notices; None when nothing is left to say."""
-    subject, body, short = row["subject"], row["body"], row["data"].get("short", "")
-    told: tuple[int, ...] = (row["id"],)
+) -> tuple[str, str, str, str, tuple[int, ...]] | None:
+    """What a notice says now: subject, text, text for SMS, page, and of which notices; None: nothing is left to say."""
+    # at night it was another delay (P-10)
+    subject, body, short = row["subject"], _as_of(at, row, row["body"]), _as_of(at, row, row["data"].get("short", ""))
+    if row["recipient"] == CUSTOMER:
+        return subject, f"{called}{body}", short or body, "", (row["id"],)
+    number = f"通知编号：{row['id']}"
     if row["notice"] == DIGEST:
-        members: dict[int, tuple[str, str]] = {}
+        members: dict[int, deliveries.Item] = {}
         # whoever withdraws one waits until it is written down that the digest is under way with it
         for member in await outbox.digested(connection, row["id"], is_locked=True):
             if why := await _stale(connection, member, at, terms):
                 left_out.append((member, why))
             else:
-                delay = f"（{_delay(member, at)}）" if member["data"].get("late") else ""
-                members[member["id"]] = (f"{member['subject']}{delay}", await _link(connection, member))
+                members[member["id"]] = _item(member, at, await _link(connection, member))
         if not members:
             return None
-        told = tuple(members)
-        subject, body = deliveries.digest(list(members.values()))
-    elif late := row["data"].get("late"):
-        # at night it was another delay (P-10)
-        body, short = (each.replace(late, _delay(row, at), 1) for each in (body, short))
-    if row["recipient"] == CUSTOMER:
-        return subject, f"{called}{body}", short or body, told
+        items, above = list(members.values()), f"{called}{TO_DO}"
+        subject, body = deliveries.digest(items)
+        body, page = "\n".join([above, body, number]), deliveries.digest_page(items, above=above, below=number)
+        return subject, body, body, page, tuple(members)
     link = await _link(connection, row)
-    body = "\n".join([f"{called}{body}", *([f"查看和办理：{link}"] if link else []), f"通知编号：{row['id']}"])
-    return subject, body, body, told
+    body = "\n".join([f"{called}{body}", *([f"查看和办理：{link}"] if link else []), number])
+    return subject, body, body, "", (row["id"],)
+
+
+def _item(row: Mapping[str, Any], at: datetime, link: str = "") -> deliveries.Item:
+    """What a digest says of a notice: by when and what was missed before, or else its text."""
+    data = row["data"]
+    if "due" not in data:
+        return deliveries.Item(row["subject"], text=_as_of(at, row, row["body"]), link=link)
+    late = _delay(row, at) if "late" in data else ""
+    return deliveries.Item(row["subject"], due=data["due"], late=late, missed=data.get("missed", ""), link=link)
+
+
+def _as_of(at: datetime, row: Mapping[str, Any], text: str) -> str:
+    """A text of a notice with the delay that is true now."""
+    late = row["data"].get("late")
+    return text.replace(late, _delay(row, at), 1) if late else text
 
 
 def _delay(row: Mapping[str, Any], at: datetime) -> str:
@@ -493,7 +510,7 @@ async def _send(message: Message, address: Address, known: Channels) -> Outcome:
     if is_doubtful and address.channel != channels.SMS and message.row["recipient"] == CUSTOMER:
         body = f"{body}\n（通知编号：{message.row['id']}）"
     key = f"notice-{message.row['id']}"
-    return await known.send(address, subject, body, key=key, again=address.mark in message.again)
+    return await known.send(address, subject, body, page=message.page, key=key, again=address.mark in message.again)
 
 
 async def _after(message: Message, outcomes: Sequence[Outcome], known: Channels, at: datetime, found: Round) -> None:
@@ -616,7 +633,7 @@ async def _give_up(
     if not above:
         log.warning("Notice %s reached nobody, and nobody is above", row["id"])
         return
-    subject, body = _original(row, members)
+    subject, body = _original(row, members, at)
     await outbox.put(
         connection,
         is_rehearsed=case is not None and case.rehearsal is not None,
@@ -659,7 +676,7 @@ async def _members(connection: AsyncConnection, row: Mapping[str, Any]) -> list[
     return await outbox.digested(connection, row["id"])
 
 
-def _original(row: Mapping[str, Any], members: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+def _original(row: Mapping[str, Any], members: Sequence[Mapping[str, Any]], at: datetime) -> tuple[str, str]:
     """
     Quote a notice to others than its recipient, of a digest what it still has to tell: subject and text.
 
@@ -667,7 +684,7 @@ def _original(row: Mapping[str, Any], members: Sequence[Mapping[str, Any]]) -> t
     """
     subject, body = row["subject"], row["body"]
     if members:
-        subject, body = deliveries.digest([(each["subject"], "") for each in members])
+        subject, body = deliveries.digest([_item(each, at) for each in members])
     return subject, "" if row["notice"] in notices.PRIVATE else f"原文：{body}"
 
 
@@ -690,7 +707,7 @@ async def _digest_of(recipient: str, at: datetime, terms: Terms) -> bool:
         # what is stale is ended one by one, with a word in its case's history
         members = [row for row in rows if not await _stale(connection, row, at, terms)]
         if len(members) > terms.sending.digest_above:
-            subject, body = deliveries.digest([(row["subject"], "") for row in members])
+            subject, body = deliveries.digest([_item(row, at) for row in members])
             await outbox.digest(
                 connection,
                 [row["id"] for row in members],

@@ -52,6 +52,7 @@ NOT_ONE = "登记的邮箱不是一个邮箱地址"
 _WAITS = "cto=5&rto=15&retry=0"
 # whatever the address or the service would have: what people typed stands in a notice, and is no markup
 _PLAIN = "format=text"
+_MARKUP = "format=html"
 _SCHEMA = re.compile(r"[a-z][a-z0-9+.-]{1,20}://", re.IGNORECASE)
 
 
@@ -131,15 +132,19 @@ class Channels:
         """The departments that nobody reaches."""
         return [code for code in house.departments if code not in self.departments]
 
-    async def send(self, address: Address, subject: str, body: str, *, key: str, again: bool = False) -> Outcome:
+    async def send(
+        self, address: Address, subject: str, body: str, *, key: str, page: str = "", again: bool = False
+    ) -> Outcome:
         """
-        Send one message to one address.
+        Send one message to one address; where tables are shown, which is in mail alone, its `page` in place of its body.
 
         `key` is the notice's own, for channels that know it again; `again` says that it was tried before.
         """
         if address.channel == SMS:
             assert self.sms is not None
             return await _by_sms(self.sms, address, deliveries.fitted(body, address.most_bytes), key, again)
+        if page and address.channel == "mailto":
+            return await _by_apprise(address, subject, page, is_page=True)
         return await _by_apprise(address, subject, deliveries.fitted(body, address.most_bytes - len(subject.encode())))
 
 
@@ -277,13 +282,13 @@ def mark(url: str) -> str:
 _told: ContextVar[list[str] | None] = ContextVar("aftersales_told", default=None)
 
 
-def _plugin(url: str, to: str = "") -> Any:
+def _plugin(url: str, to: str = "", *, is_page: bool = False) -> Any:
     """Apprise's own object for an address, None when it knows none such; of mail `to` is its one recipient."""
     import apprise
 
     _quiet()
     _listen()
-    told = f"{url}{'&' if '?' in url else '?'}{_WAITS}&{_PLAIN}"  # what is said last counts
+    told = f"{url}{'&' if '?' in url else '?'}{_WAITS}&{_MARKUP if is_page else _PLAIN}"  # what is said last counts
     plugin: Any = apprise.Apprise.instantiate(told, suppress_exceptions=True)
     if plugin is not None and to:
         plugin.targets = [(False, to)]  # Apprise reads no address with two `+`, and might read one as several
@@ -356,7 +361,7 @@ def _refusal(content: bytes) -> str:
     return "" if code == 0 else f"robot={code}"
 
 
-async def _by_apprise(address: Address, subject: str, body: str) -> Outcome:
+async def _by_apprise(address: Address, subject: str, body: str, *, is_page: bool = False) -> Outcome:
     """Send through Apprise, one address at a time: of many targets it gives one verdict (P-11)."""
     told: list[str] = []
 
@@ -364,10 +369,11 @@ async def _by_apprise(address: Address, subject: str, body: str) -> Outcome:
         from apprise import NotifyFormat
 
         _told.set(told)
-        plugin = _plugin(address.url, address.to)
+        plugin = _plugin(address.url, address.to, is_page=is_page)
         if plugin is None:
             return None
-        return bool(plugin.notify(body=body, title=subject, body_format=NotifyFormat.TEXT))
+        written = NotifyFormat.HTML if is_page else NotifyFormat.TEXT
+        return bool(plugin.notify(body=body, title=subject, body_format=written))
 
     if _is_stuck(address.host):
         return Outcome("failed", reason=STUCK)

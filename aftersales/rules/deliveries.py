@@ -6,6 +6,7 @@ Covers P-10 (quiet hours delay a message, not the breach) and P-11 (one address 
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
@@ -21,6 +22,7 @@ MOVED = "时限已改，不用再通知"
 DOUBTFUL = "【可能重复】"
 # a digest names so many; whoever wants all of them opens the board
 NAMED = 50
+LONGEST_LINE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +171,54 @@ def rested_at(at: datetime, *, first_at: datetime, sending: Sending) -> datetime
     return min(at + wait, given_up_at)
 
 
-def digest(subjects: Sequence[tuple[str, str]]) -> tuple[str, str]:
-    """Make one message of several, each with its subject and its link: subject and body."""
-    lines = [f"{place}. {subject}{f'  {link}' if link else ''}" for place, (subject, link) in enumerate(subjects, 1)]
-    if len(lines) > NAMED:
-        lines = [*lines[:NAMED], f"…… 另有 {len(lines) - NAMED} 项，请在看板中查看。"]
-    return f"{len(subjects)} 项提醒", "\n".join(lines)
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One of several matters in one message: what a ladder tells has a due time, of all else there is a `text`."""
+
+    subject: str
+    text: str = ""
+    due: str = ""
+    late: str = ""
+    missed: str = ""
+    link: str = ""
+
+    @property
+    def line(self) -> str:
+        """What is told of it besides its subject, in one line."""
+        line = " ".join(self.text.split())
+        return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}……"
+
+
+def digest(items: Sequence[Item]) -> tuple[str, str]:
+    """Make one message of several: subject and plain text."""
+    lines: list[str] = []
+    for place, each in enumerate(items[:NAMED], 1):
+        due = f"截止 {each.due}" if each.due else ""
+        lines.append(f"{place}. {'，'.join(filter(None, (each.subject, due, each.late)))}")
+        missed = f"此前没有及时发出的：{each.missed}" if each.missed else ""
+        lines += [f"   {more}" for more in (each.line, missed, each.link) if more]
+    return f"{len(items)} 项提醒", "\n".join([*lines, *_rest(items)])
+
+
+def digest_page(items: Sequence[Item], *, above: str, below: str) -> str:
+    """Put the same into a table, as HTML, between two lines of text; whatever people typed is no markup in it."""
+    head = "".join(f"<th>{title}</th>" for title in ("", "事项", "截止", "延误", "此前没有及时发出的"))
+    rows = []
+    for place, each in enumerate(items[:NAMED], 1):
+        subject, line, *others = map(html.escape, (each.subject, each.line, each.due, each.late, each.missed))
+        named = f'<a href="{html.escape(each.link)}">{subject}</a>' if each.link else subject
+        cells = [str(place), f"{named}<br>{line}" if line else named, *others]
+        rows.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
+    table = (
+        f'<table border="1" cellpadding="4" style="border-collapse: collapse"><tr>{head}</tr>{"".join(rows)}</table>'
+    )
+    before, *after = (f"<p>{html.escape(line)}</p>" for line in (above, *_rest(items), below))
+    return "\n".join([before, table, *after])
+
+
+def _rest(items: Sequence[Item]) -> list[str]:
+    """What is said of those that a digest does not name."""
+    return [f"…… 另有 {len(items) - NAMED} 项，请在看板中查看。"] if len(items) > NAMED else []
 
 
 def doubted(subject: str) -> str:

@@ -275,6 +275,21 @@ async def test_what_is_too_long_for_a_robot_is_cut_within_its_bytes(
 # --- mail, outages, secrets -----------------------------------------------------------------------------------------
 
 
+async def test_a_page_is_shown_in_mail_with_its_text_beside_it_and_elsewhere_the_text_alone(
+    mailbox: Mailbox, receiver: Receiver
+):
+    page = "<p>请办理</p><table><tr><th>事项</th></tr><tr><td>A &lt; B</td></tr></table>"
+
+    for url in (f"mailto://127.0.0.1:{mailbox.port}?from=a@shop.example&to=l@shop.example", receiver.url("robot")):
+        (address,) = read(json.dumps({"departments": {"logistics": [url]}})).departments["logistics"]
+        assert (await channels.Channels().send(address, "两项提醒", "1. A < B", page=page, key="k")).outcome == "done"
+
+    ((_, mail),) = mailbox.received
+    assert page in mail.get_body(("html",)).get_content()
+    assert "A < B" in mail.get_body(("plain",)).get_content() and "<td>" not in mail.get_body(("plain",)).get_content()
+    assert receiver.texts() == ["两项提醒\n1. A < B"]
+
+
 async def test_mail_arrives_in_chinese(mailbox: Mailbox):
     outcome = await send(f"mailto://127.0.0.1:{mailbox.port}?from=a@shop.example&to=l@shop.example")
 

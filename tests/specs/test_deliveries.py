@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from aftersales.rules import clocks, deliveries, ladders
-from aftersales.rules.deliveries import Whom
+from aftersales.rules.deliveries import Item, Whom
 from aftersales.terms import load
 
 LIVE = load()
@@ -172,10 +172,49 @@ def test_what_a_resting_address_keeps_waiting_is_looked_at_ever_less_often():
 
 
 def test_a_digest_names_each_and_is_bounded():
-    subject, body = deliveries.digest([(f"已超时：RT-{n}", "") for n in range(60)])
+    subject, body = deliveries.digest([Item(f"已超时：RT-{n}") for n in range(60)])
 
     assert subject == "60 项提醒"
     assert body.splitlines()[0] == "1. 已超时：RT-0" and body.splitlines()[-1] == "…… 另有 10 项，请在看板中查看。"
+
+
+LATE_ITEM = Item(
+    "超时升级：RT-1 退款",
+    due="3月19日（周三）24:00",
+    late="已超时 4 天",
+    missed="3月20日（周四）24:00 通知部门负责人",
+    link="https://desk.example.com/1?a=1&b=2",
+)
+TYPED_ITEM = Item("RT-2 提醒", text="客户写道：\n<b>急</b> & 快")
+
+
+def test_p13_a_digest_tells_by_when_how_late_and_what_was_missed():
+    _, body = deliveries.digest([LATE_ITEM, TYPED_ITEM])
+
+    assert body.splitlines() == [
+        "1. 超时升级：RT-1 退款，截止 3月19日（周三）24:00，已超时 4 天",
+        "   此前没有及时发出的：3月20日（周四）24:00 通知部门负责人",
+        "   https://desk.example.com/1?a=1&b=2",
+        "2. RT-2 提醒",
+        "   客户写道： <b>急</b> & 快",
+    ]
+
+
+def test_p13_a_digest_is_a_table_where_one_is_shown_and_what_people_typed_is_no_markup():
+    page = deliveries.digest_page([LATE_ITEM, TYPED_ITEM], above="请办理 <1>", below="通知编号：7")
+
+    assert page.startswith("<p>请办理 &lt;1&gt;</p>\n<table") and page.endswith("<p>通知编号：7</p>")
+    assert (
+        '<td>1</td><td><a href="https://desk.example.com/1?a=1&amp;b=2">超时升级：RT-1 退款</a></td>'
+        "<td>3月19日（周三）24:00</td><td>已超时 4 天</td><td>3月20日（周四）24:00 通知部门负责人</td>"
+    ) in page
+    assert "<td>RT-2 提醒<br>客户写道： &lt;b&gt;急&lt;/b&gt; &amp; 快</td>" in page
+    many = deliveries.digest_page([TYPED_ITEM] * 60, above="", below="")
+    assert many.count("<tr>") == 51 and "<p>…… 另有 10 项，请在看板中查看。</p>" in many
+
+
+def test_a_text_that_is_long_is_cut_in_a_digest():
+    assert len(Item("", text="长" * 999).line) < 210
 
 
 @pytest.mark.parametrize("most", [100, 2048])

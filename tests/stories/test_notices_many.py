@@ -19,7 +19,7 @@ from aftersales.rules import deliveries
 from aftersales.store import outbox
 from aftersales.store.engine import transaction
 from tasks import escalation, sending
-from tests.gateways.receivers import Drip, Receiver
+from tests.gateways.receivers import Drip, Mailbox, Receiver
 from tests.killing import killed
 from tests.stories.conftest import Shop
 from tests.stories.notifying import (
@@ -57,6 +57,28 @@ async def test_too_many_for_one_department_become_one_message(
     assert len(told) == messages
     assert all(any(f"提醒 {n}" in each for each in told) for n in range(min(count, deliveries.NAMED)))
     assert await outbox_states() == {"sent": count + (messages < count) * messages}
+
+
+async def test_p13_after_an_outage_a_digest_names_for_each_case_by_when_and_what_was_missed(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+    mailbox: Mailbox,
+):
+    telling = await at_refund(shop, time)
+    await many_cases(telling, 12)
+    await escalation.look(at=time("2025-03-24 10:00"))
+    mail = f"mailto://127.0.0.1:{mailbox.port}?from=a@shop.example&to=he@shop.example"
+
+    await sending.look(known(departments={"aftersales": [receiver.url("a")]}, staff={"A01": [mail]}))
+
+    (told,) = receiver.texts("a")
+    assert told.count("退款，截止 3月19日（周三）24:00，已超时 4 天") == 12 and sending.TO_DO in told
+    ((_, arrived),) = mailbox.received
+    assert str(arrived["Subject"]) == "12 项提醒"
+    missed = "3月19日（周三）24:00 通知责任部门、3月20日（周四）24:00 通知部门负责人、3月20日（周四）24:00 通知客户"
+    shown = arrived.get_body(("html",)).get_content()
+    assert shown.count(f"<td>3月19日（周三）24:00</td><td>已超时 4 天</td><td>{missed}</td>") == 12
 
 
 async def test_whoever_had_as_many_within_a_minute_gets_the_next_as_soon_as_the_minute_is_over(
