@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 
@@ -12,6 +13,7 @@ from prefect.context import FlowRunContext
 
 from aftersales import clock
 from aftersales.desk.links import ROUND
+from aftersales.desk.runs import from_outside
 from tasks import boards, escalation, figures, followup, sending, surveys
 from tasks import reconcile as reconciling
 
@@ -34,22 +36,43 @@ async def reconcile() -> str:
 
 
 async def escalate() -> str:
-    """
-    Tell whom time has made it necessary to tell, and leave a page about it (ESC-04 to ESC-09).
-
-    Then the tags of runs and the boards tell the same: whoever is told must find it there.
-    """
+    """Tell whom time has made it necessary to tell, and leave a page about it (ESC-04 to ESC-09)."""
     async with get_client() as client:
-        told = await escalation.look(being_told=partial(reconciling.being_told, client))
-        if told.told:
-            await _leave(client, "escalation", "超时巡检：到了什么、通知了谁", told.page)
-        untagged = await boards.tag(client)
-        await boards.refresh(client, is_sure=bool(told.told))
+        told, untagged = await _climb(client)
     wrong = f"，{len(told.failed)} 项出错，下一分钟再试" if told.failed else ""
-    wrong += f"；{len(untagged)} 张单的标签没有更新，下一分钟再试，例如 {untagged[0]}" if untagged else ""
+    wrong += f"；{said}" if (said := not_tagged(untagged)) else ""
     if not told.told:
         return f"没有到期的提醒，也没有超时{wrong}"
     return f"处理了 {len(told.told) - len(told.failed)} 项到期的提醒{wrong}"
+
+
+async def escalate_from_outside() -> tuple[escalation.Round, list[str]]:
+    """
+    Do what the round does each minute, from a command; answers what was told, and which tags could not be set.
+
+    Raises Unable when Prefect cannot be reached: then nothing was told.
+    """
+    async with from_outside() as client:
+        return await _climb(client)
+
+
+def not_tagged(untagged: Sequence[str]) -> str:
+    """Say which runs could not be tagged; empty when all were."""
+    return f"{len(untagged)} 张单的标签没有更新，下一分钟再试，例如 {untagged[0]}" if untagged else ""
+
+
+async def _climb(client: PrefectClient) -> tuple[escalation.Round, list[str]]:
+    """
+    Tell what is reached, but of no case whose form is on its way.
+
+    Then the tags of runs and the boards tell the same: whoever is told must find it there.
+    """
+    told = await escalation.look(being_told=partial(reconciling.being_told, client))
+    if told.told:
+        await _leave(client, "escalation", "超时巡检：到了什么、通知了谁", told.page)
+    untagged = await boards.tag(client)
+    await boards.refresh(client, is_sure=bool(told.told))
+    return told, untagged
 
 
 async def send() -> str:

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     "--at", "moment", metavar="时间", help='假定现在是这个时间，如 "2026-11-30 09:00"；只能和 --dry-run 一起用。'
 )
 def escalate(dry_run: bool, moment: str | None) -> None:
-    """立即查看到期和超时的环节，把该通知的写入待发，与每分钟的超时巡检相同。"""
+    """立即查看到期和超时的环节，把该通知的写入待发，与每分钟的超时巡检相同；需要 make run 在运行。"""
     if moment and not dry_run:
         raise click.UsageError("--at 只能和 --dry-run 一起用")
-    told = asyncio.run(_look(moment, dry_run=dry_run))
+    told, untagged = asyncio.run(_look(moment, dry_run=dry_run))
     if told.told:
         from aftersales.cli.common import make_table, screen
 
@@ -33,18 +33,24 @@ def escalate(dry_run: bool, moment: str | None) -> None:
         screen().print(table)
     done = len(told.told) - len(told.failed)
     click.echo(f"{'将通知' if dry_run else '已写入待发'} {done} 项。" if done else "没有到期的提醒，也没有超时。")
+    if untagged:
+        click.echo(f"{untagged}。")
     if told.failed:
         first = told.failed[0]
         raise Unable(f"有 {len(told.failed)} 项出错，例如 {first.case_no}：{first.failed}；请解决后再运行一次。")
 
 
-async def _look(moment: str | None, *, dry_run: bool) -> Round:
+async def _look(moment: str | None, *, dry_run: bool) -> tuple[Round, str]:
+    """Tell what is reached, or only say so; and what could not be tagged."""
     from aftersales.cli.common import instant
     from aftersales.cli.database import connected
     from aftersales.terms import load
 
     at: datetime | None = instant(moment, load().house) if moment else None
     async with connected():
-        from tasks import escalation
+        from tasks import escalation, rounds
 
-        return await escalation.look(at=at, dry_run=dry_run)
+        if dry_run:
+            return await escalation.look(at=at, dry_run=True), ""
+        told, untagged = await rounds.escalate_from_outside()
+        return told, rounds.not_tagged(untagged)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tasks import escalation
+from tasks import escalation, rounds
 from tests.stories.conftest import Shop
 from tests.stories.test_escalation import at_refund, outbox, reached, time
 
@@ -48,15 +48,37 @@ async def test_each_rung_says_what_it_is_and_for_when(shop: Shop, time: Any):
     )
 
 
-async def test_escalate_tells_now(shop: Shop, time: Any, aftersales: Any):
+async def test_escalate_tells_now(shop: Shop, time: Any, aftersales: Any, monkeypatch: pytest.MonkeyPatch):
+    """What it asks Prefect, and tells it, stands in `tests/traps/test_escalation_round.py`."""
     telling = await at_refund(shop, time)
     time("2025-03-20 00:00")
+
+    async def look() -> tuple[escalation.Round, list[str]]:
+        told = await escalation.look()
+        return told, ["RT-1：没有这个运行"] if told.told else []
+
+    monkeypatch.setattr(rounds, "escalate_from_outside", look)
 
     told = await aftersales("escalate")
     again = await aftersales("escalate")
 
-    assert "已写入待发 1 项" in told.out and again.out == "没有到期的提醒，也没有超时。\n"
+    assert told.out.endswith("已写入待发 1 项。\n1 张单的标签没有更新，下一分钟再试，例如 RT-1：没有这个运行。\n")
+    assert again.out == "没有到期的提醒，也没有超时。\n"
     assert len(await outbox(telling)) == 1
+
+
+async def test_escalate_says_that_prefect_does_not_run_and_tells_nobody(
+    shop: Shop, time: Any, aftersales: Any, monkeypatch: pytest.MonkeyPatch
+):
+    """Whether somebody has submitted a form just now is known there alone."""
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    telling = await at_refund(shop, time)
+    time("2025-03-20 00:00")
+
+    left = await aftersales("escalate")
+
+    assert (left.code, left.out, left.err) == (1, "", "Prefect 服务没有运行，请先在另一个终端运行 make run。")
+    assert await outbox(telling) == []
 
 
 @pytest.mark.parametrize(

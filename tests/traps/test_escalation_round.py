@@ -6,12 +6,15 @@ import asyncio
 from datetime import timedelta
 from uuid import UUID
 
+import pytest
+from prefect.client.schemas.filters import ArtifactFilter
 from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Scheduled
 from sqlalchemy import text
 
 from aftersales import clock
+from aftersales.desk import links
 from aftersales.desk.links import ROUND
 from aftersales.store.engine import transaction
 from tasks import reconcile, rounds
@@ -62,7 +65,9 @@ async def test_esc04_the_round_tells_the_department_and_leaves_a_page_only_when_
     assert await breaches(run) == ["department:customer_service"]
 
 
-async def test_a_form_that_no_worker_has_read_yet_is_not_told_as_late(desk: Desk):
+async def test_a_form_that_no_worker_has_read_yet_is_not_told_as_late(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    """Neither by the round nor by the command."""
+    monkeypatch.setenv("PREFECT_API_URL", str(desk.client.api_url))
     async with desk.worker():
         run = await late_review(desk)
     number = await run.case_no()
@@ -73,9 +78,26 @@ async def test_a_form_that_no_worker_has_read_yet_is_not_told_as_late(desk: Desk
     assert status == "ACCEPT", reason
     assert await reconcile.being_told(desk.client, {number}) == {number}
     assert await rounds.escalate() == "没有到期的提醒，也没有超时"
+    assert (await rounds.escalate_from_outside())[0].told == []
     async with desk.worker():
         await run.at("pickup-0-1")
     assert await breaches(run) == []
+
+
+async def test_the_command_tags_the_run_and_brings_the_board_up_to_date_as_the_round_does(
+    staffed: Desk, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PREFECT_API_URL", str(staffed.client.api_url))
+    late = await late_review(staffed)
+
+    told, untagged = await rounds.escalate_from_outside()
+
+    assert ([each.case_no for each in told.told], untagged) == ([await late.case_no()], [])
+    assert "超时" in (await late.seen()).tags
+    (board,) = await staffed.client.read_artifacts(
+        artifact_filter=ArtifactFilter.model_validate({"key": {"any_": [links.board("customer_service")]}})
+    )
+    assert f"{await late.case_no()}](/v2/runs/flow-run/{late.run_id}) | 待审核" in str(board.data)
 
 
 async def test_trap_14_after_an_outage_of_eight_hours_a_round_comes_once_not_480_times(desk: Desk):
