@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.filters import FlowRunFilter
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.context import FlowRunContext
+from prefect.exceptions import ObjectNotFound
 
 from aftersales import clock
 from aftersales.desk.links import ROUND
 from aftersales.desk.runs import from_outside
+from aftersales.store import installation
+from aftersales.store.engine import transaction
 from tasks import boards, escalation, figures, followup, sending, surveys
 from tasks import reconcile as reconciling
 
 # on every round's runs; and on those that found something, which are kept
 FOUND = "有发现"
-# how long the run of an empty round is kept, and the most that one round deletes
+# how long the run of an empty round is kept, how many one round looks at, and where it remembers which were the last
 KEPT = timedelta(days=1)
 SWEPT = 50
+SWEEP = "sweep"
 
 
 async def reconcile() -> str:
@@ -123,14 +129,26 @@ async def _leave(client: PrefectClient, key: str, description: str, page: str) -
 
 
 async def _sweep(client: PrefectClient) -> None:
-    """Delete the runs of rounds that found nothing, a day later."""
-    empty = FlowRunFilter.model_validate(
-        {
-            "tags": {"all_": [ROUND]},
-            "state": {"type": {"any_": ["COMPLETED"]}},
-            "end_time": {"before_": clock.now() - KEPT},
-        }
-    )
-    for run in await client.read_flow_runs(flow_run_filter=empty, limit=SWEPT):
-        if FOUND not in run.tags:
-            await client.delete_flow_run(run.id)
+    """
+    Delete the runs of rounds that found nothing, a day later, from the oldest on.
+
+    Prefect knows no filter for tags that a run does not have: each run is looked at once, and the kept ones stay behind.
+    """
+    until = clock.now() - KEPT
+    async with transaction() as connection:
+        last = await installation.lock(connection, SWEEP)
+        old = FlowRunFilter.model_validate(
+            {
+                "tags": {"all_": [ROUND]},
+                "state": {"type": {"any_": ["COMPLETED"]}},
+                "start_time": {"before_": until, "after_": last and last["until"]},
+            }
+        )
+        ended = await client.read_flow_runs(flow_run_filter=old, sort=FlowRunSort.START_TIME_ASC, limit=SWEPT)
+        for run in ended:
+            if FOUND not in run.tags:
+                with suppress(ObjectNotFound):  # somebody has deleted it in the UI
+                    await client.delete_flow_run(run.id)
+        if len(ended) == SWEPT and ended[-1].start_time is not None:
+            until = ended[-1].start_time
+        await installation.keep(connection, SWEEP, {"until": until.isoformat()})

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
+from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import DeploymentCreate
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, State
-from prefect.states import Cancelled, Crashed, Failed, Scheduled
+from prefect.states import Cancelled, Completed, Crashed, Failed, Running, Scheduled
 from sqlalchemy import text
 
 from aftersales import clock
@@ -500,3 +502,33 @@ async def test_runs_of_empty_rounds_are_deleted_a_day_later(staffed: Desk, monke
         await rounds._sweep(client)
         left = await client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate({"id": {"any_": [first.id]}}))
     assert left == []
+
+
+async def test_runs_of_empty_rounds_are_deleted_however_many_are_kept_around_them(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+):
+    oldest = await a_round_of_then(desk)
+    kept = [await a_round_of_then(desk, rounds.FOUND) for _ in range(60)]
+    newest = await a_round_of_then(desk)
+    now = clock.now
+    monkeypatch.setattr(clock, "now", lambda case=None: now(case) + timedelta(days=1, minutes=1))
+    left = []
+
+    for _ in range(2):
+        await rounds._sweep(desk.client)
+        asked = FlowRunFilter.model_validate({"id": {"any_": [oldest, *kept, newest]}})
+        left.append({run.id for run in await desk.client.read_flow_runs(flow_run_filter=asked)})
+
+    assert left == [{*kept, newest}, set(kept)]
+
+
+async def a_round_of_then(desk: Desk, *tags: str) -> UUID:
+    """A run of a round that has ended; its number."""
+    run = await desk.client.create_flow_run(an_empty_flow, tags=[rounds.ROUND, *tags], state=Running())
+    await desk.client.set_flow_run_state(run.id, Completed(), force=True)
+    return run.id
+
+
+@flow
+def an_empty_flow() -> None:
+    """Stands for a round."""
