@@ -515,18 +515,11 @@ async def _send(message: Message, address: Address, known: Channels) -> Outcome:
 
 async def _after(message: Message, outcomes: Sequence[Outcome], known: Channels, at: datetime, found: Round) -> None:
     """Write down what came of a notice, and have the last word of what was withdrawn while it was under way."""
-    row = message.row
     async with transaction() as connection:
+        # first the cases, then their notices, as everybody does
+        await outbox.lock_cases(connection, [message.row["id"], *message.told])
         far = await _record(connection, message, outcomes, known, at, found)
-        if row["notice"] != DIGEST and not await outbox.was_withdrawn(connection, row["id"]):
-            return
-    async with transaction() as connection:
-        gone = await outbox.withdrawn_under_way(connection, message.told)
-    for each in gone:
-        async with transaction() as connection:
-            # first the case, then its notice, as everybody does
-            if each["case_no"] is not None:
-                await cases.lock(connection, each["case_no"])
+        for each in await outbox.withdrawn_under_way(connection, message.told):
             had = each["data"][outbox.HAD]
             now = await outbox.have_come(connection, each["id"], had, far)
             if each["case_no"] is not None and each["state"] == "withdrawn":
@@ -544,8 +537,6 @@ async def _record(
     """Write down what came of a notice at each address, and whether it is at its end; answers how far it came where."""
     row, terms = message.row, current_terms()
     is_sent = any(each.outcome == "done" for each in outcomes)
-    if row["case_no"] is not None and (message.to.note or not is_sent):
-        await cases.lock(connection, row["case_no"])
     before = await outbox.deliveries(connection, row["id"])
     who = _reader().recipient(message.to.recipient)
     far: dict[str, str] = {}

@@ -374,10 +374,11 @@ async def _keep_had(connection: AsyncConnection, outbox_id: int, had: Mapping[st
     await connection.execute(update(OUTBOX).where(OUTBOX.c.id == outbox_id).values(data=data))
 
 
-async def was_withdrawn(connection: AsyncConnection, outbox_id: int) -> bool:
-    """Whether somebody has withdrawn a notice that had come somewhere, or was under way."""
-    query = select(OUTBOX.c.id).where(OUTBOX.c.id == outbox_id, OUTBOX.c.data.has_key(HAD))
-    return await connection.scalar(query) is not None
+async def lock_cases(connection: AsyncConnection, ids: Collection[int]) -> None:
+    """Let nobody else write into the cases of some notices until this transaction ends; in one order for all."""
+    theirs = select(OUTBOX.c.case_no).where(OUTBOX.c.id.in_(ids))
+    query = select(CASES.c.case_no).where(CASES.c.case_no.in_(theirs)).order_by(CASES.c.case_no)
+    await connection.execute(query.with_for_update(of=CASES))
 
 
 async def withdrawn_under_way(connection: AsyncConnection, ids: Collection[int]) -> list[Mapping[str, Any]]:
