@@ -434,15 +434,16 @@ AWAITED: dict[Stage, tuple[Event, ...]] = {
 # what every notice about a case may name
 _ANY = frozenset({"case_no", "order_no"})
 # what a notice that time alone tells may name
-LADDER_NOTICE = _ANY | {"stage", "owner", "due", "late", "missed"}
+LADDER_NOTICE = _ANY | {"stage", "owner", "due", "late", "missed", "years"}
 # who reads the ladders' own notices: the customer, or the staff; what a shop adds is for whoever it is told first
-LADDER_READERS = {"ESC-05": "staff", "NTC-10": "staff", "NTC-15": "staff", "ESC-08": "customer"}
+LADDER_READERS = {"ESC-05": "staff", "NTC-10": "staff", "NTC-15": "staff", "NTC-24": "staff", "ESC-08": "customer"}
 # what is written without a file of words: to a department, to a person, many in one
 UNWRITTEN = DESK, STAFF, DIGEST = ("DESK", "STAFF", "DIGEST")
 # the actor of what was done with Prefect's own buttons: nobody knows by whom
 PREFECT = "desk"
-# what the code calls the rung before the breach
+# what the code calls the rung before the breach, and the one from where a year without calendar is needed
 REMINDER = "reminder"
+PROVISIONAL = "provisional"
 # what each notice of a return may name besides; the words are in config/notices (NTC-01 to NTC-19)
 NOTICES = {
     "NTC-01": _ANY | {"due", "total"},

@@ -160,7 +160,7 @@ async def show(
     about: dict[str, Any] = {
         "case_no": case.case_no,
         "stage": stage,
-        "due": f"{clocks.spoken(promise['due_at'], house=terms.house)} 前{'（暂定）' if promise['provisional'] else ''}",
+        "due": clocks.marked(f"{clocks.spoken(promise['due_at'], house=terms.house)} 前", promise["provisional"]),
         "history": history,
         "refusal": refusals[-1].data["reason"] if refusals else "",
         "reader": words,

@@ -24,9 +24,10 @@ from aftersales.store import lists as listed
 from aftersales.store.cases import Case
 from aftersales.store.engine import transaction
 from aftersales.terms import Terms
-from aftersales.words import Due, Limit, Stage, matter
-from tasks import desks, notices, outside, promises
+from aftersales.words import Stage, matter
+from tasks import desks, notices, outside, promises, recounts
 from tasks.cases import current_terms
+from tasks.recounts import Recounted
 
 # promises that one question to the database names
 AT_ONCE = 500
@@ -52,6 +53,7 @@ class Told:
     stage: str
     owner: str
     due_at: datetime | None = None
+    provisional: bool = False
     reached: tuple[Rung, ...] = ()
     notices: tuple[Notice, ...] = ()
     failed: str = ""
@@ -68,26 +70,33 @@ class Told:
         ]
 
     def _kind(self, rung: Rung) -> str:
-        if rung.name == ladders.REMINDER:
+        if rung.name in (ladders.REMINDER, ladders.PROVISIONAL):
             return ladders.called(rung)
         return "升级" if self.due_at is not None and rung.at > self.due_at else "超时"
 
-    def data(self, to: str, terms: Terms, at: datetime) -> dict[str, str]:
-        """What the sender needs to name the delay anew, for it may send much later (P-10), and to make a digest of it."""
+    def data(self, notice: Notice, terms: Terms, at: datetime) -> dict[str, str]:
+        """
+        What the sender needs to name the delay anew, for it may send much later (P-10), and to make a digest of it.
+
+        Nothing is late by a due time that is provisional.
+        """
         assert self.due_at is not None
-        found = {} if to == CUSTOMER else {"due": clocks.spoken(self.due_at, house=terms.house)}
-        if to != CUSTOMER and (missed := _missed(self.reached, terms)):
-            found["missed"] = missed
-        if clocks.is_overdue(due_at=self.due_at, at=at):
+        found: dict[str, str] = {}
+        if notice.to != CUSTOMER:
+            found["due"] = clocks.marked(clocks.spoken(self.due_at, house=terms.house), self.provisional)
+            if missed := _missed(self.reached, terms):
+                found["missed"] = missed
+        if notice.rung.name != ladders.PROVISIONAL and clocks.is_overdue(due_at=self.due_at, at=at):
             found |= {"late": pages.spoken_delay(self.due_at, at), "due_at": self.due_at.isoformat()}
         return found
 
 
 @dataclass
 class Round:
-    """What one look has told."""
+    """What one look has told, and before that has counted again."""
 
     told: list[Told] = field(default_factory=list)
+    recounted: list[Recounted] = field(default_factory=list)
 
     @property
     def failed(self) -> list[Told]:
@@ -98,13 +107,13 @@ class Round:
         """What people read of it: case, what is owed, by when, and who is told."""
         terms = current_terms()
         reader = desks.reader(terms)
-        return [
+        return [(each.case_no, matter(each.stage), each.due, each.said) for each in self.recounted] + [
             (each.case_no, "", "", f"出错：{each.failed}")
             if each.due_at is None
             else (
                 each.case_no,
                 matter(each.stage),
-                clocks.spoken(each.due_at, house=terms.house),
+                clocks.marked(clocks.spoken(each.due_at, house=terms.house), each.provisional),
                 "；".join(each.by_rung(reader, terms)),
             )
             for each in self.told
@@ -132,9 +141,17 @@ async def look(
 
     `rehearsal` names the rehearsal whose cases and clock are meant, None the real ones; `dry_run` only says what would
     be told. One that fails is reported, stops nothing, and is tried again by the next look.
+
+    What a calendar has come for is counted again first: who is to be told follows from it (P-05).
     """
     found = Round()
     at = at or clock.now()
+    if not dry_run:
+        for each in await recounts.look(rehearsal=rehearsal, at=at):
+            if each.failed:
+                found.told.append(Told(each.case_no, "", "", failed=each.failed))
+            else:
+                found.recounted.append(each)
     after: rungs.Place | None = None
     while True:
         async with transaction() as connection:
@@ -163,24 +180,28 @@ async def _climb(case_no: str, promise_id: int, at: datetime, *, dry_run: bool) 
         promise = await rungs.find(connection, promise_id, at=at)
         if promise is None:
             return None
-        due = Due(promise["started_at"], Limit.parse(promise["limit"]), promise["due_at"])
+        due = promises.owed(promise, house=terms.house)
         pauses = clocks.pauses_of(promise["trace"])
         ladder = promises.rungs(terms, stage=promise["stage"], due=due, lapses_at=promise["lapses_at"], pauses=pauses)
         left = ladders.left(ladder, told=promise["told"])
         reached = tuple(rung for rung in left if rung.at <= at)
-        told = Told(case_no, promise["stage"], promise["owner"], promise["due_at"], reached)
+        told = Told(case_no, promise["stage"], promise["owner"], due.due_at, due.provisional, reached)
         if reached:
             told = _tell(told, case, terms, at)
         if not dry_run:
             await _write(connection, Leg(driver=None, case=case, terms=terms), promise, told, at)  # type: ignore[arg-type]
-            behind = [*promise["told"], *(rung.name for rung in reached)]
+            # that a calendar is missing is no rung of the promise: the ladder goes on from here when it has come
+            climbed = [rung for rung in reached if rung.name != ladders.PROVISIONAL]
+            behind = [*promise["told"], *(rung.name for rung in climbed)]
+            ahead = left[len(reached) :]
             await rungs.climb(
                 connection,
                 promise_id,
                 told=behind,
-                rung_at=left[len(reached)].at if len(reached) < len(left) else None,
+                rung_at=ahead[0].at if ahead else None,
+                calendars=promises.counted_with(terms, due, ladder, lapses_at=promise["lapses_at"]),
                 # what follows the breach makes it no later than late
-                retags=any(rung.at <= promise["due_at"] for rung in reached),
+                retags=any(rung.at <= due.due_at for rung in climbed),
             )
             if promise["stage"] == Stage.VISIT:
                 on = lists.due_day(promise["due_at"], terms=terms)
@@ -203,9 +224,10 @@ def _tell(told: Told, case: Case, terms: Terms, at: datetime) -> Told:
         "order_no": case.order_no or ("见清单" if house.language == "zh" else "see the list"),
         "stage": matter(told.stage),
         "owner": desks.reader(terms).recipient(f"department:{told.owner}"),
-        "due": clocks.spoken(told.due_at, house=house),
+        "due": clocks.marked(clocks.spoken(told.due_at, house=house), told.provisional),
         "late": pages.spoken_delay(told.due_at, at),
         "missed": f"（此前应已通知、没有及时发出的：{missed}）" if (missed := _missed(told.reached, terms)) else "",
+        "years": clocks.spoken_years({year for rung in told.reached for year in rung.missing}),
     }
     return replace(
         told,
@@ -231,8 +253,7 @@ async def _write(connection: AsyncConnection, leg: Leg, promise: Mapping[str, An
     assert leg.case is not None
     assert leg.terms is not None
     # whoever got more time climbs a ladder of its own
-    times = len(promise["trace"]["extensions"]) + len(promise["trace"]["pauses"])
-    again = f"-{times}" if times else ""
+    again = promises.again(promise["trace"])
     for rung in told.reached:
         await leg.note(
             connection,
@@ -246,6 +267,7 @@ async def _write(connection: AsyncConnection, leg: Leg, promise: Mapping[str, An
                 "rung": rung.name,
                 "reached": clocks.spoken(rung.at, house=leg.terms.house),
                 "told": [each.to for each in told.notices if each.rung is rung and not each.withdrawn],
+                **({"provisional": True} if rung.missing else {}),
             },
         )
         if rung.name != ladders.REMINDER:
@@ -267,6 +289,6 @@ async def _write(connection: AsyncConnection, leg: Leg, promise: Mapping[str, An
             to=each.to,
             subject=each.subject,
             body=each.body,
-            data={**told.data(each.to, leg.terms, at), **({"short": each.short} if each.short else {})},
+            data={**told.data(each, leg.terms, at), **({"short": each.short} if each.short else {})},
             withdrawn=each.withdrawn,
         )

@@ -20,7 +20,7 @@ from aftersales.rules.regions import ForceMajeure
 from aftersales.store import cases, journal, regions
 from aftersales.store.engine import transaction
 from aftersales.terms import Terms
-from aftersales.words import Due, Limit, Process, Right, Stage, Unable, matter
+from aftersales.words import Due, Process, Right, Stage, Unable, matter
 from tasks import notices, outside, promises
 from tasks.cases import current_terms
 from tasks.gates import Refused
@@ -150,7 +150,7 @@ def _touched(touched: Touched, promise: Mapping[str, Any] | None, force: ForceMa
     why = rules.untouched(stage=touched.stage, promise=promise, force=force, house=terms.house, at=clock.now())
     if promise is None:
         return replace(touched, why=why)
-    was = clocks.spoken(promise["due_at"], house=terms.house)
+    was = clocks.marked(clocks.spoken(promise["due_at"], house=terms.house), promise["provisional"])
     due = clocks.spoken(clocks.end_of_day(force.to, house=terms.house), house=terms.house)
     return replace(touched, was=was, why=why, due="" if why else due)
 
@@ -216,7 +216,7 @@ async def _extend(
         for outer in waiting:
             if not outer["gate"].get("gate") and outer["due_at"] < due.due_at:
                 await _move(connection, outer, terms, Extension(day, reason), now)
-        spoken_was = clocks.spoken(was, house=terms.house)
+        spoken_was = clocks.marked(clocks.spoken(was.due_at, house=terms.house), was.provisional)
         spoken_due = clocks.spoken(due.due_at, house=terms.house)
         data = {"gate": gates[-1]["entry"], "was": spoken_was, "due": spoken_due, "until": until, "reason": reason}
         await journal.add(
@@ -243,36 +243,36 @@ async def _extend(
 
 async def _move(
     connection: AsyncConnection, promise: Mapping[str, Any], terms: Terms, extension: Extension, at: datetime
-) -> tuple[datetime, Due]:
+) -> tuple[Due, Due]:
     """Move one promise; answers its due time before, and the new one."""
-    now = Due(promise["started_at"], Limit.parse(promise["limit"]), promise["due_at"])
+    now = promises.owed(promise, house=terms.house)
     moved = clocks.extended(due=now, extension=extension, house=terms.house, at=at)
     trace = promise["trace"]
-    told = {"until": extension.until_on.isoformat(), "reason": extension.reason}
+    told = {"until": extension.until_on.isoformat(), "reason": extension.reason, "at": at.isoformat()}
     lapses_at = promise["lapses_at"]
     if lapses_at is not None:
         # whoever has more time to answer also has more time before silence is an answer, and is reminded of its end
         lapses_at = promises.lapse(terms, promise["gate"]["gate"], moved.due_at)
-    if promise["rungs"]:
-        told_by_time = terms.escalation.notices
-        reason = "已延期，不用再通知"
-        await notices.withdraw(
-            connection, promise["case_no"], promise["entry"], notices=told_by_time, reason=reason, at=at
-        )
+    told_by_time = terms.escalation.notices
+    reason = "已延期，不用再通知"
+    await notices.withdraw(connection, promise["case_no"], promise["entry"], notices=told_by_time, reason=reason, at=at)
     climbs = promises.rungs(terms, stage=promise["stage"], due=moved, lapses_at=lapses_at)
-    await cases.extend(
+    await cases.move_due(
         connection,
         promise["id"],
         due_at=moved.due_at,
+        provisional=moved.provisional,
+        calendars=promises.counted_with(terms, moved, climbs, lapses_at=lapses_at),
         # the original due time stays in the trace
         trace={
             **trace,
             "due_at": moved.due_at.isoformat(),
-            "provisional": False,
+            "provisional": moved.provisional,
             "extensions": [*trace["extensions"], told],
         },
         lapses_at=lapses_at,
         remind_at=None if lapses_at is None else promises.reminder(terms, promise["stage"], moved, since=at),
+        told=(),
         rung_at=climbs[0].at if climbs else None,
     )
-    return promise["due_at"], moved
+    return now, moved

@@ -207,7 +207,7 @@ async def accept(
         actor=operator or answer.get("actor", "system"),
         due_at=promise["due_at"],
         rule=promise["rule"],
-        data={**answer, "via": via},
+        data={**answer, "via": via, **clocks.noted(promises.owed(promise, house=terms.house))},
     )
     if written is None:
         standing = await journal.find(connection, case.case_no, entry)

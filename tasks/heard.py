@@ -14,7 +14,7 @@ from aftersales.rules.lists import Visit
 from aftersales.store import cases, journal, people, surveys, visits
 from aftersales.store import lists as store
 from aftersales.terms import Terms
-from aftersales.words import Due, Limit, Outcome, Unable
+from aftersales.words import Outcome, Unable
 from tasks import complaints, desks, notices, promises
 
 # why what was told of a list that still owes the same is withdrawn, and told again
@@ -156,7 +156,7 @@ async def let_go(
     )
     if not gone or not owed:
         return
-    due = Due(promise["started_at"], Limit.parse(promise["limit"]), promise["due_at"])
+    due = promises.owed(promise, house=terms.house)
     names = [rung.name for rung in promises.rungs(terms, stage=promise["stage"], due=due, lapses_at=None)]
     untold = [names.index(name) for row in gone if (name := row["entry"].partition(".")[2]) in names]
     if untold:

@@ -87,6 +87,7 @@ async def _remind(due: Mapping[str, Any], at: datetime) -> bool:
             return False
         times = len(promise["trace"]["extensions"])
         until = clocks.spoken(promise["lapses_at"], house=terms.house)
+        until = clocks.marked(until, bool(clocks.years_missing(promise["calendars"])))
         leg = Leg(driver=None, case=case, terms=terms)  # type: ignore[arg-type]  # nobody drives a reminder
         # whoever got more time is reminded of its end again
         entry = f"{promise['entry']}.reminder" + (f"-{times}" if times else "")

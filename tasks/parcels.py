@@ -88,9 +88,14 @@ async def start_outer_limit(case: str) -> None:
         return
     promised = leg.terms.returns.outer
     async with transaction() as connection:
-        due_at = await promises.give(connection, leg, "outer-0", stage="outer", promised=promised)
+        due = await promises.give(connection, leg, "outer-0", stage="outer", promised=promised)
         await leg.note(
-            connection, "outer-0.asked", kind="outer", data={"owner": promised.owner}, due_at=due_at, rule=promised.rule
+            connection,
+            "outer-0.asked",
+            kind="outer",
+            data={"owner": promised.owner, **clocks.noted(due)},
+            due_at=due.due_at,
+            rule=promised.rule,
         )
 
 

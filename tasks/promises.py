@@ -17,7 +17,7 @@ from aftersales.store import cases, journal, outbox
 from aftersales.store import lists as listed
 from aftersales.store import rungs as climbed
 from aftersales.store.engine import transaction
-from aftersales.terms import Promised, Terms
+from aftersales.terms import House, Promised, Terms
 from aftersales.words import Due, Limit, Shipping, Stage
 from tasks import notices
 
@@ -61,7 +61,7 @@ async def open_gate(connection: AsyncConnection, leg: Leg, gate: str, entry: str
     is_self_shipped = gate == "pickup" and told.request["shipping"] == Shipping.SELF
     # a story that has changed may ask another question where it stands: two gates are never open at once
     await cases.end_gates(connection, leg.case.case_no, leg.now())
-    due_at = await give(
+    due = await give(
         connection,
         leg,
         entry,
@@ -74,8 +74,8 @@ async def open_gate(connection: AsyncConnection, leg: Leg, gate: str, entry: str
         connection,
         f"{entry}.asked",
         kind="gate",
-        data={"stage": gate, "owner": promised.owner},
-        due_at=due_at,
+        data={"stage": gate, "owner": promised.owner, **clocks.noted(due)},
+        due_at=due.due_at,
         rule=promised.rule,
     )
     await cases.move(connection, leg.case.case_no, stage=Stage(gate), owner=promised.owner)
@@ -108,6 +108,28 @@ def reckon(leg: Leg, stage: str, limit: Limit) -> Due:
         calendars=leg.terms.calendars,
         house=leg.terms.house,
     )
+
+
+def owed(promise: Mapping[str, Any], *, house: House) -> Due:
+    """Read the due time of a promise's row; `missing` are the years that make it provisional."""
+    return Due(
+        clocks.in_house(promise["started_at"], house=house),
+        Limit.parse(promise["limit"]),
+        clocks.in_house(promise["due_at"], house=house),
+        missing=tuple(promise["trace"]["missing"]) if promise["provisional"] else (),
+    )
+
+
+def counted_with(terms: Terms, due: Due, ladder: Sequence[Rung], *, lapses_at: datetime | None) -> str:
+    """Name the calendars that a promise was counted with, up to its last rung: what a recount goes by (P-05)."""
+    until = max([due.due_at, *(rung.at for rung in ladder), *([lapses_at] if lapses_at else [])])
+    return clocks.calendar_version(due, terms.calendars, until=until)
+
+
+def again(trace: Mapping[str, Any]) -> str:
+    """What tells a ladder's rungs from those before it: whoever got more time, or was counted again, climbs anew."""
+    times = len(trace["extensions"]) + len(trace["pauses"]) + len(trace.get("recounted", ()))
+    return f"-{times}" if times else ""
 
 
 def lapse(terms: Terms, gate: str, due_at: datetime) -> datetime:
@@ -169,9 +191,9 @@ async def give(
     promised: Promised,
     gate: Mapping[str, Any] | None = None,
     lapses: bool = False,
-) -> Any:
+) -> Due:
     """
-    Write one promise; answers its due time (exclusive). `lapses` means that silence answers it.
+    Write one promise; answers its due time. `lapses` means that silence answers it.
 
     A gate that has asked the customer something goes on with what was left of its window when it asked, and with the
     ladder where that stood if the question has given it no time (P-06, P-07, P-08): what it had told and the question
@@ -183,8 +205,8 @@ async def give(
     trace = clocks.trace(due, promised.rule)
     told: Sequence[str] = ()
     untold: Sequence[Mapping[str, Any]] = ()
-    if stage == Stage.VISIT and (owed := lists.owed(await listed.left(connection, leg.case.case_no), terms=leg.terms)):
-        due, told = owed
+    if stage == Stage.VISIT and (left := lists.owed(await listed.left(connection, leg.case.case_no), terms=leg.terms)):
+        due, told = left
         trace = clocks.trace(due, promised.rule)
     if asked := standings.interrupted(leg.history, gate=stage):
         paused = await cases.promise_of(connection, leg.case.case_no, asked.entry)
@@ -206,7 +228,7 @@ async def give(
         rule=promised.rule,
         due=due,
         trace=trace,
-        calendars=clocks.calendar_version(due, leg.terms.calendars),
+        calendars=counted_with(leg.terms, due, ladder, lapses_at=lapses_at),
         gate=gate,
         lapses_at=lapses_at,
         remind_at=reminder(leg.terms, stage, due) if lapses else None,
@@ -214,7 +236,7 @@ async def give(
         rung_at=climbs[0].at if climbs else None,
     )
     await _tell_again(connection, leg, entry, untold, due)
-    return due.due_at
+    return due
 
 
 async def _tell_again(
@@ -223,7 +245,7 @@ async def _tell_again(
     """
     Tell what a question withdrew before anybody is known to have heard of it, now that its gate is open again.
 
-    What somebody may have heard says so; a reminder that is late by now is not told.
+    What somebody may have heard says so; a reminder that is late by now is not told, nor what the new promise tells.
     """
     assert leg.case is not None
     assert leg.terms is not None
@@ -231,6 +253,9 @@ async def _tell_again(
     to: dict[str, list[str]] = {}
     for row in untold:
         if is_late and row["notice"] == leg.terms.escalation.reminder.notice:
+            continue
+        # the new promise says so by itself, if it is still so
+        if row["notice"] == leg.terms.escalation.provisional.notice:
             continue
         to.setdefault(row["entry"], []).append(row["recipient"])
         await notices.put(
@@ -265,9 +290,11 @@ def _resumed(terms: Terms, paused: Mapping[str, Any], asked: standings.Asked) ->
     """Move a promise by the question that was asked from it; answers its due time and its trace."""
     assert asked.until_at is not None, "a gate opens again after the answer"
     pause = Pause(asked.from_at, asked.until_at, f"等待客户答复：{_short(asked.question)}")
-    due = clocks.told(paused["trace"], house=terms.house)
+    # nobody has counted it again while it was paused
+    trace = clocks.recounted(paused["trace"], calendars=terms.calendars, house=terms.house)
+    due = clocks.told(trace, house=terms.house)
     due = clocks.paused(due=due, pauses=[pause], calendars=terms.calendars, house=terms.house)
-    return due, clocks.with_pause(paused["trace"], due, pause)
+    return due, clocks.with_pause(trace, due, pause)
 
 
 def _short(text: str) -> str:

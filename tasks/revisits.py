@@ -92,7 +92,7 @@ async def _tell(connection: AsyncConnection, revisit_no: str, about: Case, terms
     due = promises.reckon(leg, "revisit", promised.limit)
     text = (
         f"{Process(about.process).names(about.case_no)} 的客户评价不满意，已建立二次回访 {revisit_no}："
-        f"请有“{Right.REVISIT.label}”权限的员工在 {clocks.spoken(due.due_at, house=terms.house)} 前给客户打电话。"
+        f"请有“{Right.REVISIT.label}”权限的员工在 {clocks.spoken_due(due)}给客户打电话。"
     )
     await notices.tell_department(connection, leg, f"revisit-0.{notices.OPENED}", promised.owner, text)
 

@@ -15,8 +15,8 @@ from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectNotFound
 
 from aftersales import clock
+from aftersales.desk import runs
 from aftersales.desk.links import ROUND
-from aftersales.desk.runs import from_outside
 from aftersales.store import installation
 from aftersales.store.engine import transaction
 from tasks import boards, escalation, figures, followup, sending, surveys
@@ -47,6 +47,8 @@ async def escalate() -> str:
         told, untagged = await _climb(client)
     wrong = f"，{len(told.failed)} 项出错，下一分钟再试" if told.failed else ""
     wrong += f"；{said}" if (said := not_tagged(untagged)) else ""
+    if told.recounted:
+        wrong = f"，按新的日历重算了 {len(told.recounted)} 个时限{wrong}"
     if not told.told:
         return f"没有到期的提醒，也没有超时{wrong}"
     return f"处理了 {len(told.told) - len(told.failed)} 项到期的提醒{wrong}"
@@ -58,7 +60,7 @@ async def escalate_from_outside() -> tuple[escalation.Round, list[str]]:
 
     Raises Unable when Prefect cannot be reached: then nothing was told.
     """
-    async with from_outside() as client:
+    async with runs.from_outside() as client:
         return await _climb(client)
 
 
@@ -74,10 +76,11 @@ async def _climb(client: PrefectClient) -> tuple[escalation.Round, list[str]]:
     Then the tags of runs and the boards tell the same: whoever is told must find it there.
     """
     told = await escalation.look(being_told=partial(reconciling.being_told, client))
-    if told.told:
+    if told.told or told.recounted:
         await _leave(client, "escalation", "超时巡检：到了什么、通知了谁", told.page)
+    await runs.show_anew(client, [each.case_no for each in told.recounted if each.was != each.due])
     untagged = await boards.tag(client)
-    await boards.refresh(client, is_sure=bool(told.told))
+    await boards.refresh(client, is_sure=bool(told.told or told.recounted))
     return told, untagged
 
 

@@ -130,7 +130,7 @@ def _is_overdue(row: Listed) -> bool:
     from aftersales.rules import clocks
 
     is_past = row.due_at is not None and clocks.is_overdue(due_at=row.due_at, at=clock.now(row))
-    return is_past and not row.is_customers
+    return is_past and not row.is_customers and not row.provisional
 
 
 def _print_list(rows: Sequence[Listed], house: House) -> None:
@@ -174,11 +174,10 @@ def _due(due_at: Any, provisional: bool, now: Any, house: House, *, is_customers
 
     if due_at is None:
         return "办理中"
-    spoken = f"{clocks.spoken(due_at, house=house)} 前{'（暂定）' if provisional else ''}"
-    late = (
-        f"，{_timing(spoken_difference(now, due_at), is_customers)}" if clocks.is_overdue(due_at=due_at, at=now) else ""
-    )
-    return spoken + late
+    spoken = clocks.marked(f"{clocks.spoken(due_at, house=house)} 前", provisional)
+    if provisional or not clocks.is_overdue(due_at=due_at, at=now):
+        return spoken
+    return f"{spoken}，{_timing(spoken_difference(now, due_at), is_customers)}"
 
 
 def _timing(spoken: str, is_customers: bool) -> str:
@@ -319,6 +318,7 @@ def _promise_data(promise: Mapping[str, Any], page: Page) -> dict[str, Any]:
         "provisional": promise["provisional"],
         "ended_at": iso(promise["ended_at"], house),
         "is_overdue": promise["lapses_at"] is None
+        and not promise["provisional"]
         and clocks.is_overdue(due_at=promise["due_at"], at=clock.now(page.case) if is_open else promise["ended_at"]),
         "trace": clocks.explain(promise["trace"]),
     }

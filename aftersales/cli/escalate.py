@@ -24,13 +24,15 @@ def escalate(dry_run: bool, moment: str | None) -> None:
     if moment and not dry_run:
         raise click.UsageError("--at 只能和 --dry-run 一起用")
     told, untagged = asyncio.run(_look(moment, dry_run=dry_run))
-    if told.told:
+    if told.told or told.recounted:
         from aftersales.cli.common import make_table, screen
 
         table = make_table("", "售后单", "环节", "截止", "通知")
         for row in told.rows():
             table.add_row(*row)
         screen().print(table)
+    if told.recounted:
+        click.echo(f"按新的日历重算了 {len(told.recounted)} 个时限。")
     done = len(told.told) - len(told.failed)
     click.echo(f"{'将通知' if dry_run else '已写入待发'} {done} 项。" if done else "没有到期的提醒，也没有超时。")
     if untagged:

@@ -99,13 +99,7 @@ async def _show_anew(case_nos: Sequence[str]) -> str:
 
     try:
         async with runs.from_outside() as client:
-            for case_no in case_nos:
-                try:
-                    await runs.wake(client, case_no, anew=True)
-                except runs.Unreachable:
-                    raise
-                except Unable:
-                    pass  # it is being told right now, and shows the new time by itself
+            await runs.show_anew(client, case_nos)
     except runs.Unreachable as error:
         return (
             f"延期已登记；已经打开的表单还写着原来的截止时间，下次打开时更新（{str(error).rstrip('。')}）。"

@@ -14,7 +14,7 @@ import json
 import os
 import re
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -407,6 +407,17 @@ async def wake(client: PrefectClient, case_no: str, *, anew: bool = False) -> bo
         return False
     async with held(case_no):
         return await wake_if_asleep(client, case_no, run_id, anew=anew)
+
+
+async def show_anew(client: PrefectClient, case_nos: Iterable[str]) -> None:
+    """Open the forms of cases anew that show an old due time. Raises Unreachable."""
+    for case_no in case_nos:
+        try:
+            await wake(client, case_no, anew=True)
+        except Unreachable:
+            raise
+        except Unable:
+            pass  # it is being told right now, and shows the new time by itself
 
 
 async def wake_if_asleep(client: PrefectClient, case_no: str, run_id: UUID, *, anew: bool = False) -> bool:

@@ -25,8 +25,8 @@ HOUSE = ""
 # the most that a board lists; what lies behind is counted
 MOST = 200
 
-IN_TIME, CUSTOMERS = "还有时间", "等客户"
-_PLACES = [Urgency.LATE.label, Urgency.SOON.label, IN_TIME, CUSTOMERS]
+UNCOUNTED, IN_TIME, CUSTOMERS = "缺日历", "还有时间", "等客户"
+_PLACES = [Urgency.LATE.label, Urgency.SOON.label, UNCOUNTED, IN_TIME, CUSTOMERS]
 _STAGES = [*(stage.value for stage in Stage), "outer"]
 
 
@@ -43,6 +43,10 @@ class Owed:
     rung_at: datetime | None
     run_id: UUID | None
     pauses: tuple[Pause, ...] = ()
+    # the years without calendar that make its due time provisional
+    missing: tuple[int, ...] = ()
+    # counted with a year that has no calendar, at its due time or after it
+    is_uncounted: bool = False
 
     @property
     def ends_at(self) -> datetime:
@@ -95,7 +99,7 @@ class _Hand:
     terms: Terms
     reader: Reader
     at: datetime
-    known: dict[tuple[str, str, datetime, datetime, tuple[Pause, ...]], str]
+    known: dict[tuple[str, str, datetime, datetime, tuple[Pause, ...], tuple[int, ...]], str]
 
     def board(self, department: str, groups: Sequence[Group], owed: Sequence[Owed]) -> str:
         """Write one board; the house's has no department, and a column that names it."""
@@ -119,7 +123,13 @@ class _Hand:
         urgency = self._urgency(owed)
         if urgency is not None:
             return urgency.label
-        return CUSTOMERS if owed.lapses_at is not None else IN_TIME
+        if owed.lapses_at is not None:
+            return CUSTOMERS
+        return UNCOUNTED if self._waits_for_calendar(owed) else IN_TIME
+
+    def _waits_for_calendar(self, owed: Owed) -> bool:
+        """Whether the manager was told that its ladder cannot go on before a year's calendar has come (P-05)."""
+        return owed.is_uncounted and owed.rung_at is None and clocks.is_overdue(due_at=owed.due_at, at=self.at)
 
     def _head(self, department: str) -> str:
         links = [_list(department, "本部门的待办")] if department else []
@@ -163,7 +173,7 @@ class _Hand:
             linked(owed.case_no, owed.run_id),
             *([cell(self._department(owed.owner))] if is_house else []),
             _stage(owed.stage),
-            self._spoken(owed.ends_at),
+            clocks.marked(self._spoken(owed.ends_at), bool(owed.missing)),
             self._next(owed),
         ]
         return f"| {' | '.join(cells)} |"
@@ -172,9 +182,11 @@ class _Hand:
         """Say when the next rung is reached, and whom it tells."""
         if owed.lapses_at is not None:
             return "到时自动结案"
+        if self._waits_for_calendar(owed):
+            return "缺日历，已通知售后经理"
         if owed.rung_at is None:
             return "已到最后一级" if owed.rungs else "不催办"
-        place = (owed.owner, owed.stage, owed.due_at, owed.rung_at, owed.pauses)
+        place = (owed.owner, owed.stage, owed.due_at, owed.rung_at, owed.pauses, owed.missing)
         if place not in self.known:
             self.known[place] = f"{self._spoken(owed.rung_at)} {self._told(owed, owed.rung_at)}".strip()
         return self.known[place]
@@ -187,6 +199,7 @@ class _Hand:
             rung_at,
             stage=owed.stage,
             due_at=owed.due_at,
+            missing=owed.missing,
             escalation=self.terms.escalation,
             calendars=self.terms.calendars,
             house=house,

@@ -10,6 +10,7 @@ A holiday lengthens a working-day limit by not counting; nothing is added on top
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -243,15 +244,15 @@ def later(
     calendars: Mapping[int, Calendar],
     house: House,
     pauses: Iterable[Pause] = (),
-) -> datetime:
+) -> Due:
     """
-    Tell when a limit ends that begins when another one has passed, `pauses` after that left out.
+    Count a limit that begins when another one has passed, `pauses` after that left out.
 
     A day that ends at 24:00 was the last of the one, so that the first of the other is the day after it.
     """
     start_at = due_at - timedelta(microseconds=1) if limit.unit in (Unit.WORKING_DAY, Unit.DAY) else due_at
     ends = due(start_at=start_at, limit=limit, calendars=calendars, house=house)
-    return paused(due=ends, pauses=pauses, calendars=calendars, house=house).due_at
+    return paused(due=ends, pauses=pauses, calendars=calendars, house=house)
 
 
 def is_overdue(*, due_at: datetime, at: datetime) -> bool:
@@ -269,17 +270,24 @@ def why_off(on: date, *, calendars: Mapping[int, Calendar], house: House) -> str
     return WEEKEND if on.weekday() >= 5 else ""
 
 
-def calendar_version(due: Due, calendars: Mapping[int, Calendar]) -> str:
+def calendar_version(due: Due, calendars: Mapping[int, Calendar], *, until: datetime | None = None) -> str:
     """
     Name the calendars that a due time was counted with: `2025:1f0c9ab2 2026:-`; `-` is a year without data.
 
-    When it differs from what a promise was written with, the promise is counted again.
-    Empty for limits that read no calendar.
+    `until` is the last moment that was counted from the due time. What names a year without data is counted again when
+    that year is known, never when a known one is corrected: people were told those dates.
+    Empty where no calendar was read.
     """
-    if due.limit.unit in (Unit.MINUTE, Unit.HOUR, Unit.DAY):
+    last = due.due_at if until is None else until.astimezone(due.due_at.tzinfo)
+    if due.limit.unit in (Unit.MINUTE, Unit.HOUR, Unit.DAY) and last == due.due_at:
         return ""
-    years = range(due.start_at.year, (due.due_at - timedelta(microseconds=1)).year + 1)
+    years = range(due.start_at.year, (last - timedelta(microseconds=1)).year + 1)
     return " ".join(f"{year}:{_digest(calendars[year]) if year in calendars else '-'}" for year in years)
+
+
+def years_missing(version: str) -> list[int]:
+    """Read which years the calendars of a due time lacked, from the name of their version."""
+    return [int(year) for year in re.findall(r"([0-9]{4}):-", version)]
 
 
 def _digest(calendar: Calendar) -> str:
@@ -461,7 +469,17 @@ def _end(at: datetime) -> tuple[date, str]:
 
 
 def _spoken_due(at: datetime, beside: date, provisional: bool) -> str:
-    return f"{_spoken_end(at, beside)} 前{'（暂定）' if provisional else ''}"
+    return marked(f"{_spoken_end(at, beside)} 前", provisional)
+
+
+def marked(text: str, provisional: bool) -> str:
+    """Mark a due time in words as provisional, where it is (P-05)."""
+    return f"{text}（暂定）" if provisional else text
+
+
+def noted(due: Due) -> dict[str, bool]:
+    """Say in a journal row that its due time is provisional, where it is."""
+    return {"provisional": True} if due.provisional else {}
 
 
 def trace(
@@ -518,8 +536,36 @@ def pauses_of(trace: Mapping[str, Any]) -> list[Pause]:
 def with_pause(told_before: Mapping[str, Any], due: Due, pause: Pause) -> dict[str, Any]:
     """Put a pause into a trace, with the due time it leads to; what was promised first stays visible (GEN-08)."""
     paused_too = trace(due, told_before["rule"], pauses=[*pauses_of(told_before), pause])
-    kept = {name: told_before[name] for name in ("original_due_at", "extensions")}
-    return {**paused_too, **kept}
+    kept = ("original_due_at", "extensions", "recounted")
+    return {**paused_too, **{name: told_before[name] for name in kept if name in told_before}}
+
+
+def recounted(told_before: Mapping[str, Any], *, calendars: Mapping[int, Calendar], house: House) -> dict[str, Any]:
+    """
+    Count a provisional due time again from its start, limit, pauses and extensions, and put down what it was (P-05).
+
+    A trace that is not provisional stays as it is, and so does one whose years are still missing.
+    """
+    known = [year for year in told_before["missing"] if year in calendars]
+    if not told_before["provisional"] or not known:
+        return dict(told_before)
+    start_at = in_house(datetime.fromisoformat(told_before["start"]), house=house)
+    first = due(start_at=start_at, limit=Limit.parse(told_before["limit"]), calendars=calendars, house=house)
+    found, pauses = first, pauses_of(told_before)
+    if told_before["extensions"]:
+        # the date that a person gave stays; what was asked after that has moved it
+        last = told_before["extensions"][-1]
+        given_at = datetime.fromisoformat(last.get("at", told_before["start"]))
+        found = replace(first, due_at=end_of_day(date.fromisoformat(last["until"]), house=house), missing=())
+        pauses = [pause for pause in pauses if pause.from_at >= given_at]
+    found = paused(due=found, pauses=pauses, calendars=calendars, house=house)
+    counted = trace(found, told_before["rule"], pauses=pauses_of(told_before), original=first)
+    was = {"was": told_before["due_at"], "years": known}
+    return {
+        **counted,
+        "extensions": told_before["extensions"],
+        "recounted": [*told_before.get("recounted", ()), was],
+    }
 
 
 def explain(trace: Mapping[str, Any]) -> list[str]:
@@ -536,10 +582,13 @@ def explain(trace: Mapping[str, Any]) -> list[str]:
     for extension in trace["extensions"]:
         until_on = date.fromisoformat(extension["until"])
         lines.append(f"延期：至 {spoken_day(until_on, beside=beside)}，{extension['reason']}")
+    for recount in trace.get("recounted", ()):
+        was = _spoken_due(datetime.fromisoformat(recount["was"]), beside, True)
+        lines.append(f"重算：{spoken_years(recount['years'])} 年的日历已有，重算前是{was}")
     if original != due_at:
         lines.append(f"原截止：{_spoken_due(original, beside, False)}")
     lines.append(f"截止：{_spoken_due(due_at, beside, trace['provisional'])}")
-    if trace["missing"]:
+    if trace["provisional"]:
         lines.append(f"暂定：没有 {spoken_years(trace['missing'])} 年的日历，按周一至周五计算")
     return lines
 

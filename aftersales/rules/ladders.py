@@ -14,21 +14,29 @@ from typing import Any
 from aftersales.rules import clocks
 from aftersales.rules.clocks import Pause
 from aftersales.terms import Calendar, Escalation, House, minutes
+from aftersales.words import PROVISIONAL as PROVISIONAL
 from aftersales.words import REMINDER as REMINDER
 from aftersales.words import Due, Limit, Urgency
 
 OVERTAKEN = "到点前已超时，由超时通知代替"
+# whom the rung from where a year without calendar is needed tells (P-05)
+OF_PROVISIONAL = ("manager",)
 
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """A rung of one promise: when it is reached, whom it tells (by role), and by which notice."""
+    """
+    A rung of one promise: when it is reached, whom it tells (by role), and by which notice.
+
+    `missing` are the years without calendar that its time was counted over.
+    """
 
     name: str
     at: datetime
     rule: str
     notice: str
     tell: tuple[str, ...]
+    missing: tuple[int, ...] = ()
 
 
 def ladder(
@@ -45,27 +53,32 @@ def ladder(
 
     None for a stage whose time is the customer's. A window too short for its reminder has none. `due` has moved by the
     `pauses` already; of a promise that was late before, they move what follows the breach (P-07).
+
+    It ends at the first rung that needs a year without calendar: whether that one is reached nobody knows, and only the
+    manager is told so (P-05). It goes on when that year is known.
     """
     steps = escalation.ladder(stage)
     if steps is None:
         return ()
-    rungs = [
-        Rung(
-            step.name,
-            _reached_at(due.due_at, step.after, calendars=calendars, house=house, pauses=pauses),
-            step.rule,
-            step.notice,
-            tuple(step.tell),
+    rungs = []
+    for step in steps:
+        at, missing = _reached(
+            due.due_at, step.after, calendars=calendars, house=house, pauses=pauses, missing=due.missing
         )
-        for step in steps
-    ]
+        rungs.append(Rung(step.name, at, step.rule, step.notice, tuple(step.tell), missing))
     remind = escalation.reminder
-    at = clocks.reminded(
+    remind_at = clocks.reminded(
         due=due, share=remind.of_hours, minute=minutes(remind.on_last_day), calendars=calendars, house=house
     )
-    if at is not None:
-        rungs.append(Rung(REMINDER, at, remind.rule, remind.notice, ("owner",)))
-    return tuple(sorted(rungs, key=lambda rung: rung.at.astimezone(UTC)))
+    if remind_at is not None and not due.provisional:
+        rungs.append(Rung(REMINDER, remind_at, remind.rule, remind.notice, ("owner",)))
+    rungs.sort(key=lambda rung: (rung.at.astimezone(UTC), bool(rung.missing)))
+    for place, rung in enumerate(rungs):
+        if rung.missing:
+            lacks = escalation.provisional
+            last = Rung(PROVISIONAL, rung.at, lacks.rule, lacks.notice, OF_PROVISIONAL, rung.missing)
+            return (*rungs[:place], last)
+    return tuple(rungs)
 
 
 def left(ladder: Sequence[Rung], *, told: Collection[str]) -> tuple[Rung, ...]:
@@ -102,40 +115,45 @@ def told_at(
     calendars: Mapping[int, Calendar],
     house: House,
     pauses: Sequence[Pause] = (),
+    missing: tuple[int, ...] = (),
 ) -> tuple[str, ...]:
     """
     Say by role whom the rung that is reached at `rung_at` tells, without reckoning the ladder below it.
 
-    The `pauses` are those of the promise. Nobody when the ladder was changed since that time was reckoned.
+    The `pauses` are those of the promise, `missing` the years that make it provisional. Nobody when the ladder was changed since that time was reckoned.
     """
     if rung_at < due_at:
         return ("owner",)
-    reached = [
-        step
-        for step in escalation.ladder(stage) or ()
-        if rung_at == _reached_at(due_at, step.after, calendars=calendars, house=house, pauses=pauses)
-    ]
-    return tuple(dict.fromkeys(role for step in reached for role in step.tell))
+    told: dict[str, None] = {}
+    for step in escalation.ladder(stage) or ():
+        at, lacks = _reached(due_at, step.after, calendars=calendars, house=house, pauses=pauses, missing=missing)
+        if at == rung_at:
+            told |= dict.fromkeys(OF_PROVISIONAL if lacks else step.tell)
+    return tuple(told)
 
 
-def _reached_at(
+def _reached(
     due_at: datetime,
     after: Limit | None,
     *,
     calendars: Mapping[int, Calendar],
     house: House,
     pauses: Sequence[Pause],
-) -> datetime:
-    """When a rung so long after the breach is reached (None: with it)."""
+    missing: tuple[int, ...],
+) -> tuple[datetime, tuple[int, ...]]:
+    """When a rung so long after the breach is reached (None: with it), and over which years without calendar."""
     if after is None:
-        return due_at
-    return clocks.later(due_at, after, calendars=calendars, house=house, pauses=pauses)
+        return due_at, missing
+    found = clocks.later(due_at, after, calendars=calendars, house=house, pauses=pauses)
+    return found.due_at, tuple(sorted({*missing, *found.missing}))
 
 
 def called(rung: Rung) -> str:
     """Name a rung as people read it: by whom it tells."""
     if rung.name == REMINDER:
         return "到期前提醒"
+    if rung.name == PROVISIONAL:
+        return "暂定"
     told = {"owner": "责任部门", "head": "部门负责人", "manager": "售后经理", "customer": "客户"}
     return f"通知{'和'.join(told[role] for role in rung.tell)}"
 

@@ -13,7 +13,8 @@ from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-from aftersales.rules.ladders import REMINDER
+from aftersales.rules import clocks
+from aftersales.rules.ladders import PROVISIONAL, REMINDER
 from aftersales.rules.lists import Visit
 from aftersales.rules.standing import QUESTION, Standing, Told, asks, evidence_label, lines_of
 from aftersales.terms import Returns
@@ -107,7 +108,7 @@ class Reader:
     def told(self, entry: Dated) -> Row:
         """A journal row as people read it: who, what, by when, early or late, with what result."""
         what, result = _what(entry, self)
-        due = "" if entry.due_at is None else self.due(entry.due_at)
+        due = "" if entry.due_at is None else clocks.marked(self.due(entry.due_at), "provisional" in entry.data)
         timing = ""
         if entry.kind == "decision" and entry.due_at is not None:
             timing = spoken_difference(entry.at, entry.due_at)
@@ -457,9 +458,11 @@ def _what(entry: Dated, reader: Reader) -> tuple[str, str]:
         case "rung":
             told = "、".join(map(reader.recipient, data["told"]))
             return (
-                f"{matter(data['stage'])}{'即将到期' if data['rung'] == REMINDER else '超时'}",
+                matter(data["stage"]) + {REMINDER: "即将到期", PROVISIONAL: "的时限暂定"}.get(data["rung"], "超时"),
                 f"通知{told}" if told else "",
             )
+        case "recount":
+            return "重算时限", f"{matter(data['stage'])}：{data['was']} → {data['due']}（{data['years']} 年的日历已有）"
         case "extension":
             return "延期", f"{data['was']} → {data['due']}：{data['reason']}"
         case "reconciled":

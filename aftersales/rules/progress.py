@@ -146,12 +146,16 @@ def _owed(stage: Stage, told: Standing, promised: Promised | None, at: datetime)
     what = "pickup.self" if stage is Stage.PICKUP and is_self_shipped else stage.value
     # between two gates a promise may be over, or be the last stage's
     due = promised if promised is not None and promised.stage is stage else None
+    is_past = due is not None and clocks.is_overdue(due_at=due.due_at, at=at)
+    if is_past and due is not None and due.provisional:
+        # whether it has passed nobody knows before the calendar has come (P-05)
+        due, is_past = None, False
     return Owed(
         what,
         due_at=None if due is None else due.due_at,
         provisional=due is not None and due.provisional,
         is_customers=stage in (Stage.QUESTION, Stage.CORRECTION) or what == "pickup.self",
-        is_late=due is not None and clocks.is_overdue(due_at=due.due_at, at=at),
+        is_late=is_past,
         said=told.asked.question if told.asked and stage is Stage.QUESTION else "",
     )
 

@@ -86,7 +86,7 @@ def untouched(
     begins, ends = clocks.span(force.since, force.until, house=house)
     due_at = clocks.in_house(promise["due_at"], house=house)
     moved = {"until": force.to.isoformat(), "reason": force.reason}
-    if moved in promise["trace"]["extensions"]:
+    if any(moved.items() <= each.items() for each in promise["trace"]["extensions"]):
         return f"已按同一原因延到这一天：{clocks.spoken(due_at, house=house)}"
     if promise["started_at"] >= ends:
         return f"“{matter(promise['stage'])}”在这段时间之后才开始"

@@ -292,6 +292,7 @@ async def _seen(case_no: str) -> dict[str, Any]:
 
     asked = [each for each in promises if each["ended_at"] is None and each["gate"].get("gate")]
     due_at = asked[-1]["due_at"] if asked else None
+    is_provisional = bool(asked and asked[-1]["provisional"])
     customer = {} if order is None else {"name": order.name, "phone": order.phone, "email": order.email}
     masks = {"name": masking.masked_name, "phone": masking.masked_phone, "email": masking.masked_email}
     return {
@@ -303,9 +304,9 @@ async def _seen(case_no: str) -> dict[str, Any]:
         "opened_at": when(found.opened_at),
         "closed_at": when(found.closed_at),
         "due_at": when(due_at),
-        "due": "" if due_at is None else f"{clocks.spoken(due_at, house=house)} 前",
-        "is_overdue": due_at is not None and clocks.is_overdue(due_at=due_at, at=now),
-        "is_provisional": bool(asked and asked[-1]["provisional"]),
+        "due": "" if due_at is None else clocks.marked(f"{clocks.spoken(due_at, house=house)} 前", is_provisional),
+        "is_overdue": due_at is not None and not is_provisional and clocks.is_overdue(due_at=due_at, at=now),
+        "is_provisional": is_provisional,
         "refunded": f"{standing(history).refunded:.2f}",
         "customer": {name: masks[name](text) for name, text in customer.items()},
         "is_rehearsal": found.rehearsal is not None,

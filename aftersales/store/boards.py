@@ -12,6 +12,7 @@ from sqlalchemy import (
     Select,
     Text,
     and_,
+    case,
     exists,
     func,
     literal,
@@ -21,7 +22,7 @@ from sqlalchemy import (
     true,
     update,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales.rules import clocks
@@ -82,14 +83,27 @@ async def nearest(connection: AsyncConnection, *, owners: Collection[str], most:
         .limit(1)
         .scalar_subquery()
     )
-    pauses = select(PROMISES.c.trace["pauses"]).where(PROMISES.c.id == listed.c.id).scalar_subquery()
+    # none of this stands in the index that the list is read from
+    more = select(
+        PROMISES.c.id,
+        PROMISES.c.trace["pauses"].label("pauses"),
+        case((PROMISES.c.provisional, PROMISES.c.trace["missing"]), else_=literal([], JSONB)).label("missing"),
+        PROMISES.c.calendars.contains(":-").label("is_uncounted"),
+    ).subquery()
     names = ("case_no", "stage", "owner", "due_at", "lapses_at", "rungs", "rung_at")
     rows = await connection.execute(
-        select(*(listed.c[name] for name in names), teller.label("run_id"), pauses.label("pauses")).order_by(
-            listed.c.owner, *order, listed.c.id
+        select(
+            *(listed.c[name] for name in names),
+            teller.label("run_id"),
+            *(more.c[name] for name in ("pauses", "missing", "is_uncounted")),
         )
+        .join(more, more.c.id == listed.c.id)
+        .order_by(listed.c.owner, *order, listed.c.id)
     )
-    return [Owed(**{**row, "pauses": tuple(clocks.pauses_of(dict(row)))}) for row in rows.mappings()]
+    return [
+        Owed(**{**row, "pauses": tuple(clocks.pauses_of(dict(row))), "missing": tuple(row["missing"])})
+        for row in rows.mappings()
+    ]
 
 
 def _open() -> Select[Any]:

@@ -306,31 +306,35 @@ async def lock_gate(connection: AsyncConnection, case_no: str, entry: str) -> bo
     ) is not None
 
 
-async def extend(
+async def move_due(
     connection: AsyncConnection,
     promise_id: int,
     *,
     due_at: datetime,
+    provisional: bool,
+    calendars: str,
     trace: Mapping[str, Any],
     lapses_at: datetime | None,
     remind_at: datetime | None,
+    told: Collection[str],
     rung_at: datetime | None,
 ) -> None:
-    """Move a promise's due time; its trace says why and what it was, its ladder begins anew (GEN-08)."""
+    """Move a promise's due time; its trace says why and what it was, the rungs `told` stay behind (GEN-08, P-05)."""
     await connection.execute(
         update(PROMISES)
         .where(PROMISES.c.id == promise_id)
         .values(
             due_at=due_at,
-            provisional=False,
+            provisional=provisional,
+            calendars=calendars,
             trace=dict(trace),
             lapses_at=lapses_at,
             remind_at=remind_at,
-            told=[],
-            rungs=0,
+            told=list(told),
+            rungs=len(told),
             rung_at=rung_at,
             # what had climbed stands among the tags of its run
-            retags=PROMISES.c.retags | (PROMISES.c.rungs > 0),
+            retags=PROMISES.c.retags | (PROMISES.c.rungs > len(told)),
         )
     )
 

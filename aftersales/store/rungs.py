@@ -6,12 +6,12 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, true, tuple_, update
+from sqlalchemy import literal_column, select, true, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales.store import outbox
 from aftersales.store.outbox import HAD, OUTBOX, SENT, WAITING
-from aftersales.store.tables import CaseRow, PromiseRow
+from aftersales.store.tables import UNCOUNTED, CaseRow, PromiseRow
 
 CASES = CaseRow.__table__  # type: ignore[attr-defined]
 PROMISES = PromiseRow.__table__  # type: ignore[attr-defined]
@@ -49,14 +49,52 @@ async def find(connection: AsyncConnection, promise_id: int, *, at: datetime) ->
 
 
 async def climb(
-    connection: AsyncConnection, promise_id: int, *, told: Collection[str], rung_at: datetime | None, retags: bool
+    connection: AsyncConnection,
+    promise_id: int,
+    *,
+    told: Collection[str],
+    rung_at: datetime | None,
+    calendars: str,
+    retags: bool,
 ) -> None:
     """Put the rungs `told` of a promise behind; None when no other comes. `retags`: it is more pressing than before."""
     await connection.execute(
         update(PROMISES)
         .where(PROMISES.c.id == promise_id)
-        .values(told=list(told), rungs=len(told), rung_at=rung_at, **({"retags": True} if retags else {}))
+        .values(
+            told=list(told),
+            rungs=len(told),
+            rung_at=rung_at,
+            calendars=calendars,
+            **({"retags": True} if retags else {}),
+        )
     )
+
+
+async def uncounted(
+    connection: AsyncConnection, *, years: Collection[int], rehearsal: str | None, after: int, limit: int
+) -> list[tuple[str, int]]:
+    """The cases and ids of open promises that were counted without one of these years, behind an id."""
+    rows = await connection.execute(
+        select(PROMISES.c.case_no, PROMISES.c.id)
+        .join(CASES, CASES.c.case_no == PROMISES.c.case_no)
+        .where(
+            PROMISES.c.ended_at.is_(None),
+            literal_column(UNCOUNTED).in_([str(year) for year in years]),
+            CASES.c.rehearsal.is_not_distinct_from(rehearsal),
+            PROMISES.c.id > after,
+        )
+        .order_by(PROMISES.c.id)
+        .limit(limit)
+    )
+    return [(row.case_no, row.id) for row in rows]
+
+
+async def still_open(connection: AsyncConnection, promise_id: int) -> Mapping[str, Any] | None:
+    """A promise, unless it has ended."""
+    row = await connection.execute(select(PROMISES).where(PROMISES.c.id == promise_id, PROMISES.c.ended_at.is_(None)))
+    found = row.mappings().one_or_none()
+    return dict(found) if found else None
 
 
 async def withdraw(

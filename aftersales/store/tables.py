@@ -28,6 +28,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
+# the first year without calendar that a promise was counted with
+UNCOUNTED = "substring(calendars, '([0-9]{4}):-')"
 # what stands on an owner's list: not the limit of a whole case that is still far, for its gate stands there already
 LISTED = "(stage <> 'outer' or rungs > 0)"
 # its order: what was reminded of or is late, what has time, what presses nobody here (the customer's time)
@@ -332,6 +334,12 @@ class PromiseRow(SQLModel, table=True):
             "id",
             postgresql_where=text(f"ended_at is null and {LISTED}"),
             postgresql_include=["stage", "case_no", "rungs", "rung_at", "due_at"],
+        ),
+        Index(
+            "promises_uncounted",
+            text(f"({UNCOUNTED})"),
+            "id",
+            postgresql_where=text(f"ended_at is null and {UNCOUNTED} is not null"),
         ),
         Index("promises_untagged", "case_no", postgresql_where=text("retags and ended_at is null")),
     )

@@ -13,7 +13,18 @@ from aftersales.terms import followup as visiting
 from aftersales.terms.documents import Document, Key, Mistake, Place, example, file_name, inside, rows_at, table_at
 from aftersales.terms.models import CLIMBING, WAITING, Person
 from aftersales.terms.values import nearest
-from aftersales.words import FOLLOWING_UP, LADDER_READERS, NOTICES, REMINDER, UNWRITTEN, Limit, Right, Stage, VisitKind
+from aftersales.words import (
+    FOLLOWING_UP,
+    LADDER_READERS,
+    NOTICES,
+    PROVISIONAL,
+    REMINDER,
+    UNWRITTEN,
+    Limit,
+    Right,
+    Stage,
+    VisitKind,
+)
 
 # what AMB-09 and AMB-20 allow, but nothing does yet: better refused than silently without effect
 NOT_YET = (("review_on_timeout", "auto_approve", "escalate"), ("choose_route", True, "false"))
@@ -193,7 +204,7 @@ def _check_ladders(escalation: Document, notices: Document) -> None:
             notices.wrong(("expires", name), f"名称“{name}”由系统自己使用，请给这份通知换一个名称。")
     ladders = table_at(escalation.data, "ladders")
     reminder = table_at(escalation.data, "reminder").get("notice")
-    told: list[Place] = [("reminder", "notice")]
+    told: list[Place] = [("reminder", "notice"), ("provisional", "notice")]
     for code in ladders:
         rungs = rows_at(ladders, code)
         told += [("ladders", code, place, "notice") for place in range(len(rungs))]
@@ -204,6 +215,9 @@ def _check_ladders(escalation: Document, notices: Document) -> None:
             # by its name the sender knows what a breach withdraws
             if isinstance(name, str) and name.startswith(REMINDER):
                 text = f"名称不能以 {REMINDER} 开头，那是到期前的提醒；请换一个，如 breach。"
+                escalation.wrong(("ladders", code, place, "name"), text)
+            if isinstance(name, str) and name.startswith(PROVISIONAL):
+                text = f"名称不能以 {PROVISIONAL} 开头，那是缺少日历时的通知；请换一个，如 breach。"
                 escalation.wrong(("ladders", code, place, "name"), text)
             if isinstance(reminder, str) and reminder and inside(rungs[place], "notice") == reminder:
                 text = f"{reminder} 已用于到期前的提醒（reminder），超时后不会再发，请写另一份通知。"
@@ -246,10 +260,14 @@ def _told(ladders: Any, name: str) -> set[str]:
 
 def _check_readers(escalation: Document) -> None:
     """What is written for customers goes to nobody else, and the other way round."""
-    reminder = table_at(escalation.data, "reminder").get("notice")
-    if LADDER_READERS.get(str(reminder)) == "customer":
-        text = f"{reminder} 是发给客户的通知，到期前的提醒发给责任部门，请换一份，如 ESC-05。"
-        escalation.wrong(("reminder", "notice"), text)
+    for key, what, instead in (
+        ("reminder", "到期前的提醒发给责任部门", "ESC-05"),
+        ("provisional", "缺少日历时的通知发给售后经理", "NTC-24"),
+    ):
+        alone = table_at(escalation.data, key).get("notice")
+        if LADDER_READERS.get(str(alone)) == "customer":
+            text = f"{alone} 是发给客户的通知，{what}，请换一份，如 {instead}。"
+            escalation.wrong((key, "notice"), text)
     readers = dict(LADDER_READERS)
     ladders = table_at(escalation.data, "ladders")
     rungs = [(code, place, rung) for code in ladders for place, rung in enumerate(rows_at(ladders, code))]

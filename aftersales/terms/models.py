@@ -202,10 +202,18 @@ class Rung(Strict):
     tell: list[Literal["owner", "head", "manager", "customer"]] = Field(min_length=1)
 
 
+class Provisional(Strict):
+    """What the after-sales manager is told in the place of a rung that needs a year without calendar (P-05)."""
+
+    notice: Text
+    rule: Text
+
+
 class Escalation(Strict):
     """`escalation.yaml`: who is told before and after a window passes (ESC-04, ESC-05, ESC-08, ESC-09)."""
 
     reminder: Reminder
+    provisional: Provisional
     ladders: dict[Code, list[Rung]]
     returns: dict[str, str | None]
     followup: dict[str, str | None]
@@ -213,7 +221,8 @@ class Escalation(Strict):
     @property
     def notices(self) -> set[str]:
         """Every notice that time alone tells."""
-        return {self.reminder.notice, *(rung.notice for rungs in self.ladders.values() for rung in rungs)}
+        alone = {self.reminder.notice, self.provisional.notice}
+        return alone | {rung.notice for rungs in self.ladders.values() for rung in rungs}
 
     def ladder(self, stage: str) -> list[Rung] | None:
         """The rungs of a stage; None where nobody of the house is late."""

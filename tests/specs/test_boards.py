@@ -125,6 +125,23 @@ def test_a_board_counts_what_waits_and_lists_the_late_first():
     ]
 
 
+def test_p05_what_waits_for_a_calendar_says_so_and_is_not_late():
+    provisional = owed("RT-1", rung_at=DUE, missing=(2027,), is_uncounted=True)
+    waits = owed("RT-2", rung_at=None, missing=(2027,), is_uncounted=True)
+    past = late("RT-3", rung_at=None, is_uncounted=True)
+
+    board = written(provisional, waits, now=DUE - A_MOMENT)["aftersales"]
+    assert headings(board) == ["还有时间"]
+    assert tables(board)[1][1] == ["RT-1", "待退款", "3月19日（周三）24:00（暂定）", "3月19日（周三）24:00 A01 何静"]
+
+    board = written(waits, past)["aftersales"]
+    assert headings(board) == ["超时", "缺日历"]
+    assert [table[1] for table in tables(board)[1:]] == [
+        ["RT-3", "待退款", "3月19日（周三）24:00", "缺日历，已通知售后经理"],
+        ["RT-2", "待退款", "3月19日（周三）24:00（暂定）", "缺日历，已通知售后经理"],
+    ]
+
+
 def test_what_presses_more_stands_before_what_ends_sooner():
     """A day's window is reminded of after one of an hour has begun; a customer may have less time than both."""
     days = [DUE + timedelta(days=number) for number in range(1, 5)]

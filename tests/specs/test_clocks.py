@@ -391,3 +391,47 @@ def test_the_calendar_version_changes_with_the_year_that_was_needed():
     assert after.split()[0] == before.split()[0]
     assert not after.endswith("-")
     assert clocks.calendar_version(due("2026-12-30 10:00", "72 h", calendars=C), C) == ""
+
+
+def test_the_calendar_version_reaches_to_the_last_rung():
+    found = due("2026-12-29 10:00", "2 wd", calendars=C)
+
+    version = clocks.calendar_version(found, C, until=found.due_at + timedelta(days=1))
+
+    assert not clocks.calendar_version(found, C).endswith("-") and version.endswith(" 2027:-")
+    assert clocks.years_missing(version) == [2027]
+    hours = due("2026-12-31 10:00", "24 h", calendars=C)
+    assert clocks.calendar_version(hours, C, until=hours.due_at + timedelta(days=3)).endswith(" 2027:-")
+
+
+YEAR_2027 = calendar(2027, off={"01-01": "元旦"})
+
+
+@pytest.mark.parametrize(
+    ("start", "before", "after"),
+    [
+        pytest.param("2026-12-30 10:00", "2027-01-02", "2027-01-05", id="a holiday is no day"),
+        pytest.param("2026-12-31 10:00", "2027-01-05", "2027-01-06", id="nor is the weekend after it"),
+    ],
+)
+def test_p05_a_provisional_time_is_counted_again(start: str, before: str, after: str):
+    told = clocks.trace(due(start, "2 wd", calendars=C), "RET-09")
+
+    again = clocks.recounted(told, calendars=C | YEAR_2027, house=house())
+
+    assert (told["due_at"][:10], again["due_at"][:10], again["original_due_at"][:10]) == (before, after, after)
+    assert (again["provisional"], again["missing"]) == (False, [])
+    assert again["recounted"] == [{"was": told["due_at"], "years": [2027]}]
+    assert clocks.recounted(again, calendars=C | YEAR_2027, house=house()) == again
+
+
+def test_p05_what_is_known_is_never_counted_again():
+    told = clocks.trace(due("2026-12-28 10:00", "2 wd", calendars=C), "RET-09")
+
+    assert clocks.recounted(told, calendars={}, house=house()) == told
+
+
+def test_p05_without_its_calendar_a_time_stays_as_it_is():
+    told = clocks.trace(due("2026-12-30 10:00", "2 wd", calendars=C), "RET-09")
+
+    assert clocks.recounted(told, calendars=C | calendar(2028, off={}), house=house()) == told

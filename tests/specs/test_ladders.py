@@ -201,6 +201,45 @@ def test_a_window_that_began_after_its_reminder_has_none():
     assert [name for name, _ in climbed("inspection", found, at=early)] == ["breach", "head", "manager"]
 
 
+@pytest.mark.parametrize(
+    ("passed", "rungs"),
+    [
+        pytest.param(
+            "2026-12-28 16:00",
+            [("reminder", "12-30 09:00"), ("breach", "12-31 00:00"), ("head", "01-01 00:00")],
+            id="the last day that the calendar knows is the head's",
+        ),
+        pytest.param(
+            "2026-12-29 16:00",
+            [("reminder", "12-31 09:00"), ("breach", "01-01 00:00")],
+            id="due on the last day that the calendar knows",
+        ),
+        pytest.param("2026-12-30 16:00", [], id="due on the first day that it does not know"),
+    ],
+)
+def test_p05_a_ladder_ends_where_a_year_without_calendar_begins(passed: str, rungs: list[tuple[str, str]]):
+    """Nobody is told of a time that was counted without a calendar, but the manager that there is none."""
+    found = climbed("refund", due(passed, "2 wd", calendars=C), calendars=C)
+
+    known = [rung for rung in found if rung[0] not in ("bound", "provisional")]
+    assert known == rungs
+    assert found[-1][0] == "provisional"
+
+
+def test_p05_the_manager_hears_of_a_missing_calendar_when_the_first_rung_would_come():
+    found = due("2026-12-30 16:00", "2 wd", calendars=C)
+
+    [rung] = ladders.ladder(stage="refund", due=found, escalation=shipped(), calendars=C, house=house())
+
+    assert (rung.name, rung.at, rung.tell, rung.missing) == ("provisional", found.due_at, ("manager",), (2027,))
+
+
+def test_p05_hours_need_no_calendar_but_what_follows_them_does():
+    found = climbed("review", due("2026-12-31 15:00", "24 h", calendars=C), calendars=C)
+
+    assert found == [("reminder", "01-01 10:12"), ("breach", "01-01 15:00"), ("provisional", "01-05 00:00")]
+
+
 def test_a_stage_whose_time_is_the_customers_has_no_ladder():
     assert climbed("correction", due("2025-03-10 10:00", "7 d")) == []
 
@@ -225,7 +264,7 @@ def test_the_rungs_come_in_the_order_of_their_times():
 def test_a_distance_counts_from_when_the_window_passed(after: str, at: str):
     passed = due("2025-03-07 10:00", "3 wd").due_at
 
-    found = clocks.later(passed, Limit.parse(after), calendars=PLAIN, house=house())
+    found = clocks.later(passed, Limit.parse(after), calendars=PLAIN, house=house()).due_at
 
     assert f"{found:%m-%d %H:%M}" == at
 

@@ -164,6 +164,20 @@ def test_p28_a_promise_that_has_passed_is_told_as_late(at: datetime, is_late: bo
     assert told.owed.is_late is is_late
 
 
+@pytest.mark.parametrize(
+    ("at", "due_at"),
+    [
+        pytest.param(DUE - timedelta(seconds=1), DUE, id="before it the time is told, and that it is provisional"),
+        pytest.param(DUE, None, id="from then on nobody knows whether it has passed"),
+    ],
+)
+def test_p05_a_provisional_promise_is_never_told_as_late(at: datetime, due_at: datetime | None):
+    told = seen(opened(), promised=Promised(Stage.REVIEW, DUE, True), at=at)
+
+    assert told.owed is not None
+    assert (told.owed.due_at, told.owed.provisional, told.owed.is_late) == (due_at, due_at is not None, False)
+
+
 def test_a_promise_of_another_stage_is_not_told():
     told = seen(opened(), stage=Stage.OPENED, promised=Promised(Stage.REVIEW, DUE))
 

@@ -94,7 +94,7 @@ expires:
   NTC-01: 24 h
   NTC-07: null
 """ + "".join(f"  {name}: 24 h\n" for name in words.NOTICES if name not in ("NTC-01", "NTC-07"))
-LADDER = ("ESC-05", "ESC-08", "NTC-10", "NTC-15")
+LADDER = ("ESC-05", "ESC-08", "NTC-10", "NTC-15", "NTC-24")
 NOTICES += "".join(f"  {name}: null\n" for name in LADDER)
 
 ESCALATION = """\
@@ -107,6 +107,7 @@ returns: {review: stage, question: null, correction: null, exception: stage, pic
   inspection: stage, resolution: stage, sendback: stage, countersign: stage, release: stage, refund: stage,
   reimbursement: stage, outer: stage}
 followup: {visit: stage, revisit: stage, supervisor: null}
+provisional: {rule: P-05, notice: NTC-24}
 """
 
 SELFSERVICE = """\
@@ -735,12 +736,12 @@ def test_the_shipped_terms_are_right():
         ),
         pytest.param(
             "escalation.yaml", "notice: NTC-15", "notice: NTC-07", 5, "ladders.stage[2].notice",
-            "NTC-07 是办理过程中的通知，不能用来催办，请写：ESC-05、ESC-08、NTC-10、NTC-15。",
+            "NTC-07 是办理过程中的通知，不能用来催办，请写：ESC-05、ESC-08、NTC-10、NTC-15、NTC-24。",
             id="ESC-04 a notice whose words no ladder gives",
         ),
         pytest.param(
             "escalation.yaml", "notice: ESC-05", "notice: NTC-01", 1, "reminder.notice",
-            "NTC-01 是办理过程中的通知，不能用来催办，请写：ESC-05、ESC-08、NTC-10、NTC-15。",
+            "NTC-01 是办理过程中的通知，不能用来催办，请写：ESC-05、ESC-08、NTC-10、NTC-15、NTC-24。",
             id="ESC-05 a notice that is told elsewhere",
         ),
         pytest.param(
