@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -141,10 +141,8 @@ def lapse(terms: Terms, gate: str, due_at: datetime) -> datetime:
     """
     if gate != Stage.PICKUP:
         return due_at
-    # the due time is exclusive: the grace is counted from the last day itself
-    last = due_at - timedelta(microseconds=1)
     grace = terms.returns.selfship_grace
-    return clocks.due(start_at=last, limit=grace, calendars=terms.calendars, house=terms.house).due_at
+    return clocks.later(due_at, grace, calendars=terms.calendars, house=terms.house).due_at
 
 
 def reminder(terms: Terms, gate: str, due: Due, *, since: datetime | None = None) -> datetime | None:

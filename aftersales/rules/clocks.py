@@ -23,6 +23,8 @@ from aftersales.terms import Calendar, House, opening_hours
 from aftersales.words import Due, Limit, SkippedDay, Unable, Unit
 
 DAY = timedelta(days=1)
+# by which the last moment before an exclusive end is told from it
+A_MOMENT = timedelta(microseconds=1)
 # a new last day lies within a year: whoever writes 9999 has slipped
 LONGEST_EXTENSION = timedelta(days=366)
 NOTHING = timedelta()
@@ -250,9 +252,13 @@ def later(
 
     A day that ends at 24:00 was the last of the one, so that the first of the other is the day after it.
     """
-    start_at = due_at - timedelta(microseconds=1) if limit.unit in (Unit.WORKING_DAY, Unit.DAY) else due_at
+    start_at = due_at - A_MOMENT if limit.unit in (Unit.WORKING_DAY, Unit.DAY) else due_at
     ends = due(start_at=start_at, limit=limit, calendars=calendars, house=house)
-    return paused(due=ends, pauses=pauses, calendars=calendars, house=house)
+    ends = paused(due=ends, pauses=pauses, calendars=calendars, house=house)
+    if limit.unit is Unit.WORKING_DAY and house.wd_deadline == "same_time":
+        # such a day ends at the time of its start, which was put a moment before the other limit had passed
+        ends = replace(ends, due_at=in_house(_utc(ends.due_at) + A_MOMENT, house=house))
+    return ends
 
 
 def is_overdue(*, due_at: datetime, at: datetime) -> bool:
@@ -281,7 +287,7 @@ def calendar_version(due: Due, calendars: Mapping[int, Calendar], *, until: date
     last = due.due_at if until is None else until.astimezone(due.due_at.tzinfo)
     if due.limit.unit in (Unit.MINUTE, Unit.HOUR, Unit.DAY) and last == due.due_at:
         return ""
-    years = range(due.start_at.year, (last - timedelta(microseconds=1)).year + 1)
+    years = range(due.start_at.year, (last - A_MOMENT).year + 1)
     return " ".join(f"{year}:{_digest(calendars[year]) if year in calendars else '-'}" for year in years)
 
 
@@ -420,7 +426,7 @@ class _Almanac:
 
     def _last(self, due_at: datetime) -> date:
         """The last day before an exclusive end."""
-        return house_date(due_at - timedelta(microseconds=1), house=self.house)
+        return house_date(due_at - A_MOMENT, house=self.house)
 
 
 def _dates(first: date, last: date) -> Iterator[date]:

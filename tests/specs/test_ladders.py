@@ -193,6 +193,62 @@ def test_gen08_an_extension_to_a_sunday_is_reminded_of_on_the_friday_before():
     ]
 
 
+@pytest.mark.parametrize(
+    ("deadline", "start", "limit", "rungs"),
+    [
+        pytest.param(
+            "end_of_day", "2026-11-16 15:00", "2 wd", ["11-18 09:00", "11-19 00:00", "11-20 00:00", "11-21 00:00"],
+            id="at the end of each day",
+        ),
+        pytest.param(
+            "same_time", "2026-11-16 15:00", "2 wd", ["11-18 09:00", "11-18 15:00", "11-19 15:00", "11-20 15:00"],
+            id="at the hour of the start",
+        ),
+        pytest.param(
+            "same_time", "2026-11-19 15:00", "1 wd", ["11-20 09:00", "11-20 15:00", "11-23 15:00", "11-24 15:00"],
+            id="at that hour of the next working day",
+        ),
+        pytest.param(
+            "same_time", "2026-11-17 00:00", "2 wd", ["11-18 09:00", "11-19 00:00", "11-20 00:00", "11-21 00:00"],
+            id="at midnight, which is the end of the day before",
+        ),
+        pytest.param(
+            "same_time", "2026-11-16 15:00", "24 h", ["11-17 10:12", "11-17 15:00", "11-18 15:00", "11-19 15:00"],
+            id="hours, then working days",
+        ),
+        pytest.param(
+            "end_of_day", "2026-11-16 15:00", "24 h", ["11-17 10:12", "11-17 15:00", "11-19 00:00", "11-20 00:00"],
+            id="hours, then whole days",
+        ),
+    ],
+)  # fmt: skip
+def test_amb10_what_follows_the_breach_ends_as_days_do_here(deadline: str, start: str, limit: str, rungs: list[str]):
+    place = house(wd_deadline=deadline)
+    found = due(start, limit, at=place)
+
+    ladder = ladders.ladder(stage="inspection", due=found, escalation=shipped(), calendars=PLAIN, house=place)
+
+    assert [f"{rung.at:%m-%d %H:%M}" for rung in ladder] == rungs
+    assert {rung.at.microsecond for rung in ladder} == {0}
+
+
+def test_amb10_an_extension_ends_with_its_day_and_so_does_what_follows_it():
+    place = house(wd_deadline="same_time")
+    storm = Extension(date(2026, 11, 20), "台风")
+    moved = clocks.extended(
+        due=due("2026-11-16 15:00", "2 wd", at=place),
+        extension=storm,
+        house=place,
+        at=datetime(2026, 11, 17, tzinfo=UTC),
+    )
+
+    assert climbed("inspection", moved, at=place)[1:] == [
+        ("breach", "11-21 00:00"),
+        ("head", "11-24 00:00"),
+        ("manager", "11-25 00:00"),
+    ]
+
+
 def test_a_window_that_began_after_its_reminder_has_none():
     """With deadlines at the hour of the start, a window may begin and end before nine."""
     early = house(wd_deadline="same_time")

@@ -12,7 +12,7 @@ from aftersales.rules import clocks
 from aftersales.store import lapses as due
 from aftersales.terms import load
 from aftersales.words import Event, Limit, Stage, Unable
-from tasks import extensions, lapses, outside
+from tasks import extensions, lapses, outside, promises
 from tests.stories.conftest import Shop, Telling
 from tests.stories.on_the_way import promise, put_forward, self_shipping
 
@@ -142,3 +142,19 @@ async def test_ret04_a_correction_that_never_comes_ends_without_a_reminder(shop:
     told = await lapses.look(at=clock.now() + timedelta(days=40))
 
     assert (told.reminded, told.ended) == ([], [telling.case_no])
+
+
+@pytest.mark.parametrize(
+    ("deadline", "due_at", "ends_at"),
+    [
+        pytest.param("end_of_day", "2026-11-19 00:00", "2026-11-28 00:00", id="at the end of the day"),
+        pytest.param("same_time", "2026-11-18 15:00", "2026-11-27 15:00", id="at the hour of the due time"),
+    ],
+)
+def test_amb52_the_grace_of_a_self_shipment_ends_as_days_do_here(deadline: str, due_at: str, ends_at: str):
+    """Due on Wednesday 18 November; seven working days more."""
+    terms = load()
+    terms = terms.model_copy(update={"house": terms.house.model_copy(update={"wd_deadline": deadline})})
+    due, ends = (clocks.house_time(datetime.fromisoformat(wall), house=terms.house) for wall in (due_at, ends_at))
+
+    assert promises.lapse(terms, "pickup", due) == ends
