@@ -74,20 +74,24 @@ class Told:
             return ladders.called(rung)
         return "升级" if self.due_at is not None and rung.at > self.due_at else "超时"
 
+    def due_of(self, rung: Rung) -> datetime:
+        """What a rung says has passed: what was promised here, or what the customer was told (AMB-13)."""
+        assert self.due_at is not None
+        return rung.at if rung.is_bound else self.due_at
+
     def data(self, notice: Notice, terms: Terms, at: datetime) -> dict[str, str]:
         """
         What the sender needs to name the delay anew, for it may send much later (P-10), and to make a digest of it.
 
         Nothing is late by a due time that is provisional.
         """
-        assert self.due_at is not None
-        found: dict[str, str] = {}
+        due_at, found = self.due_of(notice.rung), dict[str, str]()
         if notice.to != CUSTOMER:
-            found["due"] = clocks.marked(clocks.spoken(self.due_at, house=terms.house), self.provisional)
+            found["due"] = clocks.marked(clocks.spoken(due_at, house=terms.house), self.provisional)
             if missed := _missed(self.reached, terms):
                 found["missed"] = missed
-        if notice.rung.name != ladders.PROVISIONAL and clocks.is_overdue(due_at=self.due_at, at=at):
-            found |= {"late": pages.spoken_delay(self.due_at, at), "due_at": self.due_at.isoformat()}
+        if notice.rung.name != ladders.PROVISIONAL and clocks.is_overdue(due_at=due_at, at=at):
+            found |= {"late": pages.spoken_delay(due_at, at), "due_at": due_at.isoformat()}
         return found
 
 
@@ -224,19 +228,19 @@ def _tell(told: Told, case: Case, terms: Terms, at: datetime) -> Told:
         "order_no": case.order_no or ("见清单" if house.language == "zh" else "see the list"),
         "stage": matter(told.stage),
         "owner": desks.reader(terms).recipient(f"department:{told.owner}"),
-        "due": clocks.marked(clocks.spoken(told.due_at, house=house), told.provisional),
-        "late": pages.spoken_delay(told.due_at, at),
         "missed": f"（此前应已通知、没有及时发出的：{missed}）" if (missed := _missed(told.reached, terms)) else "",
         "years": clocks.spoken_years({year for rung in told.reached for year in rung.missing}),
     }
-    return replace(
-        told,
-        notices=tuple(
-            Notice(to, rung, *words.render(values), words.render_short(values), withdrawn)
-            for (to, withdrawn), rung in last.items()
-            for words in [terms.notices[rung.notice]]
-        ),
-    )
+
+    def notice(to: str, rung: Rung, withdrawn: str) -> Notice:
+        due_at, words = told.due_of(rung), terms.notices[rung.notice]
+        said = values | {
+            "due": clocks.marked(clocks.spoken(due_at, house=house), told.provisional),
+            "late": pages.spoken_delay(due_at, at),
+        }
+        return Notice(to, rung, *words.render(said), words.render_short(said), withdrawn)
+
+    return replace(told, notices=tuple(notice(to, rung, withdrawn) for (to, withdrawn), rung in last.items()))
 
 
 def _missed(reached: Sequence[Rung], terms: Terms) -> str:

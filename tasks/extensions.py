@@ -41,7 +41,7 @@ async def extend(case_no: str, *, operator: str, until: str, reason: str, key: s
         told = await _extend(case_no, operator=operator, until=until, reason=reason, key=key)
         if told is None:
             return f"{case_no} 的这次延期已登记过，未重复登记。"
-        return f"{case_no} 的“{matter(told.stage)}”已延期：{told.was} → {told.due}，客户已列入通知。"
+        return f"{case_no} 的“{matter(told.stage)}”已延期：{told.was} → {told.due}，{told.told}。"
     except Unable as error:
         async with transaction() as connection:
             case, terms = await outside.found(connection, case_no)
@@ -71,6 +71,8 @@ class Touched:
     was: str = ""
     due: str = ""
     why: str = ""
+    # not where the customer was told a later time, which stays
+    is_told: bool = True
 
 
 @dataclass
@@ -167,7 +169,7 @@ async def _extend_one(touched: Touched, entry: str, force: ForceMajeure, operato
     )
     if told is None:
         return replace(touched, why="这次延期已登记过", due="")
-    return replace(touched, was=told.was, due=told.due)
+    return replace(touched, was=told.was, due=told.due, is_told=not told.kept)
 
 
 # --- one case -------------------------------------------------------------------------------------------------------
@@ -175,11 +177,21 @@ async def _extend_one(touched: Touched, entry: str, force: ForceMajeure, operato
 
 @dataclass(frozen=True, slots=True)
 class Extended:
-    """What was moved: the stage, and its due time before and after, as people read them."""
+    """
+    What was moved: the stage, and its due time before and after, as people read them.
+
+    `kept` is what the customer was told, where that is later than both and stays (AMB-13).
+    """
 
     stage: str
     was: str
     due: str
+    kept: str = ""
+
+    @property
+    def told(self) -> str:
+        """What becomes of the customer, as a sentence's end."""
+        return f"客户预计的时间 {self.kept} 不变，不另行通知" if self.kept else "客户已列入通知"
 
 
 async def _extend(
@@ -216,8 +228,7 @@ async def _extend(
         for outer in waiting:
             if not outer["gate"].get("gate") and outer["due_at"] < due.due_at:
                 await _move(connection, outer, terms, Extension(day, reason), now)
-        spoken_was = clocks.marked(clocks.spoken(was.due_at, house=terms.house), was.provisional)
-        spoken_due = clocks.spoken(due.due_at, house=terms.house)
+        spoken_was, spoken_due = _spoken(was, terms), _spoken(due, terms)
         data = {"gate": gates[-1]["entry"], "was": spoken_was, "due": spoken_due, "until": until, "reason": reason}
         await journal.add(
             connection,
@@ -230,15 +241,29 @@ async def _extend(
             due_at=due.due_at,
             rule="GEN-08",
         )
+        told = Extended(gates[-1]["stage"], spoken_was, spoken_due)
+        # the customer may have been told more time than we have (AMB-13)
+        theirs_was, theirs = (promises.of_the_customer(terms, gates[-1], each) for each in (was, due))
+        if theirs.due_at <= theirs_was.due_at:
+            return replace(told, kept=_spoken(theirs, terms))
         leg = Leg(driver=None, case=case, terms=terms)  # type: ignore[arg-type]  # nobody tells the story here
         await notices.tell_customer(
             connection,
             leg,
             "NTC-11",
             written,
-            {"reason": reason, "stage": matter(gates[-1]["stage"]), "due": f"{spoken_due} 前", "was": spoken_was},
+            {
+                "reason": reason,
+                "stage": matter(told.stage),
+                "due": f"{_spoken(theirs, terms)} 前",
+                "was": _spoken(theirs_was, terms),
+            },
         )
-    return Extended(gates[-1]["stage"], spoken_was, spoken_due)
+    return told
+
+
+def _spoken(due: Due, terms: Terms) -> str:
+    return clocks.marked(clocks.spoken(due.due_at, house=terms.house), due.provisional)
 
 
 async def _move(

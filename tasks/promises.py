@@ -120,6 +120,15 @@ def owed(promise: Mapping[str, Any], *, house: House) -> Due:
     )
 
 
+def of_the_customer(terms: Terms, promise: Mapping[str, Any], due: Due) -> Due:
+    """Say what the customer was told of a due time of a promise: while money is awaited, their own bound (AMB-13)."""
+    if promise["stage"] not in standings.PAYING:
+        return due
+    pauses = clocks.pauses_of(promise["trace"])
+    limit = terms.returns.refund_bound
+    return ladders.bound(due, limit, calendars=terms.calendars, house=terms.house, pauses=pauses)
+
+
 def counted_with(terms: Terms, due: Due, ladder: Sequence[Rung], *, lapses_at: datetime | None) -> str:
     """Name the calendars that a promise was counted with, up to its last rung: what a recount goes by (P-05)."""
     until = max([due.due_at, *(rung.at for rung in ladder), *([lapses_at] if lapses_at else [])])
@@ -173,6 +182,7 @@ def rungs(
     return ladders.ladder(
         stage=stage,
         due=due,
+        refund_bound=terms.returns.refund_bound,
         escalation=terms.escalation,
         calendars=terms.calendars,
         house=terms.house,

@@ -19,14 +19,15 @@ from aftersales import clock, links
 from aftersales.rules import applying, matching
 from aftersales.rules.applying import Goods
 from aftersales.rules.progress import Progress, Promised, progress
+from aftersales.rules.standing import PAYING
 from aftersales.settings import settings
-from aftersales.store import applications
+from aftersales.store import applications, cases
 from aftersales.store import selfservice as store
 from aftersales.store.engine import transaction
 from aftersales.store.journal import Entry
 from aftersales.terms import Allowance
 from aftersales.words import Unable, Way
-from tasks import intake, records
+from tasks import intake, outside, promises, records
 from tasks.cases import current_terms
 
 # how long the page shows that an application was turned away
@@ -137,22 +138,35 @@ async def show(order_no: str) -> Shown:
             raise UnableToMatch("没有找到这张订单。")
         found = await store.cases(connection, order_no)
         histories = await store.histories(connection, [case.case_no for case in found])
+        promised = {case.case_no: await _promised(connection, case) for case in found}
         applied = await store.applications(connection, order_no, since=clock.now() - SHOWN)
     at = clock.now(order)
     return Shown(
         order_no=order.order_no,
         is_rehearsed=order.is_rehearsed,
-        cases=tuple(_progress(case, histories[case.case_no], order, at) for case in found),
+        cases=tuple(_progress(case, histories[case.case_no], promised[case.case_no], order, at) for case in found),
         applications=tuple(Taken(each.at, _public(each.refusal)) for each in applied),
         goods=order.goods,
         at=at,
     )
 
 
-def _progress(case: store.Case, history: Sequence[Entry], order: store.Order, at: datetime) -> Progress:
-    promised = None
-    if case.due_stage is not None and case.due_at is not None:
-        promised = Promised(case.due_stage, case.due_at, case.provisional)
+async def _promised(connection: AsyncConnection, case: store.Case) -> Promised | None:
+    """What a customer was told of when their case goes on: while they wait for money, their own bound (AMB-13)."""
+    if case.due_stage is None or case.due_at is None:
+        return None
+    if case.due_stage in PAYING:
+        promise = await cases.open_gate(connection, case.case_no, case.due_stage)
+        if promise is not None:
+            _, terms = await outside.found(connection, case.case_no)
+            due = promises.of_the_customer(terms, promise, promises.owed(promise, house=terms.house))
+            return Promised(case.due_stage, due.due_at, due.provisional)
+    return Promised(case.due_stage, case.due_at, case.provisional)
+
+
+def _progress(
+    case: store.Case, history: Sequence[Entry], promised: Promised | None, order: store.Order, at: datetime
+) -> Progress:
     return progress(
         case_no=case.case_no,
         stage=case.stage,

@@ -70,6 +70,8 @@ def extend(
         + (f"，未包括 {len(found.left_out)} 张" if found.left_out else "")
         + ("。" if dry_run or not found.extended else "，客户已列入通知。")
     )
+    if kept := sum(not each.is_told for each in found.extended):
+        click.echo(f"其中 {kept} 张，客户预计的退款时间更晚，没有变，不另行通知。")
     if found.nowhere:
         click.echo(f"另有 {found.nowhere} 张未结案的售后单，订单没有写地区，不在其内，请逐张核对。")
     if warning:

@@ -18,7 +18,9 @@ from aftersales.rules import clocks, ladders
 from aftersales.rules.clocks import Pause
 from aftersales.rules.pages import Reader, cell, linked, wide
 from aftersales.terms import Terms
-from aftersales.words import Stage, Urgency
+from aftersales.words import Due, Limit, Stage, Unit, Urgency
+
+ANY_LIMIT = Limit(1, Unit.DAY)
 
 # how the board of the whole house is called beside those of the departments
 HOUSE = ""
@@ -43,6 +45,7 @@ class Owed:
     rung_at: datetime | None
     run_id: UUID | None
     pauses: tuple[Pause, ...] = ()
+    started_at: datetime | None = None
     # the years without calendar that make its due time provisional
     missing: tuple[int, ...] = ()
     # counted with a year that has no calendar, at its due time or after it
@@ -99,7 +102,7 @@ class _Hand:
     terms: Terms
     reader: Reader
     at: datetime
-    known: dict[tuple[str, str, datetime, datetime, tuple[Pause, ...], tuple[int, ...]], str]
+    known: dict[tuple[str, str, datetime | None, datetime, datetime, tuple[Pause, ...], tuple[int, ...]], str]
 
     def board(self, department: str, groups: Sequence[Group], owed: Sequence[Owed]) -> str:
         """Write one board; the house's has no department, and a column that names it."""
@@ -186,7 +189,10 @@ class _Hand:
             return "缺日历，已通知售后经理"
         if owed.rung_at is None:
             return "已到最后一级" if owed.rungs else "不催办"
-        place = (owed.owner, owed.stage, owed.due_at, owed.rung_at, owed.pauses, owed.missing)
+        # the customer's own bound is counted from the start, all else from the due time
+        is_bound = any(step.at for step in self.terms.escalation.ladder(owed.stage) or ())
+        started_at = owed.started_at if is_bound else None
+        place = (owed.owner, owed.stage, started_at, owed.due_at, owed.rung_at, owed.pauses, owed.missing)
         if place not in self.known:
             self.known[place] = f"{self._spoken(owed.rung_at)} {self._told(owed, owed.rung_at)}".strip()
         return self.known[place]
@@ -198,8 +204,9 @@ class _Hand:
         roles = ladders.told_at(
             rung_at,
             stage=owed.stage,
-            due_at=owed.due_at,
-            missing=owed.missing,
+            # whom a rung tells does not hang on how long the window was
+            due=Due(owed.started_at or owed.due_at, ANY_LIMIT, owed.due_at, missing=owed.missing),
+            refund_bound=self.terms.returns.refund_bound,
             escalation=self.terms.escalation,
             calendars=self.terms.calendars,
             house=house,

@@ -14,6 +14,7 @@ from typing import Any
 from aftersales.rules import clocks
 from aftersales.rules.clocks import Pause
 from aftersales.terms import Calendar, Escalation, House, minutes
+from aftersales.terms import Rung as Step
 from aftersales.words import PROVISIONAL as PROVISIONAL
 from aftersales.words import REMINDER as REMINDER
 from aftersales.words import Due, Limit, Urgency
@@ -37,12 +38,28 @@ class Rung:
     notice: str
     tell: tuple[str, ...]
     missing: tuple[int, ...] = ()
+    # it is reached when the time has passed that the customer was told
+    is_bound: bool = False
+
+
+def bound(
+    due: Due, limit: Limit, *, calendars: Mapping[int, Calendar], house: House, pauses: Sequence[Pause] = ()
+) -> Due:
+    """
+    Say by when the customer was told to have their money (AMB-13, GEN-11): `limit` after the same start.
+
+    Whoever extended the promise beyond that has told them the new date.
+    """
+    told = clocks.due(start_at=due.start_at, limit=limit, calendars=calendars, house=house)
+    told = clocks.paused(due=told, pauses=pauses, calendars=calendars, house=house)
+    return told if told.due_at.astimezone(UTC) > due.due_at.astimezone(UTC) else due
 
 
 def ladder(
     *,
     stage: str,
     due: Due,
+    refund_bound: Limit,
     escalation: Escalation,
     calendars: Mapping[int, Calendar],
     house: House,
@@ -62,10 +79,9 @@ def ladder(
         return ()
     rungs = []
     for step in steps:
-        at, missing = _reached(
-            due.due_at, step.after, calendars=calendars, house=house, pauses=pauses, missing=due.missing
-        )
-        rungs.append(Rung(step.name, at, step.rule, step.notice, tuple(step.tell), missing))
+        at, missing = _reached(step, due, refund_bound=refund_bound, calendars=calendars, house=house, pauses=pauses)
+        is_bound = step.at is not None
+        rungs.append(Rung(step.name, at, step.rule, step.notice, tuple(step.tell), missing, is_bound))
     remind = escalation.reminder
     remind_at = clocks.reminded(
         due=due, share=remind.of_hours, minute=minutes(remind.on_last_day), calendars=calendars, house=house
@@ -110,42 +126,45 @@ def told_at(
     rung_at: datetime,
     *,
     stage: str,
-    due_at: datetime,
+    due: Due,
+    refund_bound: Limit,
     escalation: Escalation,
     calendars: Mapping[int, Calendar],
     house: House,
     pauses: Sequence[Pause] = (),
-    missing: tuple[int, ...] = (),
 ) -> tuple[str, ...]:
     """
     Say by role whom the rung that is reached at `rung_at` tells, without reckoning the ladder below it.
 
-    The `pauses` are those of the promise, `missing` the years that make it provisional. Nobody when the ladder was changed since that time was reckoned.
+    The `pauses` are those of the promise. Nobody when the ladder was changed since that time was reckoned.
     """
-    if rung_at < due_at:
+    if rung_at < due.due_at:
         return ("owner",)
     told: dict[str, None] = {}
     for step in escalation.ladder(stage) or ():
-        at, lacks = _reached(due_at, step.after, calendars=calendars, house=house, pauses=pauses, missing=missing)
+        at, missing = _reached(step, due, refund_bound=refund_bound, calendars=calendars, house=house, pauses=pauses)
         if at == rung_at:
-            told |= dict.fromkeys(OF_PROVISIONAL if lacks else step.tell)
+            told |= dict.fromkeys(OF_PROVISIONAL if missing else step.tell)
     return tuple(told)
 
 
 def _reached(
-    due_at: datetime,
-    after: Limit | None,
+    step: Step,
+    due: Due,
     *,
+    refund_bound: Limit,
     calendars: Mapping[int, Calendar],
     house: House,
     pauses: Sequence[Pause],
-    missing: tuple[int, ...],
 ) -> tuple[datetime, tuple[int, ...]]:
-    """When a rung so long after the breach is reached (None: with it), and over which years without calendar."""
-    if after is None:
-        return due_at, missing
-    found = clocks.later(due_at, after, calendars=calendars, house=house, pauses=pauses)
-    return found.due_at, tuple(sorted({*missing, *found.missing}))
+    """When a rung of a promise is reached, and over which years without calendar that was counted."""
+    if step.at is not None:
+        found = bound(due, refund_bound, calendars=calendars, house=house, pauses=pauses)
+    elif step.after is not None:
+        found = clocks.later(due.due_at, step.after, calendars=calendars, house=house, pauses=pauses)
+    else:
+        found = due
+    return found.due_at, tuple(sorted({*due.missing, *found.missing}))
 
 
 def called(rung: Rung) -> str:

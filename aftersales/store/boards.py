@@ -86,6 +86,7 @@ async def nearest(connection: AsyncConnection, *, owners: Collection[str], most:
     # none of this stands in the index that the list is read from
     more = select(
         PROMISES.c.id,
+        PROMISES.c.started_at,
         PROMISES.c.trace["pauses"].label("pauses"),
         case((PROMISES.c.provisional, PROMISES.c.trace["missing"]), else_=literal([], JSONB)).label("missing"),
         PROMISES.c.calendars.contains(":-").label("is_uncounted"),
@@ -95,7 +96,7 @@ async def nearest(connection: AsyncConnection, *, owners: Collection[str], most:
         select(
             *(listed.c[name] for name in names),
             teller.label("run_id"),
-            *(more.c[name] for name in ("pauses", "missing", "is_uncounted")),
+            *(more.c[name] for name in ("started_at", "pauses", "missing", "is_uncounted")),
         )
         .join(more, more.c.id == listed.c.id)
         .order_by(listed.c.owner, *order, listed.c.id)

@@ -29,6 +29,9 @@ from aftersales.words import (
 # what AMB-09 and AMB-20 allow, but nothing does yet: better refused than silently without effect
 NOT_YET = (("review_on_timeout", "auto_approve", "escalate"), ("choose_route", True, "false"))
 
+# where the customer waits for the money that they were told about
+BOUND = (Stage.REFUND.value, Stage.RELEASE.value)
+
 # who reads what is told to a role
 ROLES = {"owner": "staff", "head": "staff", "manager": "staff", "customer": "customer"}
 
@@ -119,6 +122,13 @@ def _check_returns(returns: Document, house: Document) -> None:
     """Each waiting stage has a promise, each promise an owner, the age bands follow each other (AMB-15)."""
     stages = table_at(returns.data, "stages")
     _check_stages(returns, house, "退货", WAITING, (("outer",), ("revisit",)))
+
+    pays, told = table_at(stages, "refund").get("limit"), inside(returns.data, "refund_bound")
+    with suppress(ValueError):  # what is no limit is told elsewhere
+        ours, theirs = Limit.parse(str(pays)), Limit.parse(str(told))
+        if ours.unit is theirs.unit and theirs.amount < ours.amount:
+            text = f"{theirs} 短于 stages.refund 的 {ours}，请写成 {ours} 或更长：告诉客户的不早于我们自己的期限。"
+            returns.wrong(("refund_bound",), text)
 
     closes, reminds = table_at(stages, "question").get("limit"), inside(returns.data, "question_reminder")
     with suppress(ValueError):  # what is no limit is told elsewhere
@@ -222,9 +232,13 @@ def _check_ladders(escalation: Document, notices: Document) -> None:
             if isinstance(reminder, str) and reminder and inside(rungs[place], "notice") == reminder:
                 text = f"{reminder} 已用于到期前的提醒（reminder），超时后不会再发，请写另一份通知。"
                 escalation.wrong(("ladders", code, place, "notice"), text)
-        if isinstance(ladders[code], list) and (not rungs or inside(rungs[0], "after") is not None):
+        if isinstance(ladders[code], list) and (not rungs or set(rungs[0]) & {"after", "at"}):
             text = "第一级应当在超时那一刻，请把它写在最前面，不写 after。"
             escalation.wrong(("ladders", code), text)
+        for place, rung in enumerate(rungs):
+            if inside(rung, "after") is not None and inside(rung, "at") is not None:
+                text = "after 和 at 只能写一个，请删去其中一个。"
+                escalation.wrong(("ladders", code, place), text)
     for path in told:
         notice: Any = escalation.data
         for step in path:
@@ -245,12 +259,20 @@ def _check_ladders(escalation: Document, notices: Document) -> None:
             if isinstance(name, str) and ladders and name not in ladders:
                 text = f"没有阶梯“{name}”，{nearest(name, [str(code) for code in ladders])}；不用催办的环节写 null。"
                 escalation.wrong((process, stage), text)
+            elif isinstance(name, str) and stage not in BOUND and _is_bound(ladders, name):
+                text = f"阶梯“{name}”有一级写着 at: refund_bound，只用于退款（{'、'.join(BOUND)}），请换一个阶梯。"
+                escalation.wrong((process, stage), text)
             elif isinstance(name, str) and process == "followup" and "customer" in _told(ladders, name):
                 text = f"回访的清单没有客户，阶梯“{name}”却要通知 customer，请换一个阶梯。"
                 escalation.wrong((process, stage), text)
         for code in known if stages else ():
             if code not in stages:
                 escalation.wrong((process,), f"环节“{code}”没有写用哪个阶梯，请补上；不用催办的写 {code}: null。")
+
+
+def _is_bound(ladders: Any, name: str) -> bool:
+    """Whether a rung of a ladder is reached when the time has passed that the customer was told."""
+    return any(inside(rung, "at") is not None for rung in rows_at(ladders, name))
 
 
 def _told(ladders: Any, name: str) -> set[str]:

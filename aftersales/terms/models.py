@@ -193,10 +193,15 @@ class Reminder(Strict):
 
 
 class Rung(Strict):
-    """One rung of a ladder: how long after the window has passed, who is told, and by which notice."""
+    """
+    One rung of a ladder: when it is reached, who is told, and by which notice.
+
+    So long `after` the window has passed, or `at` the time that the customer was told (AMB-13); else when it passes.
+    """
 
     name: Code
     after: LimitText | None = None
+    at: Literal["refund_bound"] | None = None
     rule: Text
     notice: Text
     tell: list[Literal["owner", "head", "manager", "customer"]] = Field(min_length=1)

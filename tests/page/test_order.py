@@ -191,6 +191,20 @@ async def test_a_second_revisit_is_the_houses_own_and_not_shown(page: Page, shop
     assert telling.case_no in told and number not in told
 
 
+async def test_amb13_who_waits_for_money_reads_the_time_that_they_were_told(page: Page, shop: Shop):
+    await shop.order()
+    telling = await to_refund(await shop.tell(shop.application()))
+    promise = next(row for row in await telling.rows("promises") if row.entry == "refund-0")
+    bound = clocks.due(
+        start_at=promise.started_at, limit=LIVE.returns.refund_bound, calendars=LIVE.calendars, house=LIVE.house
+    )
+
+    told = plain(await seen(await page.visitor().find()))
+
+    assert said("due.ours", due=clocks.spoken(bound.due_at, house=LIVE.house)) in told
+    assert clocks.spoken(promise.due_at, house=LIVE.house) not in told
+
+
 async def test_names_that_look_like_markup_are_text(page: Page, shop: Shop):
     evil = "<img src=x onerror=alert(1)>"
     await shop.order(lines=[("SKU-1", evil, 1, "200.00")])

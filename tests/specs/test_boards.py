@@ -57,6 +57,7 @@ def owed(case_no: str = "RT-1", **changes: object) -> Owed:
         rungs=0,
         rung_at=at("2025-03-19 09:00"),
         run_id=RUN,
+        started_at=at("2025-03-17 16:00"),
     )
     return replace(plain, **changes)  # type: ignore[arg-type]
 
@@ -117,7 +118,7 @@ def test_a_board_counts_what_waits_and_lists_the_late_first():
     assert lists[0][0] == ["售后单", "环节", "截止", "下一级"]
     assert [table[1:] for table in lists] == [
         [["RT-9", "待退款", "3月19日（周三）24:00", "3月20日（周四）24:00 A01 何静、客户"]],
-        [["RT-2", "待退款", "3月20日（周四）24:00", "3月20日（周四）24:00 售后服务部"]],
+        [["RT-2", "待退款", "3月20日（周四）24:00", "3月20日（周四）24:00 售后服务部、客户"]],
         [
             ["RT-4", "待处理决定", "3月20日（周四）24:00", "3月20日（周四）09:00 售后服务部"],
             ["RT-3", "待退款", "3月21日（周五）24:00", "3月21日（周五）09:00 售后服务部"],
@@ -207,7 +208,14 @@ def test_whom_a_rung_tells_is_what_the_ladder_says(stage: str, limit: str):
     calendars, house = terms.calendars, terms.house
     due = clocks.due(start_at=at("2025-03-13 16:00"), limit=Limit.parse(limit), calendars=calendars, house=house)
     told: dict[datetime, list[str]] = {}
-    for rung in ladders.ladder(stage=stage, due=due, escalation=terms.escalation, calendars=calendars, house=house):
+    for rung in ladders.ladder(
+        stage=stage,
+        due=due,
+        refund_bound=terms.returns.refund_bound,
+        escalation=terms.escalation,
+        calendars=calendars,
+        house=house,
+    ):
         told.setdefault(rung.at, []).extend(rung.tell)
 
     assert len(told) >= 2
@@ -215,7 +223,8 @@ def test_whom_a_rung_tells_is_what_the_ladder_says(stage: str, limit: str):
         found = ladders.told_at(
             rung_at,
             stage=stage,
-            due_at=due.due_at,
+            due=due,
+            refund_bound=terms.returns.refund_bound,
             escalation=terms.escalation,
             calendars=calendars,
             house=house,

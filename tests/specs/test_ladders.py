@@ -15,6 +15,7 @@ from aftersales.terms import Calendar, Escalation, House
 from aftersales.words import Due, Limit
 from tests.specs.test_clocks import CONFIG, PLAIN, C, due, house
 
+BOUND = Limit.parse("3 wd")
 WORKDAY = "09:00-12:00, 13:00-18:00"
 
 
@@ -29,7 +30,9 @@ def climbed(
 ) -> list[tuple[str, str]]:
     """The rungs of a promise, as the house's clock shows them."""
     place = at or house()
-    rungs = ladders.ladder(stage=stage, due=found, escalation=shipped(), calendars=calendars, house=place)
+    rungs = ladders.ladder(
+        stage=stage, due=found, refund_bound=BOUND, escalation=shipped(), calendars=calendars, house=place
+    )
     return [(rung.name, f"{clocks.in_house(rung.at, house=place):%m-%d %H:%M}") for rung in rungs]
 
 
@@ -44,15 +47,68 @@ def test_esc08_the_refund_of_wednesday_the_19th():
     ]
 
 
-def test_esc08_the_customer_hears_of_it_when_the_bound_of_three_working_days_passes():
-    passed = "2025-03-17 16:00"
+@pytest.mark.parametrize(
+    ("passed", "limit", "told"),
+    [
+        pytest.param("2025-03-17 16:00", "3 wd", "03-21 00:00", id="AMB-13 three working days"),
+        pytest.param("2025-03-17 16:00", "5 wd", "03-25 00:00", id="a shop that tells its customers five"),
+        pytest.param("2025-03-17 16:00", "2 wd", "03-20 00:00", id="no later than what we promise ourselves"),
+        pytest.param("2025-03-19 16:00", "3 wd", "03-25 00:00", id="over a weekend"),
+        pytest.param("2026-09-29 16:00", "3 wd", "10-10 00:00", id="over a holiday"),
+    ],
+)
+def test_esc08_the_customer_hears_of_it_when_what_they_were_told_has_passed(passed: str, limit: str, told: str):
+    calendars = PLAIN | C
+    found = due(passed, "2 wd", calendars=calendars)
 
-    assert dict(climbed("refund", due(passed, "2 wd")))["bound"] == f"{due(passed, '3 wd').due_at:%m-%d %H:%M}"
+    rungs = ladders.ladder(
+        stage="refund",
+        due=found,
+        refund_bound=Limit.parse(limit),
+        escalation=shipped(),
+        calendars=calendars,
+        house=house(),
+    )
+
+    [bound] = [rung for rung in rungs if rung.is_bound]
+    assert (bound.name, bound.tell, f"{bound.at:%m-%d %H:%M}") == ("bound", ("customer",), told)
+    assert bound.at == due(passed, limit, calendars=calendars).due_at, "as NTC-05 told them"
+
+
+@pytest.mark.parametrize(
+    ("until", "told"),
+    [
+        pytest.param(date(2025, 3, 20), "03-21 00:00", id="to the day that they were told anyway"),
+        pytest.param(date(2025, 3, 25), "03-26 00:00", id="beyond it: they were told the new one"),
+    ],
+)
+def test_gen08_an_extension_moves_what_the_customer_was_told(until: date, told: str):
+    moved = clocks.extended(
+        due=due("2025-03-17 16:00", "2 wd"),
+        extension=Extension(until, "系统故障"),
+        house=house(),
+        at=datetime(2025, 3, 18, tzinfo=UTC),
+    )
+
+    assert dict(climbed("refund", moved))["bound"] == told
+
+
+def test_amb10_what_the_customer_was_told_ends_at_the_hour_of_the_start_too():
+    place = house(wd_deadline="same_time")
+
+    found = climbed("refund", due("2026-11-16 15:00", "2 wd", at=place), at=place)
+
+    assert dict(found)["bound"] == dict(found)["head"] == "11-19 15:00"
 
 
 def test_esc09_the_outer_limit_tells_the_department_and_the_manager_at_once():
     rungs = ladders.ladder(
-        stage="outer", due=due("2025-03-03 10:00", "7 wd"), escalation=shipped(), calendars=PLAIN, house=house()
+        stage="outer",
+        due=due("2025-03-03 10:00", "7 wd"),
+        refund_bound=BOUND,
+        escalation=shipped(),
+        calendars=PLAIN,
+        house=house(),
     )
 
     assert [(rung.name, rung.tell) for rung in rungs] == [("reminder", ("owner",)), ("breach", ("owner", "manager"))]
@@ -166,7 +222,13 @@ def test_p07_what_follows_the_breach_waits_for_a_pause_after_it():
     kept = clocks.paused(due=late, pauses=[pause], calendars=PLAIN, house=house())
 
     rungs = ladders.ladder(
-        stage="review", due=kept, escalation=shipped(), calendars=PLAIN, house=house(), pauses=[pause]
+        stage="review",
+        due=kept,
+        refund_bound=BOUND,
+        escalation=shipped(),
+        calendars=PLAIN,
+        house=house(),
+        pauses=[pause],
     )
 
     assert kept == late
@@ -226,7 +288,9 @@ def test_amb10_what_follows_the_breach_ends_as_days_do_here(deadline: str, start
     place = house(wd_deadline=deadline)
     found = due(start, limit, at=place)
 
-    ladder = ladders.ladder(stage="inspection", due=found, escalation=shipped(), calendars=PLAIN, house=place)
+    ladder = ladders.ladder(
+        stage="inspection", due=found, refund_bound=BOUND, escalation=shipped(), calendars=PLAIN, house=place
+    )
 
     assert [f"{rung.at:%m-%d %H:%M}" for rung in ladder] == rungs
     assert {rung.at.microsecond for rung in ladder} == {0}
@@ -285,7 +349,9 @@ def test_p05_a_ladder_ends_where_a_year_without_calendar_begins(passed: str, run
 def test_p05_the_manager_hears_of_a_missing_calendar_when_the_first_rung_would_come():
     found = due("2026-12-30 16:00", "2 wd", calendars=C)
 
-    [rung] = ladders.ladder(stage="refund", due=found, escalation=shipped(), calendars=C, house=house())
+    [rung] = ladders.ladder(
+        stage="refund", due=found, refund_bound=BOUND, escalation=shipped(), calendars=C, house=house()
+    )
 
     assert (rung.name, rung.at, rung.tell, rung.missing) == ("provisional", found.due_at, ("manager",), (2027,))
 
@@ -303,7 +369,12 @@ def test_a_stage_whose_time_is_the_customers_has_no_ladder():
 def test_the_rungs_come_in_the_order_of_their_times():
     for stage in shipped().returns:
         rungs = ladders.ladder(
-            stage=stage, due=due("2025-03-10 10:00", "2 wd"), escalation=shipped(), calendars=PLAIN, house=house()
+            stage=stage,
+            due=due("2025-03-10 10:00", "2 wd"),
+            refund_bound=BOUND,
+            escalation=shipped(),
+            calendars=PLAIN,
+            house=house(),
         )
         assert [rung.at for rung in rungs] == sorted(rung.at for rung in rungs)
 

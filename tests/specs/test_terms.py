@@ -780,6 +780,31 @@ def test_the_shipped_terms_are_right():
             id="ESC-04 a ladder that does not begin at the breach",
         ),
         pytest.param(
+            "escalation.yaml", "tell: [owner]}", "tell: [owner], at: refund_bound}", 3, "ladders.stage",
+            "第一级应当在超时那一刻，请把它写在最前面，不写 after。",
+            id="AMB-13 a ladder that begins when the customer's time has passed",
+        ),
+        pytest.param(
+            "escalation.yaml", "after: 1 wd}", "after: 1 wd, at: refund_bound}", 5, "ladders.stage[2]",
+            "after 和 at 只能写一个，请删去其中一个。",
+            id="AMB-13 a rung with two times",
+        ),
+        pytest.param(
+            "escalation.yaml", "name: head", "name: provisional", 5, "ladders.stage[2].name",
+            "名称不能以 provisional 开头，那是缺少日历时的通知；请换一个，如 breach。",
+            id="P-05 a rung that is called as that of a missing calendar is",
+        ),
+        pytest.param(
+            "escalation.yaml", "notice: NTC-24", "notice: ESC-08", 10, "provisional.notice",
+            "ESC-08 是发给客户的通知，缺少日历时的通知发给售后经理，请换一份，如 NTC-24。",
+            id="P-05 a customer's notice for the manager",
+        ),
+        pytest.param(
+            "returns.yaml", "refund_bound: 3 wd", "refund_bound: 1 wd", 18, "refund_bound",
+            "1 wd 短于 stages.refund 的 2 wd，请写成 2 wd 或更长：告诉客户的不早于我们自己的期限。",
+            id="AMB-13 the customer is told less time than we have",
+        ),
+        pytest.param(
             "escalation.yaml", "review: stage", "review: stag", 6, "returns.review",
             "没有阶梯“stag”，是不是想写“stage”；不用催办的环节写 null。",
             id="ESC-04 a ladder that does not exist",

@@ -910,8 +910,10 @@ async def test_gen08_force_majeure_moves_one_cases_due_time(shop):
     moved = await promise(telling, "pickup-0")
     assert moved.due_at == house("2026-03-11 00:00")
     assert "3月5日" in told and "3月10日" in told
-    assert moved.trace["extensions"] == [{"until": "2026-03-10", "reason": "暴雨，快递停运"}]
     (row,) = [entry for entry in (await telling.journal()).values() if entry.kind == "extension"]
+    (written,) = moved.trace["extensions"]
+    assert datetime.fromisoformat(written["at"]) == row.at
+    assert written == {"until": "2026-03-10", "reason": "暴雨，快递停运", "at": written["at"]}
     assert (row.actor, row.rule, "3月5日" in row.data["was"]) == ("C02", "GEN-08", True)
     (notice,) = await notices(telling, "NTC-11")
     assert "暴雨，快递停运" in notice and "3月10日" in notice

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,8 +21,9 @@ from aftersales.rules import clocks
 from aftersales.store.engine import transaction
 from aftersales.terms import load
 from aftersales.terms.models import Rung
-from aftersales.words import Event, Stage
+from aftersales.words import Event, Limit, Stage
 from tasks import cases, escalation, extensions
+from tasks.cases import current_terms
 from tests.killing import killed
 from tests.stories.conftest import Shop, Telling
 
@@ -99,7 +101,9 @@ async def test_esc08_a_refund_left_alone_climbs_the_whole_ladder(shop: Shop, tim
 
     assert (await escalation.look(at=time("2025-03-26 00:00") - A_MOMENT)).told == []
     apology = next(row for row in await telling.rows("outbox") if row.notice == "ESC-08")
-    assert "3月19日（周三）24:00 前" in apology.body and "抱歉" in apology.body
+    assert "3月20日（周四）24:00 前" in apology.body and "抱歉" in apology.body
+    result = next(row for row in await telling.rows("outbox") if row.notice == "NTC-05")
+    assert "3月20日（周四）24:00 前" in result.body, "the apology names what the customer was told"
 
 
 async def test_esc08_an_apology_has_its_shorter_text_for_sms(shop: Shop, time: Any, monkeypatch: pytest.MonkeyPatch):
@@ -113,15 +117,69 @@ async def test_esc08_an_apology_has_its_shorter_text_for_sms(shop: Shop, time: A
 
     monkeypatch.setattr(escalation.outside, "found", shorter)
 
-    await escalation.look(at=time("2025-03-21 00:00"))
+    await escalation.look(at=time("2025-03-21 08:00"))
 
     told = {row.notice: row.data for row in await telling.rows("outbox", "*", "and entry like 'refund-0.%'")}
     assert told["ESC-08"] == {
-        "short": f"{telling.case_no} 的退款迟了，已超时 24 小时，抱歉",
-        "late": "已超时 24 小时",
-        "due_at": told["ESC-08"]["due_at"],
+        "short": f"{telling.case_no} 的退款迟了，已超时 8 小时，抱歉",
+        "late": "已超时 8 小时",
+        "due_at": at("2025-03-21 00:00").isoformat(),
     }
     assert "short" not in told["NTC-15"]
+
+
+@pytest.fixture
+def five_days(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A shop that tells its customers five working days."""
+    terms = load()
+    returns = terms.returns.model_copy(update={"refund_bound": Limit.parse("5 wd")})
+    monkeypatch.setattr("tasks.cases.rulebook.load", lambda *_: terms.model_copy(update={"returns": returns}))
+    current_terms.cache_clear()
+    yield
+    monkeypatch.undo()
+    current_terms.cache_clear()
+
+
+async def test_esc08_a_shop_that_tells_its_customers_five_days_apologizes_after_five(
+    shop: Shop, five_days: None, time: Any
+):
+    """One number: `refund_bound` is what NTC-05 tells, when the apology leaves, and what it names (AMB-13, GEN-11)."""
+    telling = await at_refund(shop, time)
+
+    await escalation.look(at=time("2025-03-24 23:59"))
+    assert "ESC-08" not in [notice for _, notice, _ in await outbox(telling)]
+    await escalation.look(at=time("2025-03-25 00:00"))
+
+    bodies = {row.notice: row.body for row in await telling.rows("outbox")}
+    assert "3月24日（周一）24:00 前" in bodies["ESC-08"]
+    assert "3月24日（周一）24:00 前" in bodies["NTC-05"]
+
+
+@pytest.mark.parametrize(
+    ("until", "told", "notice"),
+    [
+        pytest.param(
+            "2025-03-20",
+            "客户预计的时间 3月20日（周四）24:00 不变，不另行通知",
+            None,
+            id="within what the customer was told anyway",
+        ),
+        pytest.param(
+            "2025-03-25",
+            "3月19日（周三）24:00 → 3月25日（周二）24:00，客户已列入通知",
+            "延后到 3月25日（周二）24:00 前完成（原定 3月20日（周四）24:00）",
+            id="beyond it",
+        ),
+    ],
+)
+async def test_ntc11_names_what_the_customer_was_told(shop: Shop, time: Any, until: str, told: str, notice: str | None):
+    telling = await at_refund(shop, time)
+
+    said = await extensions.extend(telling.case_no, operator="C01", until=until, reason="系统故障", key="k")
+
+    assert told in said
+    bodies = [row.body for row in await telling.rows("outbox") if row.notice == "NTC-11"]
+    assert len(bodies) == (notice is not None) and all(notice in body for body in bodies if notice)
 
 
 async def test_esc09_the_outer_limit_tells_department_and_manager(shop: Shop, time: Any):
@@ -254,12 +312,16 @@ async def test_gen08_an_extension_begins_the_ladder_anew(shop: Shop, time: Any):
     assert (await escalation.look(at=time("2025-03-25 08:59"))).told == []
     await escalation.look(at=time("2025-03-26 00:00"))
 
-    assert (await outbox(telling))[-1] == ("refund-0.breach-1", "NTC-10", "department:aftersales")
+    assert (await outbox(telling))[-2:] == [
+        ("refund-0.breach-1", "NTC-10", "department:aftersales"),
+        ("refund-0.bound-1", "ESC-08", "customer"),
+    ]
     assert [entry for entry, _ in await reached(telling)] == [
         "refund-0.reminder",
         "refund-0.breach",
         "refund-0.reminder-1",
         "refund-0.breach-1",
+        "refund-0.bound-1",
         *(["outer-0.reminder"] if ("outer-0.reminder", at("2025-03-26 09:00")) in await reached(telling) else []),
     ]
 
