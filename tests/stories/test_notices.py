@@ -19,7 +19,7 @@ from sqlalchemy import text
 from aftersales import clock
 from aftersales.store import outbox
 from aftersales.store.engine import transaction
-from tasks import records, sending
+from tasks import escalation, records, sending
 from tests.gateways.provider import Running
 from tests.gateways.receivers import Mailbox, Receiver
 from tests.stories.conftest import Shop
@@ -320,6 +320,51 @@ async def test_a_customer_gets_mail_about_the_case_and_no_address_is_kept(
     async with transaction() as connection:
         rows = (await connection.execute(text("select * from deliveries"))).all()
     assert "example.com" not in str(rows) and [row.state for row in rows] == ["sent"]
+
+
+@pytest.mark.parametrize("said", [False, None])
+async def test_trap_14_five_rounds_over_an_overdue_case_tell_each_level_once_and_try_the_dead_target_again(
+    shop: Shop,
+    time: Any,  # noqa: F811
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+    said: bool | None,
+):
+    """One of the department's two targets is down: Apprise says False, or None where it would say nothing."""
+    from apprise.plugins.custom_json import NotifyJSON
+
+    telling = await at_refund(shop, time)
+    both = known(
+        departments={"aftersales": [receiver.url("desk"), receiver.url("down")]}, staff={"A01": [receiver.url("A01")]}
+    )
+    notify, tries = NotifyJSON.notify, []
+
+    def down(plugin: Any, *what: Any, **how: Any) -> bool | None:
+        if "down" not in plugin.fullpath:
+            return notify(plugin, *what, **how)
+        tries.append(plugin.fullpath)
+        return said
+
+    monkeypatch.setattr(NotifyJSON, "notify", down)
+    for day in (20, 21, 22):
+        for minute in range(5):
+            time(f"2025-03-{day} 08:0{minute}")
+            await escalation.look()
+            await sending.look(both)
+        if day == 20:
+            assert await ledger(telling, "refund-0.breach") == [
+                ("json", "sent", 1, False),
+                ("json", "failed", 3, False),
+            ]
+            assert len(tries) == 3, "at once, and after one minute and two more"
+
+    assert [text.splitlines()[0] for text in receiver.texts("desk")] == [f"已超时：{telling.case_no} 退款"]
+    assert [text.splitlines()[0] for text in receiver.texts("A01")] == [f"超时升级：{telling.case_no} 退款"] * 2
+    assert [await ledger(telling, f"refund-0.{rung}") for rung in ("head", "manager")] == [
+        [("json", "sent", 1, False)]
+    ] * 2
+    (living, dead) = await ledger(telling, "refund-0.breach")
+    assert living == ("json", "sent", 1, False) and dead[1] == "given_up", "no row says sent for what did not arrive"
 
 
 async def test_what_a_customer_typed_is_no_markup_in_a_mail(

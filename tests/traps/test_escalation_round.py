@@ -12,12 +12,16 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Scheduled
 from sqlalchemy import text
+from sqlalchemy.engine import make_url
 
 from aftersales import clock
-from aftersales.desk import links
+from aftersales.desk import deployments, links
 from aftersales.desk.links import ROUND
+from aftersales.stack import deploy
 from aftersales.store.engine import transaction
-from tasks import reconcile, rounds
+from tasks import reconcile, rounds, sending
+from tests.gateways.receivers import Receiver
+from tests.stories.notifying import known
 from tests.traps.conftest import Desk, Run
 
 NAME = "escalation/超时巡检"
@@ -118,6 +122,39 @@ async def test_trap_14_after_an_outage_of_eight_hours_a_round_comes_once_not_480
                     await asyncio.sleep(0.1)
 
     assert latest.state is not None and latest.state.is_completed()
+
+
+async def test_trap_15_set_up_twice_a_stage_timeout_yields_one_message(
+    staffed: Desk,
+    database: str,
+    prefect_api: str,
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(sending, "_known", known(departments={"customer_service": [receiver.url("desk")]}))
+    monkeypatch.setattr(sending.deliveries, "quiet_until", lambda *whom, **when: None)
+    before = await set_up(staffed)
+    url = make_url(database).set(drivername="postgresql").render_as_string(hide_password=False)
+    for _ in range(2):
+        await asyncio.to_thread(deploy.run, database_url=url, api_url=prefect_api, auth="", refine=deployments.refine)
+    run = await late_review(staffed)
+
+    for _ in range(2):
+        await play(staffed)
+        await sending.send_what_is_due()
+
+    assert await set_up(staffed) == before
+    assert [said.splitlines()[0] for said in receiver.texts()] == [f"已超时：{await run.case_no()} 审核"]
+    assert [row.state for row in await run.rows("outbox", "notice = 'NTC-10'")] == ["sent"]
+
+
+async def set_up(desk: Desk) -> tuple[list[str], list[str], list[str]]:
+    """What the set-up leaves in Prefect, by name: deployments with their schedules, pools, automations."""
+    return (
+        sorted(f"{each.name} {len(each.schedules)}" for each in await desk.client.read_deployments()),
+        sorted(each.name for each in await desk.client.read_work_pools()),
+        sorted(each.name for each in await desk.client.read_automations()),
+    )
 
 
 async def test_a_round_that_is_late_alone_still_comes(desk: Desk):
