@@ -217,11 +217,12 @@ def _tell(told: Told, case: Case, terms: Terms, at: datetime) -> Told:
     """Say what each recipient is told: one message each, about the last rung that concerns them."""
     assert told.due_at is not None
     house, is_late = terms.house, clocks.is_overdue(due_at=told.due_at, at=at)
+    agent = ladders.assignee(told.stage, case.operator)
     last: dict[tuple[str, str], Rung] = {}
     for rung in told.reached:
         for role in rung.tell:
             withdrawn = ladders.OVERTAKEN if rung.name == ladders.REMINDER and is_late else ""
-            last[ladders.recipient(role, owner=told.owner, house=house), withdrawn] = rung
+            last[ladders.recipient(role, owner=told.owner, agent=agent, house=house), withdrawn] = rung
     values = {
         "case_no": case.case_no,
         # a list of visits is about many orders

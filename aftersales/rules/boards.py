@@ -50,6 +50,7 @@ class Owed:
     missing: tuple[int, ...] = ()
     # counted with a year that has no calendar, at its due time or after it
     is_uncounted: bool = False
+    operator: str = ""
 
     @property
     def ends_at(self) -> datetime:
@@ -102,7 +103,7 @@ class _Hand:
     terms: Terms
     reader: Reader
     at: datetime
-    known: dict[tuple[str, str, datetime | None, datetime, datetime, tuple[Pause, ...], tuple[int, ...]], str]
+    known: dict[tuple[str, str, datetime | None, datetime, datetime, tuple[Pause, ...], tuple[int, ...], str], str]
 
     def board(self, department: str, groups: Sequence[Group], owed: Sequence[Owed]) -> str:
         """Write one board; the house's has no department, and a column that names it."""
@@ -192,7 +193,8 @@ class _Hand:
         # the customer's own bound is counted from the start, all else from the due time
         is_bound = any(step.at for step in self.terms.escalation.ladder(owed.stage) or ())
         started_at = owed.started_at if is_bound else None
-        place = (owed.owner, owed.stage, started_at, owed.due_at, owed.rung_at, owed.pauses, owed.missing)
+        which = (started_at, owed.due_at, owed.rung_at, owed.pauses, owed.missing)
+        place = (owed.owner, owed.stage, *which, self._agent(owed))
         if place not in self.known:
             self.known[place] = f"{self._spoken(owed.rung_at)} {self._told(owed, owed.rung_at)}".strip()
         return self.known[place]
@@ -212,8 +214,13 @@ class _Hand:
             house=house,
             pauses=owed.pauses,
         )
-        to = [self.reader.recipient(ladders.recipient(role, owner=owed.owner, house=house)) for role in roles]
+        agent = self._agent(owed)
+        to = [ladders.recipient(role, owner=owed.owner, agent=agent, house=house) for role in roles]
+        to = [self.reader.recipient(each) for each in to]
         return cell("、".join(dict.fromkeys(to)))
+
+    def _agent(self, owed: Owed) -> str:
+        return ladders.assignee(owed.stage, owed.operator)
 
     def _urgency(self, promise: Owed | Group) -> Urgency | None:
         return ladders.urgency(due_at=promise.due_at, rungs=promise.rungs, rung_at=promise.rung_at, at=self.at)

@@ -17,8 +17,10 @@ from aftersales.terms import Calendar, Escalation, House, minutes
 from aftersales.terms import Rung as Step
 from aftersales.words import PROVISIONAL as PROVISIONAL
 from aftersales.words import REMINDER as REMINDER
-from aftersales.words import Due, Limit, Urgency
+from aftersales.words import Due, Limit, Stage, Urgency
 
+# whoever has it, and so is reminded
+ASSIGNEE = "assignee"
 OVERTAKEN = "到点前已超时，由超时通知代替"
 # whom the rung from where a year without calendar is needed tells (P-05)
 OF_PROVISIONAL = ("manager",)
@@ -87,7 +89,7 @@ def ladder(
         due=due, share=remind.of_hours, minute=minutes(remind.on_last_day), calendars=calendars, house=house
     )
     if remind_at is not None and not due.provisional:
-        rungs.append(Rung(REMINDER, remind_at, remind.rule, remind.notice, ("owner",)))
+        rungs.append(Rung(REMINDER, remind_at, remind.rule, remind.notice, (ASSIGNEE,)))
     rungs.sort(key=lambda rung: (rung.at.astimezone(UTC), bool(rung.missing)))
     for place, rung in enumerate(rungs):
         if rung.missing:
@@ -139,7 +141,7 @@ def told_at(
     The `pauses` are those of the promise. Nobody when the ladder was changed since that time was reckoned.
     """
     if rung_at < due.due_at:
-        return ("owner",)
+        return (ASSIGNEE,)
     told: dict[str, None] = {}
     for step in escalation.ladder(stage) or ():
         at, missing = _reached(step, due, refund_bound=refund_bound, calendars=calendars, house=house, pauses=pauses)
@@ -177,9 +179,18 @@ def called(rung: Rung) -> str:
     return f"通知{'和'.join(told[role] for role in rung.tell)}"
 
 
-def recipient(role: str, *, owner: str, house: House) -> str:
-    """Name whom a role means at a department: `department:logistics`, `staff:L01`, `customer`."""
+def assignee(stage: str, operator: str) -> str:
+    """Say whose a stage is (ESC-05): a list of visits is its agent's, all else whoever's of the department (empty)."""
+    return operator if stage == Stage.VISIT else ""
+
+
+def recipient(role: str, *, owner: str, agent: str, house: House) -> str:
+    """Name whom a role means at a department: `department:logistics`, `staff:L01`, `customer`; `agent` (`assignee`)."""
     match role:
+        case "assignee" if agent:
+            return f"staff:{agent}"
+        case "assignee":
+            return f"department:{owner}"
         case "owner":
             return f"department:{owner}"
         case "head":

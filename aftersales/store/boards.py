@@ -91,11 +91,13 @@ async def nearest(connection: AsyncConnection, *, owners: Collection[str], most:
         case((PROMISES.c.provisional, PROMISES.c.trace["missing"]), else_=literal([], JSONB)).label("missing"),
         PROMISES.c.calendars.contains(":-").label("is_uncounted"),
     ).subquery()
+    operator = select(CASES.c.operator).where(CASES.c.case_no == listed.c.case_no).scalar_subquery()
     names = ("case_no", "stage", "owner", "due_at", "lapses_at", "rungs", "rung_at")
     rows = await connection.execute(
         select(
             *(listed.c[name] for name in names),
             teller.label("run_id"),
+            operator.label("operator"),
             *(more.c[name] for name in ("started_at", "pauses", "missing", "is_uncounted")),
         )
         .join(more, more.c.id == listed.c.id)

@@ -232,6 +232,21 @@ def test_whom_a_rung_tells_is_what_the_ladder_says(stage: str, limit: str):
         assert list(found) == roles
 
 
+@pytest.mark.parametrize(
+    ("stage", "whom"),
+    [
+        pytest.param("visit", "C07 王小明", id="a list of visits is its agent's"),
+        pytest.param("review", "客户服务部", id="all else is the department's, whoever entered it"),
+    ],
+)
+def test_esc05_whom_the_reminder_that_comes_next_tells(stage: str, whom: str):
+    found = owed(stage=stage, owner="customer_service", operator="C07")
+
+    board = written(found, now=at("2025-03-19 08:00"))["customer_service"]
+
+    assert f"| 3月19日（周三）09:00 {whom} |" in board
+
+
 def test_p07_what_was_late_before_its_pause_names_whom_it_tells_next():
     """The head on Thursday 24:00; asked on Thursday noon, answered on Monday: on Monday 24:00."""
     pause = clocks.Pause(at("2025-03-20 12:00"), at("2025-03-24 12:00"), "等待客户答复")

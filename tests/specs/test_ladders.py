@@ -111,7 +111,7 @@ def test_esc09_the_outer_limit_tells_the_department_and_the_manager_at_once():
         house=house(),
     )
 
-    assert [(rung.name, rung.tell) for rung in rungs] == [("reminder", ("owner",)), ("breach", ("owner", "manager"))]
+    assert [(rung.name, rung.tell) for rung in rungs] == [("reminder", ("assignee",)), ("breach", ("owner", "manager"))]
 
 
 @pytest.mark.parametrize(
@@ -397,16 +397,18 @@ def test_a_distance_counts_from_when_the_window_passed(after: str, at: str):
 
 
 @pytest.mark.parametrize(
-    ("role", "whom"),
+    ("role", "agent", "whom"),
     [
-        ("owner", "department:logistics"),
-        ("head", "staff:L01"),
-        ("manager", "staff:A01"),
-        ("customer", "customer"),
+        ("assignee", "", "department:logistics"),
+        ("assignee", "L02", "staff:L02"),
+        ("owner", "L02", "department:logistics"),
+        ("head", "L02", "staff:L01"),
+        ("manager", "", "staff:A01"),
+        ("customer", "", "customer"),
     ],
 )
-def test_whom_a_role_means(role: str, whom: str):
-    assert ladders.recipient(role, owner="logistics", house=terms.load(CONFIG).house) == whom
+def test_whom_a_role_means(role: str, agent: str, whom: str):
+    assert ladders.recipient(role, owner="logistics", agent=agent, house=terms.load(CONFIG).house) == whom
 
 
 @pytest.mark.parametrize(

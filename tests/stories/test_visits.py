@@ -35,8 +35,10 @@ from tasks import (
     visits,
 )  # fmt: skip
 from tasks.cases import current_terms
+from tests.gateways.receivers import Receiver
 from tests.steps.test_rivals import until
 from tests.stories.conftest import Shop, Telling
+from tests.stories.notifying import known
 from tests.stories.test_escalation import at, time
 from tests.visiting import a_case, a_visit, change, night, rows, sell
 
@@ -574,6 +576,20 @@ async def test_fup06_what_is_still_not_solved_is_asked_about_again(morning: Any)
 
 
 # --- late -----------------------------------------------------------------------------------------------------------
+
+
+async def test_esc05_the_agent_whose_list_it_is_is_reminded(morning: Any, receiver: Receiver):
+    """At the address of the department, by name, where they have none; whoever stands in when they are away."""
+    await a_visit("O1")
+    telling = await a_list()
+    morning(f"{TODAY} 09:00")
+    await escalation.look()
+    assert [(row.entry, row.recipient) for row in await telling.rows("outbox")] == [("visit-0.reminder", "staff:C07")]
+
+    await sending.look(known(departments={"customer_service": [receiver.url("desk")]}))
+
+    (said,) = receiver.texts("desk")
+    assert said.startswith(f"即将到期：{telling.case_no} ") and "（致王小明）" in said
 
 
 async def test_esc10_what_is_late_climbs_once_on_whichever_list_it_stands(morning: Any):
