@@ -137,7 +137,7 @@ async def _count(
         at=at,
         due_at=due.due_at,
         rule="P-05",
-        data={"stage": told.stage, "years": told.years, "was": told.was, "due": told.due},
+        data={"gate": promise["entry"], "stage": told.stage, "years": told.years, "was": told.was, "due": told.due},
     )
     return told
 

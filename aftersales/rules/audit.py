@@ -179,12 +179,15 @@ def _promised(promise: Mapping[str, Any], written: Mapping[str, Mapping[str, Any
     if asked is None:
         return ["流水里没有给过这个时限"]
     found = []
-    moved = [row for row in written.values() if row["kind"] == "extension" and row["seq"] > asked["seq"]]
-    if asked["kind"] == "gate":
-        own = [row["due_at"] for row in moved if row["data"].get("gate") == promise["entry"]]
-        due_at = own[-1] if own else asked["due_at"]
-    else:  # the outer limit moves along with a gate, never back
-        due_at = max([asked["due_at"], *(row["due_at"] for row in moved)])
+    due_at = asked["due_at"]
+    for row in sorted(written.values(), key=lambda row: row["seq"]):
+        if row["kind"] not in ("extension", "recount") or row["seq"] < asked["seq"]:
+            continue
+        if row["data"].get("gate") == promise["entry"]:
+            due_at = row["due_at"]
+        elif row["kind"] == "extension" and asked["kind"] == "outer":
+            # the outer limit moves along with a gate, never back
+            due_at = max(due_at, row["due_at"])
     if promise["due_at"] != due_at:
         found.append("应办时间与流水不同")
     if promise["owner"] != asked["data"].get("owner"):

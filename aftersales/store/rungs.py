@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import literal_column, select, true, tuple_, update
+from sqlalchemy import Text, func, literal, literal_column, select, true, tuple_, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aftersales.store import outbox
@@ -74,19 +75,31 @@ async def climb(
 async def uncounted(
     connection: AsyncConnection, *, years: Collection[int], rehearsal: str | None, after: int, limit: int
 ) -> list[tuple[str, int]]:
-    """The cases and ids of open promises that were counted without one of these years, behind an id."""
-    rows = await connection.execute(
+    """
+    The cases and ids of open promises that were counted without one of these years, behind an id.
+
+    Each year is looked up by itself: its cost follows what is found, not what waits for other years.
+    """
+    missing = (
+        func.unnest(literal([str(year) for year in years], ARRAY(Text)))
+        .table_valued("year", name="years")
+        .render_derived()
+    )
+    of_year = (
         select(PROMISES.c.case_no, PROMISES.c.id)
         .join(CASES, CASES.c.case_no == PROMISES.c.case_no)
         .where(
             PROMISES.c.ended_at.is_(None),
-            literal_column(UNCOUNTED).in_([str(year) for year in years]),
+            literal_column(UNCOUNTED) == missing.c.year,
             CASES.c.rehearsal.is_not_distinct_from(rehearsal),
             PROMISES.c.id > after,
         )
         .order_by(PROMISES.c.id)
         .limit(limit)
+        .lateral()
     )
+    found = select(of_year).select_from(missing.join(of_year, true()))
+    rows = await connection.execute(found.order_by(of_year.c.id).limit(limit))
     return [(row.case_no, row.id) for row in rows]
 
 

@@ -14,10 +14,11 @@ from sqlalchemy import text
 
 from aftersales import clock
 from aftersales.rules import clocks
+from aftersales.store import rungs as rungs_of
 from aftersales.store.engine import transaction
 from aftersales.terms import Calendar, load
 from aftersales.words import Event
-from tasks import cases, escalation, extensions, lapses, recounts
+from tasks import audits, cases, escalation, extensions, lapses, recounts
 from tests.killing import killed
 from tests.stories.conftest import Shop, Telling
 
@@ -195,6 +196,7 @@ async def test_p05_a_provisional_time_is_counted_again_when_the_calendar_comes(
     [entry] = [each for each in (await telling.journal()).values() if each.entry == "refund-0.recount-2027"]
     assert (entry.kind, entry.due_at, entry.rule) == ("recount", at("2027-01-05 00:00"), "P-05")
     assert await told(telling) == [], "what was told of the provisional time waits no more"
+    assert (await audits.verify()).findings == [], "a time that the calendar has moved stands in the journal (AUD-01)"
 
     again = await escalation.look(at=time("2027-01-04 08:59"))
     assert (again.recounted, again.told) == ([], [])
@@ -380,3 +382,22 @@ async def test_a_look_with_nothing_to_count_again_asks_one_question(shop: Shop, 
     monkeypatch.setattr(recounts, "_recount", never)
 
     assert await recounts.look(rehearsal=None, at=time("2026-12-31 10:00")) == []
+
+
+async def test_what_waits_for_another_year_is_not_read(shop: Shop, time: Any):
+    """An empty look costs the same however many promises wait for a calendar that has not come."""
+    await at_refund(shop, time, "2026-12-30 16:00")
+    keys = "select string_agg(quote_ident(column_name), ', ') from information_schema.columns where table_name = 'promises' and column_name not in ('id', 'entry')"
+    async with transaction() as connection:
+        columns = await connection.scalar(text(keys))
+        copies = f"insert into promises (entry, {columns}) select 'copy-' || n, {columns} from promises, generate_series(1, 3000) n where entry = 'refund-0'"
+        await connection.execute(text(copies))
+        await connection.execute(text("analyze promises"))
+    read = text("select idx_tup_fetch + seq_tup_read from pg_stat_xact_user_tables where relname = 'promises'")
+
+    async with transaction() as connection:
+        before = await connection.scalar(read)
+        found = await rungs_of.uncounted(connection, years=range(2004, 2027), rehearsal=None, after=0, limit=500)
+        assert found == [] and await connection.scalar(read) - before < 10
+        found = await rungs_of.uncounted(connection, years=range(2004, 2028), rehearsal=None, after=0, limit=500)
+        assert len(found) == 500
