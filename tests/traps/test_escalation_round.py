@@ -11,7 +11,8 @@ from prefect.client.schemas.filters import ArtifactFilter
 from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Scheduled
-from sqlalchemy import text
+from sqlalchemy import bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import make_url
 
 from aftersales import clock
@@ -102,6 +103,29 @@ async def test_the_command_tags_the_run_and_brings_the_board_up_to_date_as_the_r
         artifact_filter=ArtifactFilter.model_validate({"key": {"any_": [links.board("customer_service")]}})
     )
     assert f"{await late.case_no()}](/v2/runs/flow-run/{late.run_id}) | 待审核" in str(board.data)
+
+
+async def test_p05_what_was_counted_again_shows_on_the_form_that_stands_open(staffed: Desk):
+    """As if this year's calendar had been missing when the application came."""
+    run = await staffed.apply()
+    await run.at("review-0-1")
+    year = clock.now().year
+    async with transaction() as connection:
+        await connection.execute(
+            text(
+                "update promises set provisional = true, calendars = :version, trace = trace || :missing "
+                "where stage = 'review'"
+            ).bindparams(bindparam("missing", {"provisional": True, "missing": [year]}, JSONB)),
+            {"version": f"{year}:-"},
+        )
+
+    _, (page,) = await play(staffed)
+    await run.at("review-0-2")
+
+    assert f"{year} 年的日历已有，重算" in page and "（暂定） → " in page
+    assert f"重算：{year} 年的日历已有" in await run.page()
+    assert (await run.submit())[0] == "ACCEPT"
+    await run.at("pickup-0-1")
 
 
 async def test_trap_14_after_an_outage_of_eight_hours_a_round_comes_once_not_480_times(desk: Desk):
