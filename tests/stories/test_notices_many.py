@@ -434,7 +434,14 @@ until_one_ends(send, before=write, after=what_was_left)
 
 
 @pytest.mark.parametrize(
-    ("kind", "deaths"), [("alone", 8), ("case", 8), ("withdrawn", 12), ("given up", 12), ("digest", 12)]
+    ("kind", "deaths"),
+    [
+        ("withdrawn", 12),
+        ("digest", 12),
+        pytest.param("alone", 8, marks=pytest.mark.soak),
+        pytest.param("case", 8, marks=pytest.mark.soak),
+        pytest.param("given up", 12, marks=pytest.mark.soak),
+    ],
 )
 async def test_a_sender_killed_between_any_two_writes_loses_nothing_and_says_what_may_be_double(
     shop: Shop,
