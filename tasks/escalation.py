@@ -194,9 +194,7 @@ async def _climb(case_no: str, promise_id: int, at: datetime, *, dry_run: bool) 
             told = _tell(told, case, terms, at)
         if not dry_run:
             await _write(connection, Leg(driver=None, case=case, terms=terms), promise, told, at)  # type: ignore[arg-type]
-            # that a calendar is missing is no rung of the promise: the ladder goes on from here when it has come
-            climbed = [rung for rung in reached if rung.name != ladders.PROVISIONAL]
-            behind = [*promise["told"], *(rung.name for rung in climbed)]
+            behind = [*promise["told"], *(rung.name for rung in reached)]
             ahead = left[len(reached) :]
             await rungs.climb(
                 connection,
@@ -205,7 +203,7 @@ async def _climb(case_no: str, promise_id: int, at: datetime, *, dry_run: bool) 
                 rung_at=ahead[0].at if ahead else None,
                 calendars=promises.counted_with(terms, due, ladder, lapses_at=promise["lapses_at"]),
                 # what follows the breach makes it no later than late
-                retags=any(rung.at <= due.due_at for rung in climbed),
+                retags=any(rung.at <= due.due_at and rung.name != ladders.PROVISIONAL for rung in reached),
             )
             if promise["stage"] == Stage.VISIT:
                 on = lists.due_day(promise["due_at"], terms=terms)

@@ -157,9 +157,8 @@ async def let_go(
     if not gone or not owed:
         return
     due = promises.owed(promise, house=terms.house)
-    names = [rung.name for rung in promises.rungs(terms, stage=promise["stage"], due=due, lapses_at=None)]
-    untold = [names.index(name) for row in gone if (name := row["entry"].partition(".")[2]) in names]
+    names = {rung.name for rung in promises.rungs(terms, stage=promise["stage"], due=due, lapses_at=None)}
+    untold = {row["entry"].partition(".")[2] for row in gone} & names
     if untold:
-        again = names[min(untold) :]
-        told = [name for name in lists.told(owed) if name not in again]
+        told = [name for name in lists.told(owed) if name not in untold]
         await store.climbed(connection, list_no, due_on=on, told=told)

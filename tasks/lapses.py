@@ -80,6 +80,8 @@ async def look(
 async def _remind(due: Mapping[str, Any], at: datetime) -> bool:
     """Remind the customer of goods to be sent or of a question, and leave the time to do so (AMB-52, NUM-223)."""
     async with transaction() as connection:
+        # the case first, then its promise, as everybody does
+        await cases.lock(connection, due["case_no"])
         case, terms = await outside.found(connection, due["case_no"])
         soonest = clocks.due(start_at=at, limit=AFTER_REMINDER, calendars=terms.calendars, house=terms.house).due_at
         promise = await lapses.reminded(connection, due["id"], at=at, lapses_at=soonest)

@@ -253,7 +253,7 @@ async def _tell_again(
     """
     Tell what a question withdrew before anybody is known to have heard of it, now that its gate is open again.
 
-    What somebody may have heard says so; a reminder that is late by now is not told, nor what the new promise tells.
+    What somebody may have heard says so; a reminder that is late by now is not told.
     """
     assert leg.case is not None
     assert leg.terms is not None
@@ -261,9 +261,6 @@ async def _tell_again(
     to: dict[str, list[str]] = {}
     for row in untold:
         if is_late and row["notice"] == leg.terms.escalation.reminder.notice:
-            continue
-        # the new promise says so by itself, if it is still so
-        if row["notice"] == leg.terms.escalation.provisional.notice:
             continue
         to.setdefault(row["entry"], []).append(row["recipient"])
         await notices.put(

@@ -106,7 +106,7 @@ async def _count(
     ladder = promises.rungs(
         terms, stage=promise["stage"], due=due, lapses_at=lapses_at, pauses=clocks.pauses_of(promise["trace"])
     )
-    behind = [] if is_moved else promise["told"]
+    behind = [] if is_moved else [name for name in promise["told"] if name != ladders.PROVISIONAL]
     climbs = () if case.is_past else ladders.left(ladder, told=behind)
     alone = {terms.escalation.provisional.notice}
     await notices.withdraw(

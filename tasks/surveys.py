@@ -190,6 +190,10 @@ async def _move(survey_id: int, case_no: str, at: datetime) -> str:
             return await _skip(connection, row, rules.OPTED_OUT)
         if at >= row["expires_at"]:
             return await _expire(connection, case, row, at)
+        if row["asked_by"] == STAFF:
+            # they wanted no questions, and then did after all: nobody is reminded of a call that staff make
+            await surveys.change(connection, row["id"], next_at=row["expires_at"])
+            return ""
         return await _remind(connection, leg, row, at)
 
 

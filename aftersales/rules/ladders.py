@@ -104,6 +104,11 @@ def left(ladder: Sequence[Rung], *, told: Collection[str]) -> tuple[Rung, ...]:
     return tuple(rung for rung in ladder if rung.name not in told)
 
 
+def behind(told: Collection[str]) -> int:
+    """Count the rungs that are behind; that a calendar is missing is none: the ladder goes on from there (P-05)."""
+    return sum(name != PROVISIONAL for name in told)
+
+
 def urgency(*, due_at: datetime, rungs: int, rung_at: datetime | None, at: datetime) -> Urgency | None:
     """
     Say how pressing a promise is: late from its due time on, soon late from its reminder on (ESC-04, ESC-05).

@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from aftersales.rules import ladders
 from aftersales.store.tables import (
     CaseRow,
     CounterRow,
@@ -238,7 +239,7 @@ async def promise(
             lapses_at=lapses_at,
             remind_at=remind_at,
             told=list(told),
-            rungs=len(told),
+            rungs=ladders.behind(told),
             rung_at=rung_at,
         )
         .on_conflict_do_nothing()
@@ -331,10 +332,10 @@ async def move_due(
             lapses_at=lapses_at,
             remind_at=remind_at,
             told=list(told),
-            rungs=len(told),
+            rungs=ladders.behind(told),
             rung_at=rung_at,
             # what had climbed stands among the tags of its run
-            retags=PROMISES.c.retags | (PROMISES.c.rungs > len(told)),
+            retags=PROMISES.c.retags | (PROMISES.c.rungs > ladders.behind(told)),
         )
     )
 

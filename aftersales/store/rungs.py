@@ -10,6 +10,7 @@ from sqlalchemy import Text, func, literal, literal_column, select, true, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from aftersales.rules import ladders
 from aftersales.store import outbox
 from aftersales.store.outbox import HAD, OUTBOX, SENT, WAITING
 from aftersales.store.tables import UNCOUNTED, CaseRow, PromiseRow
@@ -64,7 +65,7 @@ async def climb(
         .where(PROMISES.c.id == promise_id)
         .values(
             told=list(told),
-            rungs=len(told),
+            rungs=ladders.behind(told),
             rung_at=rung_at,
             calendars=calendars,
             **({"retags": True} if retags else {}),

@@ -524,6 +524,21 @@ async def test_svy04_what_was_said_by_phone_is_recorded(shop: Shop, time: Put, n
     assert notice.state == "withdrawn"
 
 
+async def test_fup11_who_takes_the_wish_back_at_once_is_asked_by_phone_as_before(
+    shop: Shop, time: Put, nobody_reached: None
+):
+    telling = await ended(shop)
+    await asking.look(at=time("2025-03-13 10:03"))
+    before = await survey_of(telling)
+    for is_out in (True, False):
+        await records.calls(telling.request["order_no"], operator="C02", is_out=is_out)
+
+    assert not (await asking.look(at=time("2025-03-13 10:04"))).told
+
+    assert await survey_of(telling) == before
+    assert not await told(telling, "SVY-07")
+
+
 async def test_fup11_who_wants_no_questions_any_more_is_not_asked_by_phone_either(
     shop: Shop, time: Put, nobody_reached: None
 ):

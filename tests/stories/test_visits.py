@@ -231,6 +231,28 @@ async def test_fup10_the_nightly_round_puts_what_it_draws_up_on_lists_and_ends_t
     assert {row.list_no for row in found.values()} == set(second.lists.opened)
 
 
+async def test_p05_that_a_calendar_is_missing_is_told_once_whichever_list_a_visit_stands_on(morning: Any):
+    """The ladder of 31 December goes on in a year without calendar."""
+    first, _ = await a_visit("O1", due="2026-12-31"), await a_visit("O2", due="2026-12-31", customer="U2")
+    morning("2026-12-31 02:00")
+    telling = await a_list(on="2026-12-31")
+    missing = "select count(*) from outbox where notice = 'NTC-24'"
+
+    for day in ("2027-01-01 00:01", "2027-01-02 00:01"):
+        morning(day)
+        await escalation.look()
+    async with transaction() as connection:
+        assert await connection.scalar(text(missing)) == 1
+        await connection.execute(text("update outbox set state = 'sent' where notice = 'NTC-24'"))
+    await recorded(telling, first, "reached")
+    assert telling.at == "visit-1"
+    morning("2027-01-02 00:05")
+    await escalation.look()
+
+    async with transaction() as connection:
+        assert await connection.scalar(text(missing)) == 1
+
+
 # --- nobody is called who is not to be --------------------------------------------------------------------------------
 
 
